@@ -1,0 +1,146 @@
+"""A graph as integer arrays: what planners and models compute on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Incidence:
+    """Lists of integers, one a row, packed: row i is ``items[start[i]:start[i + 1]]``."""
+
+    start: IntArray
+    items: IntArray
+
+    @classmethod
+    def pack(cls, rows: Sequence[Sequence[int]]) -> "Incidence":
+        """Packs one list of integers a row."""
+        start = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(row) for row in rows], out=start[1:])
+        items = np.fromiter((item for row in rows for item in row), np.int64, int(start[-1]))
+        return cls(start, items)
+
+    def __getitem__(self, row: int) -> IntArray:
+        return self.items[self.start[row] : self.start[row + 1]]
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    def tolists(self) -> list[list[int]]:
+        """The rows as lists of Python integers."""
+        return [self[i].tolist() for i in range(len(self))]
+
+
+@dataclass(frozen=True)
+class GraphIndex:
+    """Nodes 0..n-1 in the order of ``Graph.nodes``, values 0..m-1 in the order of ``Graph.values``.
+
+    Attributes:
+        inputs: Values read by each node.
+        outputs: Values created by each node.
+        readers: Nodes that read each value.
+        cost, workspace: Per node, int64.
+        recomputable: Per node.
+        size, resident: Per value.
+        producer: Node that creates each value, -1 for the graph's inputs.
+        order: Nodes in the graph's own topological order.
+    """
+
+    node_names: tuple[str, ...]
+    value_names: tuple[str, ...]
+    inputs: Incidence
+    outputs: Incidence
+    readers: Incidence
+    cost: IntArray
+    workspace: IntArray
+    recomputable: BoolArray
+    size: IntArray
+    resident: BoolArray
+    producer: IntArray
+    order: IntArray
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        node_names: tuple[str, ...],
+        value_names: tuple[str, ...],
+        inputs: Sequence[Sequence[int]],
+        outputs: Sequence[Sequence[int]],
+        cost: Sequence[int],
+        workspace: Sequence[int],
+        recomputable: Sequence[bool],
+        size: Sequence[int],
+        resident: Sequence[bool],
+        order: Sequence[int],
+    ) -> "GraphIndex":
+        """Packs lists into arrays and derives producers and readers."""
+        producer = np.full(len(value_names), -1, np.int64)
+        readers: list[list[int]] = [[] for _ in value_names]
+        for node, (ins, outs) in enumerate(zip(inputs, outputs, strict=True)):
+            producer[list(outs)] = node
+            for value in ins:
+                readers[value].append(node)
+        return cls(
+            node_names=node_names,
+            value_names=value_names,
+            inputs=Incidence.pack(inputs),
+            outputs=Incidence.pack(outputs),
+            readers=Incidence.pack(readers),
+            cost=np.array(cost, np.int64),
+            workspace=np.array(workspace, np.int64),
+            recomputable=np.array(recomputable, np.bool_),
+            size=np.array(size, np.int64),
+            resident=np.array(resident, np.bool_),
+            producer=producer,
+            order=np.array(order, np.int64),
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of nodes."""
+        return len(self.node_names)
+
+    @property
+    def m(self) -> int:
+        """Number of values."""
+        return len(self.value_names)
+
+    @cached_property
+    def base_bytes(self) -> int:
+        """Bytes of the graph's inputs, live in every schedule from start to end."""
+        return int(self.size[self.producer < 0].sum())
+
+    @cached_property
+    def working_set(self) -> IntArray:
+        """Per node: inputs, outputs and workspace in bytes, which every schedule holds while the node runs.
+
+        The graph's inputs are counted too, read or not; a resident output is counted once.
+        """
+        total = self.workspace + self.base_bytes
+        for node in range(self.n):
+            values = np.union1d(self.inputs[node], self.outputs[node])
+            total[node] += self.size[values[self.producer[values] >= 0]].sum()
+        return total
+
+    @cached_property
+    def predecessors(self) -> list[list[int]]:
+        """Per node: the nodes whose outputs it reads, without repetition, in increasing order."""
+        return [sorted({int(self.producer[x]) for x in self.inputs[v] if self.producer[x] >= 0}) for v in range(self.n)]
+
+    @cached_property
+    def ancestors(self) -> list[int]:
+        """Per node: its proper ancestors as the bits of one Python integer."""
+        found = [0] * self.n
+        for node in self.order.tolist():
+            mask = 0
+            for before in self.predecessors[node]:
+                mask |= found[before] | (1 << before)
+            found[node] = mask
+        return found

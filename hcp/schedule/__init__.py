@@ -1,0 +1,1 @@
+"""Schedules, the replay that judges them, and what a planner takes and returns."""

@@ -1,0 +1,159 @@
+"""What a planner takes and returns: problems, statuses, bounds and solutions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Literal, Protocol
+
+from hcp.graph.errors import HcpError
+from hcp.graph.ir import Graph
+from hcp.schedule.actions import Schedule
+
+ORDER_FREE: Final = "order-free"
+FIXED_ORDER: Final = "fixed-order"
+
+# Solvers with floating-point arithmetic prove optimality to about this relative accuracy.
+OPTIMALITY_TOLERANCE: Final = 1e-6
+
+# CP-SAT proves nothing here with 2 workers; with 8 it does, on two cores as well.
+DEFAULT_WORKERS: Final = 8
+
+
+class InfeasibleBudget(HcpError):
+    """No schedule meets the budget; the message gives the proof and the smallest budget known to work."""
+
+
+class NotApplicable(HcpError):
+    """A planner does not fit the graph; the message says what it needs."""
+
+
+class Status(Enum):
+    """What a planner found, with what to do about it."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    NO_SOLUTION = "no solution"
+
+    @property
+    def remedy(self) -> str:
+        """What a user can do next."""
+        return {
+            Status.OPTIMAL: "proved: no schedule within the bound's scope costs less",
+            Status.FEASIBLE: "raise the time limit, or use solver 'auto' or 'cpsat', to close the gap",
+            Status.INFEASIBLE: "raise the budget: no schedule can meet it",
+            Status.NO_SOLUTION: "raise the time limit or the budget, or try solver 'auto'",
+        }[self]
+
+
+class Certificate(Protocol):
+    """Evidence for a bound that can be checked without a solver."""
+
+    def proven(self, graph: Graph, budget: int) -> int:
+        """The bound that this evidence proves, recomputed in exact integer arithmetic."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A lower bound.
+
+    Attributes:
+        value: No schedule within the scope has less.
+        of: What is bounded: ``"cost"``, or ``"peak"`` where the smallest possible peak is.
+        scope: ``"order-free"`` (every schedule), ``"fixed-order"``, or ``"fixed-order, <= C computations"``.
+        certificate: Evidence, or None where the solver's word has to do.
+        source: Which argument or solver it comes from.
+    """
+
+    value: int
+    of: Literal["cost", "peak"]
+    scope: str
+    certificate: Certificate | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class TracePoint:
+    """The state of a search at one time; costs in the graph's unit."""
+
+    seconds: float
+    incumbent: int | None
+    bound: int | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a running planner reports: seconds since its start, costs in the graph's unit, and what it is doing."""
+
+    planner: str
+    seconds: float
+    incumbent: int | None
+    bound: int | None
+    phase: str
+
+
+Monitor = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """The monitor that shows nothing."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a planner has to solve.
+
+    Attributes:
+        graph: The computation.
+        budget: Most bytes that may be held at any time.
+        order: Where given, first executions must follow it; None leaves the order free.
+        time_limit: Seconds.
+        workers: Threads for solvers that have a choice.
+        seed: For planners that draw random numbers.
+        incumbent: A schedule to start from; planners never return a worse one.
+        monitor: Called with the state of the search now and then.
+    """
+
+    graph: Graph
+    budget: int
+    order: tuple[str, ...] | None = None
+    time_limit: float = 60.0
+    workers: int = DEFAULT_WORKERS
+    seed: int = 0
+    incumbent: Schedule | None = None
+    monitor: Monitor = field(default=silent, compare=False)
+
+    @property
+    def given_order(self) -> tuple[str, ...]:
+        """The order that order-bound planners follow: the problem's, else the graph's own."""
+        return self.graph.order if self.order is None else self.order
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a planner claims; ``replay`` decides whether it is so.
+
+    Attributes:
+        schedule: The best schedule found, if any.
+        status: See ``Status``.
+        bounds: Lower bounds found on the way.
+        planner: Name of the planner.
+        seconds: Wall time.
+        trace: Incumbent and bound over time.
+        note: Anything a user should know, such as the proof of infeasibility.
+    """
+
+    schedule: Schedule | None
+    status: Status
+    bounds: tuple[Bound, ...] = ()
+    planner: str = ""
+    seconds: float = 0.0
+    trace: tuple[TracePoint, ...] = ()
+    note: str = ""
+
+
+class Planner(Protocol):
+    """A frozen dataclass of options that is called with a problem."""
+
+    def __call__(self, problem: Problem, /) -> Solution: ...

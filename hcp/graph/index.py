@@ -118,15 +118,17 @@ class GraphIndex:
         return int(self.size[self.producer < 0].sum())
 
     @cached_property
-    def working_set(self) -> IntArray:
-        """Per node: inputs, outputs and workspace in bytes, which every schedule holds while the node runs.
+    def floor(self) -> IntArray:
+        """Per node: bytes that every schedule holds while the node runs.
 
-        The graph's inputs are counted too, read or not; a resident output is counted once.
+        Its inputs, outputs and workspace, the graph's inputs, and the resident values that its ancestors made.
         """
         total = self.workspace + self.base_bytes
+        kept = [(int(x), int(self.producer[x])) for x in np.flatnonzero(self.resident & (self.producer >= 0))]
         for node in range(self.n):
-            values = np.union1d(self.inputs[node], self.outputs[node])
-            total[node] += self.size[values[self.producer[values] >= 0]].sum()
+            held = set(self.inputs[node].tolist()) | set(self.outputs[node].tolist())
+            held.update(x for x, maker in kept if self.ancestors[node] >> maker & 1)
+            total[node] += sum(int(self.size[x]) for x in held if self.producer[x] >= 0)
         return total
 
     @cached_property

@@ -1,0 +1,57 @@
+"""Reading and writing whole JSON files: clear errors, and nothing half-written."""
+
+import json
+import os
+from pathlib import Path
+
+from hcp.graph.errors import GraphError, HcpError
+
+
+def read_json(path: str | os.PathLike[str], what: str = "graph file") -> object:
+    """The content of a JSON file.
+
+    Args:
+        path: Where it is.
+        what: How an error message calls it.
+
+    Raises:
+        GraphError: If it is missing, a directory, unreadable or not JSON.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise GraphError(f"{what} {str(file)!r} is a directory; give the path of a JSON file")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise GraphError(f"{what} {str(file)!r} does not exist; check the path") from None
+    except UnicodeDecodeError as error:
+        raise GraphError(f"{what} {str(file)!r} is not UTF-8 text ({error.reason}); give a JSON file") from None
+    except (OSError, ValueError) as error:
+        raise GraphError(f"{what} {str(file)!r} cannot be read ({error}); check its path and permissions") from None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise GraphError(
+            f"{what} {str(file)!r} is not JSON (line {error.lineno}, column {error.colno}: {error.msg}); "
+            "it may be truncated: write it again"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits and thousands of nested brackets are JSON, but no graph.
+        raise GraphError(f"{what} {str(file)!r} is beyond what JSON readers take ({error}); write it again") from None
+
+
+def write_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a whole file or none of it: a temporary file beside it takes its place at the end.
+
+    Raises:
+        HcpError: If the file cannot be written there.
+    """
+    file = Path(path)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)
+    except (OSError, ValueError) as error:
+        raise HcpError(f"cannot write {str(file)!r} ({error}); give a file in an existing, writable folder") from None
+    finally:
+        temporary.unlink(missing_ok=True)

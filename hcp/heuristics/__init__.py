@@ -1,0 +1,1 @@
+"""Heuristic planners, one strategy a file; none imports a solver."""

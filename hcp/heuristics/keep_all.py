@@ -1,0 +1,16 @@
+"""Keep everything: every node once, nothing recomputed."""
+
+from dataclasses import dataclass
+
+from hcp.schedule.actions import keep_everything
+from hcp.schedule.select import choose
+from hcp.schedule.solution import Problem, Solution
+
+
+@dataclass(frozen=True)
+class KeepAll:
+    """Runs the given order once; the cheapest schedule there is, where it fits."""
+
+    def __call__(self, problem: Problem) -> Solution:
+        """Returns the keep-everything schedule where it meets the budget."""
+        return choose(problem, "keep_all", [keep_everything(problem.graph, problem.given_order)])

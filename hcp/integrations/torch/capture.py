@@ -1,0 +1,234 @@
+"""Every touch of the semi-private parts of PyTorch: capture, code generation, and the guard around compiled calls.
+
+PyTorch gives no public way to the joint graph of a training step. What is used here (``aot_autograd`` as a
+``torch.compile`` backend with its own ``partition_fn``, boxed code generation, descriptors of inputs and outputs) was
+tested with the range of versions that pyproject.toml names; another version is refused, not guessed at.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import fx
+from torch._dynamo.backends.common import aot_autograd
+from torch._dynamo.exc import BackendCompilerFailed, FailOnRecompileLimitHit, Unsupported
+from torch._functorch._aot_autograd.descriptors import InputMutationAOTOutput
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.graph import _BoxedCodeGen
+from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
+
+from hcp.graph.errors import HcpError
+from hcp.integrations.torch.errors import CaptureError, ExecutionError, UnsupportedTorch
+
+OLDEST: Final = (2, 11)
+NEWEST: Final = (2, 13)
+
+Boxed = Callable[[list[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """The functional joint graph of one training step.
+
+    Attributes:
+        module: Holds the graph; its placeholders are the primals, then the tangents.
+        primals: Parameters, buffers and inputs.
+        tangents: Gradients of the forward's differentiable outputs.
+        mutated: For each forward output, the primal that it becomes the new content of, or None.
+    """
+
+    module: fx.GraphModule
+    primals: tuple[fx.Node, ...]
+    tangents: tuple[fx.Node, ...]
+    mutated: tuple[fx.Node | None, ...]
+
+    @property
+    def returned(self) -> tuple[Any, ...]:
+        """What the graph returns: the forward's outputs, then the gradients."""
+        (output,) = self.module.graph.find_nodes(op="output")
+        return tuple(output.args[0])
+
+    @property
+    def outputs(self) -> tuple[Any, ...]:
+        """What the forward returns: new contents of mutated inputs first, then what the user sees."""
+        return self.returned[: len(self.mutated)]
+
+    @property
+    def gradients(self) -> tuple[Any, ...]:
+        """One a primal, None where it needs none."""
+        return self.returned[len(self.mutated) :]
+
+    @property
+    def fake_mode(self) -> FakeTensorMode:
+        """The mode that the graph's example values belong to."""
+        for node in (*self.primals, *self.tangents):
+            mode = getattr(node.meta.get("val"), "fake_mode", None)
+            if mode is not None:
+                return mode  # type: ignore[no-any-return]
+        return FakeTensorMode()
+
+
+@dataclass(frozen=True)
+class Split:
+    """The two halves that a joint graph is executed as."""
+
+    forward: fx.GraphModule
+    backward: fx.GraphModule
+
+
+def check_version() -> None:
+    """Refuses versions of PyTorch that were not tested.
+
+    Raises:
+        UnsupportedTorch: If the installed version is out of range.
+    """
+    major, minor = (int(part) for part in torch.__version__.split(".")[:2])
+    if not OLDEST <= (major, minor) <= NEWEST:
+        low, high = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
+        raise UnsupportedTorch(
+            f"PyTorch {torch.__version__} is not among the versions tested with hcp; install one from {low} to {high}"
+        )
+
+
+def backend(split: Callable[[Joint], Split]) -> Callable[..., Any]:
+    """A ``torch.compile`` backend that hands each training step's joint graph to ``split``.
+
+    Calls that need no gradient run as captured.
+    """
+
+    def partition(
+        module: fx.GraphModule, _inputs: object, *, num_fwd_outputs: int, **_: object
+    ) -> tuple[fx.GraphModule, fx.GraphModule]:
+        halves = split(_joint(module, num_fwd_outputs))
+        return halves.forward, halves.backward
+
+    def compiler(module: fx.GraphModule, _inputs: object) -> Boxed:
+        return boxed(module)
+
+    return aot_autograd(fw_compiler=compiler, bw_compiler=compiler, partition_fn=partition)
+
+
+def boxed(module: fx.GraphModule) -> Boxed:
+    """The graph as a function of one list, which it empties; each value goes right after its last use."""
+    module.graph.set_codegen(_BoxedCodeGen())
+    # A fresh module, because the one at hand may be of a class that generates its code lazily and unboxed.
+    generated = fx.GraphModule(module, module.graph)
+    code: Any = generated.forward
+
+    def run(args: list[Any]) -> object:
+        return code(args)
+
+    run._boxed_call = True  # type: ignore[attr-defined]
+    return run
+
+
+@contextmanager
+def real_tensors() -> Iterator[None]:
+    """Leaves the modes that capture runs under, so that operations really execute."""
+    with _disable_current_modes(), torch.no_grad():
+        yield
+
+
+def install(module: torch.nn.Module, compiler: Callable[..., Any]) -> None:
+    """Routes the module's calls through a backend; its type and the names of its parameters stay.
+
+    Raises:
+        CaptureError: If the module is compiled already.
+    """
+    if module._compiled_call_impl is not None:
+        raise CaptureError(
+            f"{type(module).__name__} is compiled or planned already; give checkpoint() a module that is not"
+        )
+    module._compiled_call_impl = _compile(module, compiler)
+
+
+class _CapturedError(HcpError):
+    """Not a failure: ends compilation once the graph is there."""
+
+
+def trace(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> Joint:
+    """The joint graph of ``module(*args, **kwargs)``, without running or changing the module.
+
+    Raises:
+        CaptureError: If it cannot be captured as one graph, or nothing in it needs a gradient.
+    """
+    found: list[Joint] = []
+
+    def split(joint: Joint) -> Split:
+        found.append(joint)
+        raise _CapturedError
+
+    try:
+        _compile(module, backend(split))(*args, **kwargs)
+    except _CapturedError:
+        return found[0]
+    raise CaptureError(
+        f"calling {type(module).__name__} needs no gradient, so there is nothing to plan; "
+        "put it in training mode with parameters that require gradients, outside torch.no_grad()"
+    )
+
+
+def _compile(module: torch.nn.Module, compiler: Callable[..., Any]) -> Callable[..., Any]:
+    """What ``module.compile()`` would make of a module's calls, but compiled whole, and with errors translated."""
+
+    def call(*args: object, **kwargs: object) -> object:
+        return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    # Dynamo skips frames of PyTorch's own containers, so that an nn.Sequential would run uncompiled: hence a function
+    # of ours. It keeps compiled variants by code object, and counts them: hence one code object a module.
+    call.__code__ = call.__code__.replace(co_name=f"call_{type(module).__name__}")
+    return _guarded(torch.compile(call, backend=compiler, fullgraph=True, dynamic=False), type(module).__name__)
+
+
+def _guarded(call: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def guarded(*args: object, **kwargs: object) -> object:
+        mode = _get_current_dispatch_mode()
+        if mode is not None:
+            raise ExecutionError(
+                f"{name} was called under {type(mode).__name__}, a TorchDispatchMode, under which torch.compile runs "
+                "nothing compiled; call it outside the mode"
+            )
+        try:
+            return call(*args, **kwargs)
+        except BackendCompilerFailed as error:
+            inner = error.inner_exception
+            if isinstance(inner, HcpError):
+                raise inner from None
+            raise
+        except Unsupported as error:
+            first = str(error).strip().splitlines()[0]
+            raise CaptureError(
+                f"{name} cannot be captured as one graph: {first}; remove the graph break "
+                "(the exception that caused this one says where it is)"
+            ) from error
+        except FailOnRecompileLimitHit as error:
+            raise ExecutionError(
+                f"{name} met more shapes or modes than torch._dynamo.config.recompile_limit "
+                f"({torch._dynamo.config.recompile_limit}) allows plans for; pad to fewer shapes or raise the limit"
+            ) from error
+
+    return guarded
+
+
+def _joint(module: fx.GraphModule, forward_outputs: int) -> Joint:
+    placeholders = module.graph.find_nodes(op="placeholder")
+    primals = tuple(node for node in placeholders if "tangents" not in str(node.target))
+    tangents = tuple(node for node in placeholders if "tangents" in str(node.target))
+    (output,) = module.graph.find_nodes(op="output")
+    descriptions = output.meta["desc"]
+    by_input = {node.meta["desc"]: node for node in primals}
+    mutated = tuple(
+        by_input[what.mutated_input] if isinstance(what, InputMutationAOTOutput) else None
+        for what in descriptions[:forward_outputs]
+    )
+    joint = Joint(module, primals, tangents, mutated)
+    if len(joint.gradients) != len(primals):
+        raise CaptureError(
+            f"the captured graph has {len(joint.gradients)} gradients for {len(primals)} inputs, as with tensor "
+            "subclasses and effect tokens; hcp plans plain tensors only"
+        )
+    return joint

@@ -1,0 +1,137 @@
+"""From a schedule to the forward and backward code that runs it: the order of the nodes *is* the schedule."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import fx
+from torch.fx.node import Argument
+
+from hcp.integrations.torch.capture import Split
+from hcp.integrations.torch.lower import BOUNDARY, Lowered
+from hcp.integrations.torch.program import Call
+from hcp.schedule.actions import Schedule
+
+Phase = Literal["forward", "backward"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Instance:
+    """One production of a tensor: in which half, and by which node of it."""
+
+    phase: Phase
+    node: fx.Node
+
+
+def emit(lowered: Lowered, schedule: Schedule) -> Split:
+    """The two halves of a training step that run a schedule.
+
+    Generated code drops each value after its last use, which is what ``Schedule.from_computes`` says, so only the
+    order of the computations is taken from the schedule. What the backward half needs of the forward half's
+    productions becomes the saved tensors.
+    """
+    return _Emitter(lowered).run(schedule)
+
+
+@dataclass
+class _Emitter:
+    lowered: Lowered
+    phase: Phase = "forward"
+    graphs: dict[Phase, fx.Graph] = field(default_factory=lambda: {"forward": fx.Graph(), "backward": fx.Graph()})
+    made: dict[fx.Node, _Instance] = field(default_factory=dict)
+    viewed: dict[fx.Node, tuple[tuple[fx.Node, ...], fx.Node]] = field(default_factory=dict)
+    saved: dict[fx.Node, fx.Node] = field(default_factory=dict)
+
+    def run(self, schedule: Schedule) -> Split:
+        joint = self.lowered.program.joint
+        for primal in joint.primals:
+            self.made[primal] = _Instance("forward", self._placeholder(primal, primal.name))
+        ran: set[str] = set()
+        returned: list[Argument] = []
+        for name in schedule.computes:
+            if name == BOUNDARY:
+                returned = [self._argument(out) for out in joint.outputs]
+                self.phase = "backward"
+                self.viewed.clear()
+                for tangent in joint.tangents:
+                    self.made[tangent] = _Instance("backward", self._placeholder(tangent, tangent.name))
+            else:
+                self._compute(self.lowered.computes[name], again=name in ran)
+                ran.add(name)
+        gradients = tuple(self._argument(gradient) for gradient in joint.gradients)
+        self.graphs["forward"].output((*returned, *self.saved))
+        self.graphs["backward"].output(gradients)
+        halves = [fx.GraphModule(joint.module, self.graphs[phase]) for phase in ("forward", "backward")]
+        return Split(*halves)
+
+    def _compute(self, node: fx.Node, *, again: bool) -> None:
+        program = self.lowered.program
+        call = Call(node.target, node.args, dict(node.kwargs))
+        if again:
+            call = program.again.get(node, call)
+        made = self._call(call, node)
+        if node in self.lowered.value_of:
+            self._bind(node, made)
+        if not isinstance(node.meta["val"], list | tuple):
+            return
+        # All items are taken at once: the tuple would keep every output alive for as long as it lives itself.
+        for item in node.users:
+            if item in self.lowered.value_of:
+                self._bind(item, self._call(Call(item.target, (made, item.args[1])), item))
+
+    def _bind(self, tensor: fx.Node, made: fx.Node) -> None:
+        value = self.lowered.graph.values[self.lowered.value_of[tensor]]
+        if not (value.resident and tensor in self.made):
+            self.made[tensor] = _Instance(self.phase, made)
+
+    def _call(self, call: Call, like: fx.Node) -> fx.Node:
+        args, kwargs = fx.node.map_arg((call.args, call.kwargs), self._argument_or_own)
+        made = self.graphs[self.phase].call_function(call.target, args, kwargs)
+        made.meta["val"] = like.meta["val"]
+        return made
+
+    def _argument_or_own(self, node: fx.Node) -> Argument:
+        return node if node.graph is self.graphs[self.phase] else self._argument(node)
+
+    def _argument(self, node: Argument) -> Argument:
+        """What stands for a node of the program in the half at hand."""
+        if not isinstance(node, fx.Node):
+            return node
+        if node in self.lowered.views:
+            return self._view(node)
+        if node in self.made:
+            return self._local(self.made[node])
+        if node.op == "get_attr":
+            attribute = self.graphs[self.phase].get_attr(str(node.target))
+            attribute.meta["val"] = node.meta.get("val")
+            return attribute
+        return node.meta["val"]
+
+    def _view(self, node: fx.Node) -> fx.Node:
+        sources = tuple(self._argument(source) for source in node.all_input_nodes)
+        known = self.viewed.get(node)
+        if known is not None and known[0] == sources:
+            return known[1]
+        stand_in = dict(zip(node.all_input_nodes, sources, strict=True))
+        args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), stand_in.__getitem__)
+        made = self.graphs[self.phase].call_function(node.target, args, kwargs)  # type: ignore[arg-type]
+        made.meta["val"] = node.meta["val"]
+        self.viewed[node] = (sources, made)
+        return made
+
+    def _local(self, instance: _Instance) -> fx.Node:
+        if instance.phase == self.phase:
+            return instance.node
+        if instance.node not in self.saved:
+            self.saved[instance.node] = self._placeholder(instance.node, f"saved_{len(self.saved)}")
+        return self.saved[instance.node]
+
+    def _placeholder(self, like: fx.Node, name: str) -> fx.Node:
+        graph = self.graphs[self.phase]
+        # Saved tensors come before the tangents, in the order of ``saved``.
+        place = next((node for node in graph.nodes if node.op != "placeholder" or "tangents" in node.name), None)
+        if place is None or "tangents" in name:
+            place = next((node for node in graph.nodes if node.op != "placeholder"), graph._root)
+        with graph.inserting_before(place):
+            made = graph.placeholder(name)
+        made.meta["val"] = like.meta["val"]
+        return made

@@ -1,0 +1,19 @@
+"""What can go wrong between hcp and PyTorch; each message names the culprit and the mend."""
+
+from hcp.graph.errors import HcpError
+
+
+class TorchError(HcpError):
+    """Base of the errors of this integration."""
+
+
+class UnsupportedTorch(TorchError):
+    """The installed PyTorch is outside the range that this integration was tested with."""
+
+
+class CaptureError(TorchError):
+    """The training step cannot be captured as one graph, or holds an operation that cannot be planned."""
+
+
+class ExecutionError(TorchError):
+    """A planned module was called in a way that its plan cannot serve."""

@@ -1,0 +1,167 @@
+"""From a prepared joint graph to hcp's graph: storages become values, operations nodes, views vanish."""
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+from torch import fx
+
+from hcp.graph.ir import Graph, Node, Value
+from hcp.integrations.torch.probe import Footprint
+from hcp.integrations.torch.program import Program, is_random, tensor_bytes, writes_input
+
+BOUNDARY: Final = "BOUNDARY"
+
+
+@dataclass
+class Lowered:
+    """An hcp graph and how its nodes and values correspond to the program's.
+
+    Attributes:
+        graph: What is planned.
+        program: What is run.
+        computes: The operation behind each node, save the boundary.
+        views: Operations that only look at a storage; they are run anew wherever their result is read.
+        value_of: The value that a tensor is a fresh storage of, by the operation or item that yields the tensor.
+    """
+
+    graph: Graph
+    program: Program
+    computes: dict[str, fx.Node]
+    views: set[fx.Node]
+    value_of: dict[fx.Node, str]
+
+
+def lower(program: Program, footprints: Mapping[fx.Node, Footprint], cost: Mapping[fx.Node, int], name: str) -> Lowered:
+    """Builds the graph that planners see.
+
+    Memory is counted above what exists when the step starts, so parameters and inputs are no values of it. The loss
+    may lie outside the module: the node ``BOUNDARY`` stands for all that happens between forward and backward.
+    """
+    return _Lowering(program, footprints, cost).run(name)
+
+
+@dataclass
+class _Lowering:
+    program: Program
+    footprints: Mapping[fx.Node, Footprint]
+    cost: Mapping[fx.Node, int]
+    reads: dict[fx.Node, tuple[str, ...]] = field(default_factory=dict)
+    views: set[fx.Node] = field(default_factory=set)
+    value_of: dict[fx.Node, str] = field(default_factory=dict)
+    outputs: dict[fx.Node, list[tuple[str, int]]] = field(default_factory=dict)
+
+    def run(self, name: str) -> Lowered:
+        joint = self.program.joint
+        self.reads = dict.fromkeys(joint.primals, ())
+        self.reads |= {tangent: (tangent.name,) for tangent in joint.tangents}
+        for node in self.program.graph.nodes:
+            if node.op == "get_attr":
+                self.reads[node] = ()
+            elif node.op == "call_function":
+                self._classify(node)
+        kinds = self._kinds()
+        awaited = {earlier for befores in self.program.after.values() for earlier in befores}
+        before_boundary = self._before_boundary()
+        awaited |= before_boundary
+        backward = self.program.depends_on_tangents()
+        forward_nodes = [self._node(node, kinds, node in awaited) for node in self.outputs if node not in backward]
+        backward_nodes = [self._node(node, kinds, node in awaited) for node in self.outputs if node in backward]
+        nodes = [*forward_nodes, self._boundary(before_boundary), *backward_nodes]
+        return Lowered(
+            Graph(tuple(nodes), name=name, cost_unit="ns"),
+            self.program,
+            {node.name: node for node in self.outputs},
+            self.views,
+            self.value_of,
+        )
+
+    def _classify(self, node: fx.Node) -> None:
+        sources = tuple(dict.fromkeys(name for source in node.all_input_nodes for name in self.reads[source]))
+        if node.target is operator.getitem:
+            self._classify_item(node, sources)
+            return
+        footprint = self.footprints[node]
+        if not footprint.sizes and node not in self.program.effects:
+            self.views.add(node)
+            self.reads[node] = sources
+            return
+        names = [node.name if len(footprint.sizes) == 1 else f"{node.name}:{i}" for i in range(len(footprint.sizes))]
+        self.outputs[node] = list(zip(names, footprint.sizes, strict=True))
+        self.reads[node] = tuple(names)
+        if not isinstance(node.meta["val"], list | tuple) and names:
+            self.value_of[node] = names[0]
+
+    def _classify_item(self, node: fx.Node, sources: tuple[str, ...]) -> None:
+        producer: Any = node.args[0]
+        if producer in self.views:
+            self.views.add(node)
+            self.reads[node] = sources
+            return
+        storage = self.footprints[producer].outputs[node.args[1]]  # type: ignore[index]
+        if storage is None:
+            # No tensor: a number that capture knows already, or nothing.
+            self.reads[node] = ()
+            return
+        self.value_of[node] = self.outputs[producer][storage][0]
+        self.reads[node] = (self.value_of[node],)
+
+    def _kinds(self) -> dict[str, str]:
+        joint = self.program.joint
+        kinds = {name: "gradient" for out in joint.gradients if isinstance(out, fx.Node) for name in self.reads[out]}
+        kinds |= {name: "output" for out in joint.outputs if isinstance(out, fx.Node) for name in self.reads[out]}
+        return kinds
+
+    def _before_boundary(self) -> set[fx.Node]:
+        """What the forward does besides returning values; every draw that needs no tangent belongs to it."""
+        backward = self.program.depends_on_tangents()
+        effects = set(self.program.effects) | {node for node in self.outputs if is_random(node)}
+        effects |= {node for node in self.outputs if writes_input(node)}
+        return {node for node in effects if node not in backward}
+
+    def _boundary(self, effects: set[fx.Node]) -> Node:
+        joint = self.program.joint
+        reads = [name for out in joint.outputs if isinstance(out, fx.Node) for name in self.reads[out]]
+        reads += [_token(node) for node in self.outputs if node in effects]
+        tangents = tuple(
+            Value(tangent.name, tensor_bytes(tangent), "gradient", resident=True) for tangent in joint.tangents
+        )
+        return Node(BOUNDARY, "boundary", tuple(reads), tangents, recomputable=False)
+
+    def _node(self, node: fx.Node, kinds: Mapping[str, str], awaited: bool) -> Node:
+        footprint = self.footprints[node]
+        again = self.program.again.get(node)
+        sources = list(node.all_input_nodes)
+        if again is not None:
+            fx.node.map_arg((again.args, again.kwargs), sources.append)
+        reads = [name for source in sources for name in self.reads[source]]
+        reads += [_token(earlier) for earlier in self.program.after.get(node, ()) if earlier not in sources]
+        outputs = [
+            Value(name, size, kinds.get(name, "activation"), resident=name in kinds)
+            for name, size in self.outputs[node]
+        ]
+        if awaited:
+            outputs.append(Value(_token(node), 0))
+        return Node(
+            node.name,
+            _op_name(node),
+            tuple(reads),
+            tuple(outputs),
+            self.cost[node],
+            footprint.workspace,
+            recomputable=node not in self.program.once,
+        )
+
+
+def _token(node: fx.Node) -> str:
+    """The zero-byte value that says a node has run."""
+    return f"{node.name}:done"
+
+
+def _op_name(node: fx.Node) -> str:
+    target = node.target
+    if isinstance(target, torch._ops.OpOverload):
+        return str(target)
+    return getattr(target, "__name__", str(target))

@@ -1,0 +1,94 @@
+"""Memory that a function really takes: allocation events on the CPU, the allocator's own peak on a GPU."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from hcp.integrations.torch.errors import ExecutionError
+
+_ALLOCATION: Final = "[memory]"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Allocations while a function ran.
+
+    Attributes:
+        times: Nanoseconds of each allocation or release, ascending.
+        held: Bytes held above the start right after each; below zero where memory from before was released.
+        marks: Start and end, in nanoseconds, of each ``record_function`` block, by name.
+    """
+
+    times: tuple[int, ...]
+    held: tuple[int, ...]
+    marks: dict[str, tuple[int, int]]
+
+    @property
+    def peak(self) -> int:
+        """Most bytes held above the start."""
+        return max((0, *self.held))
+
+    def peak_within(self, mark: str) -> int:
+        """Most bytes held above the start of a marked block while it ran."""
+        start, end = self.marks[mark]
+        before = next((held for time, held in self._backwards if time < start), 0)
+        inside = (held for time, held in zip(self.times, self.held, strict=True) if start <= time <= end)
+        return max(before, *inside, before) - before
+
+    @property
+    def _backwards(self) -> list[tuple[int, int]]:
+        return list(zip(self.times, self.held, strict=True))[::-1]
+
+
+def record(fn: Callable[[], object]) -> Memory:
+    """Runs a function and records every allocation that PyTorch makes on the CPU meanwhile.
+
+    Raises:
+        ExecutionError: If a profiler runs already; PyTorch has one at a time.
+    """
+    if torch.autograd.profiler._is_profiler_enabled:
+        raise ExecutionError(
+            "a PyTorch profiler is running already, and hcp needs it to see allocations; "
+            "make the first call of a planned module, and measurements, outside of it"
+        )
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        result = fn()
+    del result
+    results = profiler.profiler
+    events = [] if results is None or results.kineto_results is None else results.kineto_results.events()
+    allocations = sorted(
+        ((event.start_ns(), event.nbytes()) for event in events if event.name() == _ALLOCATION),
+        key=lambda event: event[0],
+    )
+    marks = {event.name(): (event.start_ns(), event.end_ns()) for event in events if event.is_user_annotation()}
+    return Memory(tuple(time for time, _ in allocations), tuple(accumulate(size for _, size in allocations)), marks)
+
+
+def measure_peak(fn: Callable[[], object]) -> int:
+    """Most bytes that a function holds above what was held when it started.
+
+    What the function returns counts to its end. Run it once before: first calls compile, and prepare libraries.
+
+    Args:
+        fn: Runs forward and backward, say.
+
+    Returns:
+        Bytes: on a GPU if CUDA was used in this process, else on the CPU.
+
+    Raises:
+        ExecutionError: On the CPU, if a profiler runs already.
+    """
+    if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
+        return record(fn).peak
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    start = torch.cuda.memory_allocated()
+    result = fn()
+    torch.cuda.synchronize()
+    peak = torch.cuda.max_memory_allocated() - start
+    del result
+    return peak

@@ -1,0 +1,302 @@
+"""The joint graph made fit for planning: every side effect explicit, ordered, and safe to recompute around.
+
+Works on the functional joint graph in place: drops what does nothing, makes batch norm write its running statistics
+once and only once, saves generator states before random draws, writes mutated buffers inside the forward, and gives
+parameter gradients the layout in which autograd takes them over without a copy.
+"""
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+from torch import fx
+
+from hcp.integrations.torch import rng
+from hcp.integrations.torch.capture import Joint
+from hcp.integrations.torch.errors import CaptureError
+
+aten = torch.ops.aten
+
+_IDENTITIES: Final = (aten.detach.default, aten.alias.default)
+_IN_PLACE_NORM: Final = aten._native_batch_norm_legit.default
+_BATCH_NORM: Final = aten._native_batch_norm_legit_functional.default
+
+
+@dataclass(frozen=True)
+class Call:
+    """One way to run a node."""
+
+    target: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Program:
+    """A joint graph with what a planner and an executor have to know beyond the graph.
+
+    Attributes:
+        joint: The graph, rewritten.
+        again: How to run a node at a recomputation, where that differs from its first execution.
+        after: Nodes whose first execution has to come before a node's.
+        once: Nodes that must not run again.
+        effects: Nodes run for what they do to an input; they create no value.
+    """
+
+    joint: Joint
+    again: dict[fx.Node, Call] = field(default_factory=dict)
+    after: dict[fx.Node, list[fx.Node]] = field(default_factory=dict)
+    once: set[fx.Node] = field(default_factory=set)
+    effects: set[fx.Node] = field(default_factory=set)
+
+    @property
+    def graph(self) -> fx.Graph:
+        """The rewritten graph."""
+        return self.joint.module.graph
+
+    @property
+    def operations(self) -> Iterator[fx.Node]:
+        """Everything that is called, in program order."""
+        return (node for node in self.graph.nodes if node.op == "call_function")
+
+    def order(self, node: fx.Node, *earlier: fx.Node) -> None:
+        """Asks that ``node`` first runs after each of ``earlier``."""
+        self.after.setdefault(node, []).extend(earlier)
+
+    def depends_on_tangents(self) -> set[fx.Node]:
+        """The nodes that can only run in the backward pass."""
+        found = set(self.joint.tangents)
+        for node in self.operations:
+            if any(source in found for source in node.all_input_nodes):
+                found.add(node)
+        return found
+
+
+def prepare(joint: Joint) -> Program:
+    """Rewrites a joint graph for planning.
+
+    Raises:
+        CaptureError: If it holds an operation that cannot be planned; names it.
+    """
+    program = Program(joint)
+    _drop_identities(program)
+    _batch_norms(program)
+    _drop_dead(program)
+    _check_operations(program)
+    _mutations(program)
+    _random_draws(program)
+    _gradient_layouts(program)
+    return program
+
+
+def tensor_bytes(node: fx.Node) -> int:
+    """Bytes of all tensors that a node returns, by their shapes."""
+    return sum(value.numel() * value.element_size() for value in tensors_of(node))
+
+
+def tensors_of(node: fx.Node) -> list[torch.Tensor]:
+    """The example tensors that a node returns."""
+    value = node.meta.get("val")
+    values = value if isinstance(value, list | tuple) else (value,)
+    return [item for item in values if isinstance(item, torch.Tensor)]
+
+
+def _drop_identities(program: Program) -> None:
+    # Both halves run without recording gradients, so detaching does nothing there.
+    for node in list(program.operations):
+        source: Any = node.args[0] if node.args else None
+        if node.target is aten.t.default and source.target is aten.t.default:
+            source = source.args[0]
+        elif node.target not in _IDENTITIES:
+            continue
+        node.replace_all_uses_with(source)
+        program.graph.erase_node(node)
+
+
+def _drop_dead(program: Program) -> None:
+    for node in reversed(list(program.operations)):
+        if not node.users and not is_random(node) and not writes_input(node):
+            program.graph.erase_node(node)
+
+
+def is_random(node: fx.Node) -> bool:
+    """Whether a node draws random numbers."""
+    target = node.target
+    if not isinstance(target, torch._ops.OpOverload) or torch.Tag.nondeterministic_seeded not in target.tags:
+        return False
+    # Fused attention carries the tag whether or not it drops anything.
+    named = dict(zip((argument.name for argument in target._schema.arguments), node.args, strict=False)) | node.kwargs
+    return not ("dropout_p" in {a.name for a in target._schema.arguments} and named.get("dropout_p", 0.0) == 0.0)
+
+
+def writes_input(node: fx.Node) -> bool:
+    """Whether a node changes one of its inputs."""
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+
+
+def _batch_norms(program: Program) -> None:
+    """Makes batch norm update its running statistics in place at its first execution, and never again."""
+    for node in program.operations:
+        if node.target is aten.native_batch_norm_backward.default and node.args[7] is True:
+            # While training the gradient comes from the batch's statistics; the running ones are not read.
+            node.args = (*node.args[:3], None, None, *node.args[5:])
+    mutated = {primal for primal in program.joint.mutated if primal is not None}
+    last_writer: dict[Any, fx.Node] = {}
+    for node in list(program.operations):
+        if node.target is not _BATCH_NORM or not node.args[5]:
+            continue
+        x, weight, bias, mean, var, training, momentum, eps = node.args
+        renewed = {item.args[1]: item for item in node.users}
+        if not {mean, var} <= mutated or not all(
+            use.op == "output" or use.target is _BATCH_NORM for i in (3, 4) if i in renewed for use in renewed[i].users
+        ):
+            continue
+        if mean in last_writer:
+            program.order(node, last_writer[mean])
+        last_writer[mean] = node
+        node.target = _IN_PLACE_NORM
+        node.meta["val"] = tuple(node.meta["val"][:3])
+        program.again[node] = Call(aten._native_batch_norm_legit.no_stats, (x, weight, bias, training, momentum, eps))
+        for index, buffer in ((3, mean), (4, var)):
+            if index in renewed:
+                renewed[index].replace_all_uses_with(buffer)  # type: ignore[arg-type]
+                program.graph.erase_node(renewed[index])
+
+
+def _check_operations(program: Program) -> None:
+    for node in program.operations:
+        target = node.target
+        if target is operator.getitem or target is _IN_PLACE_NORM:
+            continue
+        if not isinstance(target, torch._ops.OpOverload):
+            raise CaptureError(f"operation {target} ({node.name}) is not a plain ATen operation; hcp cannot plan it")
+        if target._schema.is_mutable:
+            raise CaptureError(
+                f"operation {target} ({node.name}) changes its input inside the captured graph; "
+                "write it without the in-place change"
+            )
+        if not tensors_of(node):
+            raise CaptureError(f"operation {target} ({node.name}) returns no tensor; keep its result out of the module")
+
+
+def _mutations(program: Program) -> None:
+    """Writes new contents of buffers inside the forward; who reads the old contents reads them before, or a copy."""
+    (output,) = program.graph.find_nodes(op="output")
+    backward = program.depends_on_tangents()
+    returned = list(output.args[0])
+    for position, primal in enumerate(program.joint.mutated):
+        if primal is None:
+            continue
+        new = returned[position]
+        if new is primal:
+            _check_norm_buffer(primal)
+            continue
+        readers = [user for user in primal.users if user.op != "output"]
+        if any(
+            user in backward or _is_view(user, primal) or tensor_bytes(user) > tensor_bytes(primal) for user in readers
+        ):
+            readers = [_snapshot(program, primal, readers)]
+        with program.graph.inserting_before(output):
+            update = program.graph.call_function(aten.copy_.default, (primal, new))
+        update.meta["val"] = primal.meta["val"]
+        program.effects.add(update)
+        program.once |= {update, *readers}
+        program.order(update, *readers)
+        returned[position] = primal
+    output.args = (tuple(returned),)
+
+
+def _check_norm_buffer(primal: fx.Node) -> None:
+    for user in primal.users:
+        if user.op != "output" and user.target is not _IN_PLACE_NORM:
+            raise CaptureError(
+                f"{user.name} ({user.target}) reads the running statistics that a batch norm of the same step "
+                "changes; read them outside the module"
+            )
+
+
+def _is_view(node: fx.Node, base: fx.Node) -> bool:
+    storage = base.meta["val"].untyped_storage()._cdata
+    return any(value.untyped_storage()._cdata == storage for value in tensors_of(node))
+
+
+def _snapshot(program: Program, primal: fx.Node, readers: list[fx.Node]) -> fx.Node:
+    first = next(node for node in program.operations if node in readers)
+    with program.graph.inserting_before(first):
+        copy = program.graph.call_function(aten.clone.default, (primal,))
+    copy.meta["val"] = primal.meta["val"]
+    for reader in readers:
+        reader.replace_input_with(primal, copy)
+    return copy
+
+
+def _random_draws(program: Program) -> None:
+    """Keeps first draws in program order, with the generator's state saved before each that may be drawn again."""
+    last: dict[torch.device, fx.Node] = {}
+    for node in [node for node in program.operations if is_random(node)]:
+        device = tensors_of(node)[0].device
+        state_bytes = rng.state_bytes(device)
+        if tensor_bytes(node) < state_bytes:
+            # Its state would take more memory than its result.
+            program.once.add(node)
+            steps = [node]
+        else:
+            with program.graph.inserting_before(node):
+                state = program.graph.call_function(rng.save_state, (device,))
+            with program.joint.fake_mode:
+                state.meta["val"] = torch.empty(rng.save_state(device).numel(), dtype=torch.uint8)
+            program.once.add(state)
+            program.again[node] = Call(rng.replay, (state, device, node.target, *node.args), dict(node.kwargs))
+            program.order(node, state)
+            steps = [state, node]
+        if device in last:
+            program.order(steps[0], last[device])
+        last[device] = node
+
+
+def _gradient_layouts(program: Program) -> None:
+    """Copies, as planned operations, the gradients that autograd would otherwise copy itself when it takes them."""
+    (output,) = program.graph.find_nodes(op="output")
+    returned = list(output.args[0])
+    start = len(program.joint.mutated)
+    inputs = {
+        value.untyped_storage()._cdata
+        for node in (*program.joint.primals, *program.joint.tangents)
+        for value in tensors_of(node)
+    }
+    seen: set[Any] = set()
+    for position, (gradient, primal) in enumerate(zip(returned[start:], program.joint.primals, strict=True), start):
+        if not isinstance(gradient, fx.Node):
+            continue
+        value, like = gradient.meta["val"], primal.meta["val"]
+        if gradient in seen or value.untyped_storage()._cdata in inputs or not _same_layout(value, like):
+            with program.graph.inserting_before(output):
+                copy = program.graph.call_function(laid_out, (gradient, tuple(like.shape), tuple(_layout(like))))
+            with program.joint.fake_mode:
+                copy.meta["val"] = torch.empty_strided(
+                    like.shape, _layout(like), dtype=value.dtype, device=value.device
+                )
+            returned[position] = copy
+        seen.add(gradient)
+    output.args = (tuple(returned),)
+
+
+def laid_out(tensor: torch.Tensor, size: tuple[int, ...], stride: tuple[int, ...]) -> torch.Tensor:
+    """A fresh copy with the given strides."""
+    return torch.empty_strided(size, stride, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
+
+
+def _layout(like: torch.Tensor) -> tuple[int, ...]:
+    """The strides that autograd gives a gradient: the parameter's where they are dense, else those of a new tensor."""
+    if aten.is_non_overlapping_and_dense(like):
+        return tuple(like.stride())
+    return tuple(torch.empty(like.shape, device="meta").stride())
+
+
+def _same_layout(value: torch.Tensor, like: torch.Tensor) -> bool:
+    return value.shape == like.shape and all(
+        size == 1 or mine == wanted
+        for size, mine, wanted in zip(like.shape, value.stride(), _layout(like), strict=True)
+    )

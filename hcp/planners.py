@@ -1,0 +1,93 @@
+"""The table of planners, and ``solve``: the one entry that plans, judges and reports."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Final, cast
+
+from hcp.feasibility import check_budget, explain_infeasible
+from hcp.graph.errors import HcpError
+from hcp.graph.ir import Graph
+from hcp.schedule.actions import Schedule
+from hcp.schedule.budget import parse_budget
+from hcp.schedule.plan import Plan, judge
+from hcp.schedule.solution import DEFAULT_WORKERS, Monitor, Planner, Problem, Status, silent
+
+
+class UnknownSolver(HcpError):
+    """A solver name that is not in the table."""
+
+
+# name -> module:class, what it is. Modules load on first use, so that listing planners needs no solver.
+PLANNERS: Final[Mapping[str, tuple[str, str]]] = {
+    "auto": ("hcp.portfolio:Auto", "portfolio: annealing, bounds and exact solvers within the time limit"),
+    "keep_all": ("hcp.heuristics.keep_all:KeepAll", "keep everything, recompute nothing"),
+    "sqrt_n": ("hcp.heuristics.sqrt_n:SqrtN", "equal segments, Chen et al. 2016"),
+    "chen_greedy": ("hcp.heuristics.chen_greedy:ChenGreedy", "byte-aware segments, Chen et al. 2016"),
+    "interval_tree": ("hcp.heuristics.interval_tree:IntervalTree", "height-compressed balanced interval tree"),
+    "anneal": ("hcp.heuristics.anneal:Anneal", "simulated annealing on execution sequences"),
+    "lp": ("hcp.solvers.lp:Lp", "order-free lower bound by linear programming; no schedule"),
+    "cpsat": ("hcp.solvers.cpsat:CpSat", "cut relaxation solved exactly by CP-SAT, lifted and polished"),
+    "milp": ("hcp.solvers.milp:Milp", "cut relaxation solved exactly by MILP through PuLP, lifted and polished"),
+    "exhaustive": ("hcp.solvers.exhaustive:Exhaustive", "exact search for graphs of about a dozen nodes"),
+}
+
+
+def planner_named(name: str) -> Planner:
+    """A planner with its default options.
+
+    Raises:
+        UnknownSolver: If the table has no such name; the message lists the choices.
+    """
+    if name not in PLANNERS:
+        raise UnknownSolver(f"unknown solver {name!r}; choose one of {', '.join(PLANNERS)}")
+    module, _, attribute = PLANNERS[name][0].partition(":")
+    factory = cast(Callable[[], Planner], getattr(import_module(module), attribute))
+    return factory()
+
+
+def solve(
+    graph: Graph,
+    budget: int | str,
+    solver: str | Planner = "auto",
+    *,
+    time_limit: float = 60.0,
+    order: tuple[str, ...] | None = None,
+    workers: int = DEFAULT_WORKERS,
+    seed: int = 0,
+    incumbent: Schedule | None = None,
+    monitor: Monitor = silent,
+) -> Plan:
+    """Plans a graph within a budget.
+
+    Args:
+        graph: The computation.
+        budget: Bytes, a size such as ``"8GiB"``, or a percentage of the keep-everything peak such as ``"80%"``.
+        solver: A name from ``PLANNERS``, or a planner object.
+        time_limit: Seconds.
+        order: Where given, first executions follow it.
+        workers: Threads for solvers that have a choice.
+        seed: For planners that draw random numbers.
+        incumbent: A schedule to start from; the result is never worse.
+        monitor: Called with the progress of the search.
+
+    Returns:
+        The judged plan; ``schedule`` is None where none was found in time, and for planners that only bound.
+
+    Raises:
+        HcpError: On bad input.
+        InfeasibleBudget: Where it is proved that no schedule meets the budget.
+    """
+    planner = planner_named(solver) if isinstance(solver, str) else solver
+    if time_limit <= 0:
+        raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
+    problem = Problem(
+        graph, parse_budget(budget, graph), order, time_limit, workers, seed, incumbent, monitor
+    )
+    check_budget(problem)
+    solution = planner(problem)
+    if solution.status is Status.INFEASIBLE:
+        raise explain_infeasible(problem, solution)
+    if isinstance(solver, str):
+        solution = replace(solution, planner=solver)
+    return judge(problem, solution)

@@ -1,0 +1,10 @@
+"""Simulated annealing on execution sequences: a compiled engine that planners and solvers drive.
+
+Importing it loads numba, so import it inside functions: ``import hcp`` has to stay light.
+"""
+
+from hcp.schedule.annealing.engine import CHAINS, PLAIN, Annealer, Cooling, Outcome
+from hcp.schedule.annealing.loop import Mix
+from hcp.schedule.annealing.polish import polish
+
+__all__ = ["CHAINS", "PLAIN", "Annealer", "Cooling", "Mix", "Outcome", "polish"]

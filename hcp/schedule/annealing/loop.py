@@ -1,0 +1,122 @@
+"""The inner loop of the annealing: draw a move, weigh it, keep it or undo it."""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from hcp.schedule.annealing.compiled import Random, compiled, uniform
+from hcp.schedule.annealing.moves import add, chain, drop, shift
+from hcp.schedule.annealing.network import Int32, Int64, Network
+from hcp.schedule.annealing.timeline import AREA, BUDGET, COST, Timeline, settle, undo
+
+# Moves between two changes of temperature and penalty.
+_STEP: Final = 64
+
+# Entries of Best.score.
+BEST_COST: Final = 0
+LEAST_AREA: Final = 1
+
+
+class Best(NamedTuple):
+    """What the walk has met. Changed in place.
+
+    Attributes:
+        within: Slots of the cheapest timeline within the budget.
+        least: Slots of the timeline with the least area over the budget, kept while none is within it.
+        score: Cost of the one (-1: none yet), area of the other.
+    """
+
+    within: Int32
+    least: Int32
+    score: Int64
+
+
+class Mix(NamedTuple):
+    """How often each kind of move is drawn; the rest are single additions.
+
+    Attributes:
+        shift: Move one execution.
+        chain: Make an idle value again with all it needs.
+        drop: Take executions out.
+        swap: Take executions out, then make one or two idle values again.
+        far: Of the shifts, how many go anywhere.
+    """
+
+    shift: float
+    chain: float
+    drop: float
+    swap: float
+    far: float
+
+
+def new_best(slots: int) -> Best:
+    """Nothing met yet."""
+    return Best(np.full(slots, -1, np.int32), np.full(slots, -1, np.int32), np.array([-1, np.iinfo(np.int64).max]))
+
+
+@compiled
+def propose(net: Network, line: Timeline, random: Random, mix: Mix) -> bool:
+    """Tries a random move; False where there was nothing to do."""
+    draw = uniform(random)
+    if draw < mix.shift:
+        return shift(net, line, random, mix.far)
+    draw -= mix.shift
+    if draw < mix.chain:
+        return chain(net, line, random)
+    draw -= mix.chain
+    if draw < mix.drop:
+        return drop(net, line, random)
+    draw -= mix.drop
+    if draw >= mix.swap:
+        return add(net, line, random)
+    if not drop(net, line, random):
+        return False
+    if line.total[AREA] > 0:
+        if not chain(net, line, random):
+            return False
+        if line.total[AREA] > 0 and uniform(random) < 0.5:
+            return chain(net, line, random)
+    return True
+
+
+@compiled
+def walk(
+    net: Network,
+    line: Timeline,
+    best: Best,
+    random: Random,
+    mix: Mix,
+    moves: int,
+    hot: float,
+    cold: float,
+    lax: float,
+    strict: float,
+) -> None:
+    """Makes a number of moves while the temperature goes from hot to cold and the penalty from lax to strict.
+
+    The energy is cost / (cost of running every node once) + penalty * area over the budget / budget.
+    """
+    per_cost = 1.0 / max(1.0, float(net.cost.sum()))
+    per_area = 1.0 / max(1.0, float(line.total[BUDGET]))
+    temperature, penalty = hot, lax
+    for move in range(moves):
+        if move % _STEP == 0:
+            temperature = hot * (cold / hot) ** (move / moves)
+            penalty = lax * (strict / lax) ** (move / moves)
+        cost, area = line.total[COST], line.total[AREA]
+        if not propose(net, line, random, mix):
+            undo(net, line)
+            continue
+        rise = (line.total[COST] - cost) * per_cost + penalty * ((line.total[AREA] - area) * per_area)
+        if rise > 0.0 and uniform(random) >= math.exp(-rise / temperature):
+            undo(net, line)
+            continue
+        settle(line)
+        if line.total[AREA] == 0:
+            if line.total[COST] < best.score[BEST_COST] or best.score[BEST_COST] < 0:
+                best.score[BEST_COST] = line.total[COST]
+                best.within[:] = line.slot
+        elif best.score[BEST_COST] < 0 and line.total[AREA] < best.score[LEAST_AREA]:
+            best.score[LEAST_AREA] = line.total[AREA]
+            best.least[:] = line.slot

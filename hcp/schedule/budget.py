@@ -1,0 +1,69 @@
+"""Budgets as people write them: bytes, sizes with a unit, or percentages of the keep-everything peak."""
+
+import re
+from fractions import Fraction
+from typing import Final
+
+from hcp.graph.errors import HcpError
+from hcp.graph.ir import Graph
+from hcp.schedule.actions import keep_everything
+from hcp.schedule.replay import replay
+
+UNITS: Final = {
+    "": 1,
+    "B": 1,
+    "kB": 10**3,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
+
+_NUMBER_AND_UNIT: Final = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z%]*)\s*", re.ASCII)
+
+
+class BudgetError(HcpError):
+    """A budget that cannot be understood, or that no graph could meet."""
+
+
+def parse_budget(budget: int | str, graph: Graph) -> int:
+    """Bytes that a budget stands for, rounded down.
+
+    Args:
+        budget: Bytes as an integer or digits, a size such as ``"8GiB"``, or a percentage such as ``"80%"`` of the
+            keep-everything peak of the graph's own order.
+        graph: What percentages refer to.
+
+    Raises:
+        BudgetError: On anything else, on zero or less, and on more than 100 %.
+    """
+    if isinstance(budget, bool) or not isinstance(budget, int | str):
+        raise BudgetError(f"budget {budget!r} is not understood; give bytes, a size such as '8GiB', or '80%'")
+    if isinstance(budget, int):
+        amount = budget
+    else:
+        match = _NUMBER_AND_UNIT.fullmatch(budget)
+        if match is None:
+            raise BudgetError(f"budget {budget!r} is not understood; give bytes, a size such as '8GiB', or '80%'")
+        number, unit = Fraction(match[1]), match[2]
+        if unit == "%":
+            if number > 100:
+                raise BudgetError(
+                    f"budget {budget!r} is more than 100% of the keep-everything peak; "
+                    "give at most 100%, or bytes if more memory is really meant"
+                )
+            amount = int(number * replay(graph, keep_everything(graph)).peak / 100)
+        elif unit in UNITS:
+            amount = int(number * UNITS[unit])
+        else:
+            raise BudgetError(
+                f"budget {budget!r} has unknown unit {unit!r}; use one of "
+                f"{', '.join(name for name in UNITS if name)} or %, such as '8GiB'"
+            )
+    if amount <= 0:
+        raise BudgetError(f"budget {budget!r} comes to {amount} bytes; give more than zero")
+    return amount

@@ -1,0 +1,108 @@
+"""Certificates that anyone can check in integer arithmetic, trusting no solver.
+
+For ``min c z`` subject to ``A z <= b`` and ``0 <= z <= 1``, any ``y >= 0`` proves the bound
+``-y b + sum_j min(0, c_j + (y A)_j)``. Here A, b, c are the integers of the cut relaxation, rebuilt from the graph, and y
+are rationals with one denominator: the solver's dual values, rounded. Rounding can only weaken the bound.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, gcd
+
+import numpy as np
+
+from hcp.graph.ir import Graph
+from hcp.solvers.cuts import CutModel, build_cut_model
+from hcp.solvers.highs import FloatArray
+
+# Multipliers are rounded to this many binary digits below the largest one.
+PRECISION_BITS = 40
+
+
+@dataclass(frozen=True)
+class CutCertificate:
+    """Multipliers on the rows of a cut relaxation.
+
+    Attributes:
+        chain: Names of the chain's nodes.
+        budget: Bytes for which the rows were built; the proof holds for every budget up to it.
+        multipliers: Pairs (row, numerator).
+        denominator: Of all multipliers.
+        of_peak: False where the multipliers bound the cost; True where they show that no schedule meets ``budget``,
+            so that the peak is at least one byte more.
+    """
+
+    chain: tuple[str, ...]
+    budget: int
+    multipliers: tuple[tuple[int, int], ...]
+    denominator: int
+    of_peak: bool = False
+
+    def proven(self, graph: Graph, budget: int) -> int:
+        """The bound on cost, or on the peak, that the multipliers prove; 0 where they prove nothing."""
+        if budget > self.budget and not self.of_peak:
+            return 0
+        names = {name: i for i, name in enumerate(graph.index.node_names)}
+        chain = tuple(names[name] for name in self.chain)
+        cut = build_cut_model(graph.index, self.budget, chain)
+        value = combine(cut, dict(self.multipliers), self.denominator, with_cost=not self.of_peak)
+        if self.of_peak:
+            return self.budget + 1 if value > 0 else 0
+        return round_up(value, graph)
+
+
+def certify_cost(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray) -> tuple[int, CutCertificate]:
+    """The order-free cost bound that a relaxation's dual values prove, with its certificate."""
+    certificate = _certificate(graph, cut, budget, multipliers, of_peak=False)
+    value = combine(cut, dict(certificate.multipliers), certificate.denominator, with_cost=True)
+    return round_up(value, graph), certificate
+
+
+def certify_peak(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray) -> CutCertificate | None:
+    """A proof that no schedule meets the budget for which ``cut`` was built, if the dual values give one."""
+    certificate = _certificate(graph, cut, budget, multipliers, of_peak=True)
+    value = combine(cut, dict(certificate.multipliers), certificate.denominator, with_cost=False)
+    return certificate if value > 0 else None
+
+
+def combine(cut: CutModel, multipliers: dict[int, int], denominator: int, *, with_cost: bool) -> Fraction:
+    """Evaluates ``-y b + sum_j min(0, c_j + (y A)_j)``, plus the constant, in integers; costs count as 0 without cost."""
+    model = cut.model
+    if any(numerator < 0 or not 0 <= row < model.shape[0] for row, numerator in multipliers.items()):
+        return Fraction(0)
+    column: dict[int, int] = {}
+    fixed = 0
+    start, items, entries = model.matrix.indptr, model.matrix.indices, model.matrix.data
+    for row, numerator in multipliers.items():
+        fixed -= numerator * int(model.rhs[row])
+        span = slice(int(start[row]), int(start[row + 1]))
+        for j, entry in zip(items[span].tolist(), entries[span].tolist(), strict=True):
+            column[j] = column.get(j, 0) + numerator * entry
+    for j, slope in column.items():
+        fixed += min(0, slope + (denominator * int(model.cost[j]) if with_cost else 0))
+    return Fraction(fixed, denominator) + (model.constant if with_cost else 0)
+
+
+def round_up(value: Fraction, graph: Graph) -> int:
+    """The least possible cost that is not below a bound: costs are sums of the nodes' costs."""
+    unit = gcd(*(node.cost for node in graph.nodes)) or 1
+    return max(ceil(value / unit) * unit, graph.base_cost)
+
+
+def _certificate(
+    graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray, *, of_peak: bool
+) -> CutCertificate:
+    largest = float(np.max(multipliers, initial=0.0))
+    # A power of two beyond the largest multiplier keeps every numerator within PRECISION_BITS digits.
+    shift = PRECISION_BITS - int(np.ceil(np.log2(largest))) if largest > 0 else 0
+    scale = 2.0 ** max(shift, 0)
+    rows = np.flatnonzero(multipliers * scale >= 1)
+    numerators = [int(multipliers[row] * scale) for row in rows]
+    names = graph.index.node_names
+    return CutCertificate(
+        tuple(names[b] for b in cut.chain),
+        budget,
+        tuple(zip(rows.tolist(), numerators, strict=True)),
+        2 ** max(shift, 0),
+        of_peak,
+    )

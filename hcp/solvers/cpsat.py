@@ -1,0 +1,82 @@
+"""The planner ``cpsat``: the cut relaxation solved exactly by OR-Tools' CP-SAT, lifted and polished."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from hcp.graph.index import IntArray
+from hcp.schedule.solution import Problem, Solution
+from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.search import search
+
+# CP-SAT sums rows and objectives in 64 bits, with room for its own products.
+LARGEST_SUM = 2**50
+
+STATUSES = {
+    cp_model.OPTIMAL: IntegerStatus.OPTIMAL,
+    cp_model.FEASIBLE: IntegerStatus.FEASIBLE,
+    cp_model.INFEASIBLE: IntegerStatus.INFEASIBLE,
+}
+
+
+@dataclass(frozen=True)
+class CpSat:
+    """Bound, lift, polish with CP-SAT as the exact solver."""
+
+    def __call__(self, problem: Problem, /) -> Solution:
+        """Plans; OPTIMAL is proved by CP-SAT for every order."""
+        return search(problem, solve_with_cpsat, "cpsat")
+
+
+def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
+    """Solves the integer form of a model by CP-SAT.
+
+    Large numbers are scaled so that the bound stays true: costs and sizes are rounded down.
+    """
+    model = task.model
+    program = cp_model.CpModel()
+    columns = [program.new_bool_var("") for _ in range(model.shape[1])]
+    start, items = model.matrix.indptr, model.matrix.indices
+    entries, rhs = scaled_rows(model.matrix.data, start, model.rhs)
+    for row in range(model.shape[0]):
+        span = slice(int(start[row]), int(start[row + 1]))
+        terms = cp_model.LinearExpr.weighted_sum([columns[j] for j in items[span]], entries[span].tolist())
+        program.add(terms <= int(rhs[row]))
+    unit = cost_unit(model.cost)
+    cost = model.cost // unit
+    paid = np.flatnonzero(cost)
+    objective = cp_model.LinearExpr.weighted_sum([columns[j] for j in paid], cost[paid].tolist())
+    program.add(objective >= (task.bound - model.constant) // unit)
+    program.minimize(objective)
+    for j, value in task.hint.items():
+        program.add_hint(columns[j], value)
+
+    solver = cp_model.CpSolver()
+    solver.parameters.max_time_in_seconds = max(0.1, task.time_limit)
+    solver.parameters.num_workers = task.workers
+    solver.parameters.random_seed = task.seed
+    solver.parameters.linearization_level = 2
+    def in_full(value: float) -> int:
+        return int(np.ceil(value - 1e-6)) * unit + model.constant
+
+    solver.best_bound_callback = lambda value: task.on_bound(max(task.bound, in_full(value)))
+    status = STATUSES.get(solver.solve(program), IntegerStatus.STOPPED)
+    found = status in (IntegerStatus.OPTIMAL, IntegerStatus.FEASIBLE)
+    point = np.array([solver.value(column) for column in columns], np.float64) if found else None
+    bound = in_full(solver.best_objective_bound) if found else task.bound
+    return IntegerResult(status, point, max(task.bound, bound))
+
+
+def cost_unit(cost: IntArray) -> int:
+    """A divisor that brings costs into CP-SAT's range; their greatest common divisor where that is enough."""
+    shared = int(np.gcd.reduce(cost)) or 1
+    total = sum(cost.tolist())
+    return max(shared, -(-total // LARGEST_SUM))
+
+
+def scaled_rows(entries: IntArray, start: IntArray, rhs: IntArray) -> tuple[IntArray, IntArray]:
+    """Rows with nonnegative entries too large for CP-SAT, divided and rounded down, which keeps every solution."""
+    total = np.add.reduceat(np.append(np.abs(entries), 0), start[:-1])
+    divisor = np.maximum(1, -(-total // LARGEST_SUM))
+    return entries // np.repeat(divisor, np.diff(start)), rhs // divisor

@@ -1,0 +1,62 @@
+"""What a back end for integer forms takes and returns."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from hcp.solvers.highs import FloatArray
+from hcp.solvers.rows import Model
+
+
+class IntegerStatus(Enum):
+    """How an integer program ended."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class IntegerResult:
+    """The outcome of an integer program; bound and status are the solver's word.
+
+    Attributes:
+        status: How it ended.
+        point: The best point found, one number a column.
+        bound: No integer point costs less, with the model's constant.
+    """
+
+    status: IntegerStatus
+    point: FloatArray | None
+    bound: int
+
+
+@dataclass(frozen=True)
+class IntegerTask:
+    """One integer program.
+
+    Attributes:
+        model: The model.
+        hint: Values of some columns that make a good start.
+        bound: A cost that is known to be a lower bound.
+        time_limit: Seconds.
+        workers: Threads.
+        seed: For the solver's random choices.
+        on_bound: Called with better bounds as they are found.
+    """
+
+    model: Model
+    hint: Mapping[int, bool]
+    bound: int
+    time_limit: float
+    workers: int
+    seed: int
+    on_bound: Callable[[int], None]
+
+
+class IntegerBackend(Protocol):
+    """Solves an integer program."""
+
+    def __call__(self, task: IntegerTask, /) -> IntegerResult: ...

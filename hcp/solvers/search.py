@@ -1,0 +1,164 @@
+"""Bound, lift, polish: the road that the exact planners share.
+
+The linear relaxation gives a certified bound; its integer form gives a better one and the skeleton of a schedule; the
+lifted schedule is annealed coolly until it fits the budget. Where a proved optimum of the integer form does not lift,
+stages are added where the lifted schedule breaks the budget, and the integer form is solved again.
+"""
+
+import time
+from typing import Final
+
+import numpy as np
+
+from hcp.graph.index import GraphIndex
+from hcp.schedule.actions import Schedule, keep_everything
+from hcp.schedule.annealing.engine import Annealer, Cooling
+from hcp.schedule.replay import replay
+from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
+from hcp.schedule.tracker import Tracker
+from hcp.solvers.chains import longest_path
+from hcp.solvers.cuts import CutModel, build_cut_model
+from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.lift import hint, lift
+from hcp.solvers.lp import infeasibility_note, relaxations, strongest
+
+# Hotter polishing loses what the lifted schedule knows.
+COOL: Final = Cooling(temperature=(3e-5, 1e-6), penalty=(1.0, 1000.0))
+POLISHES: Final = 3
+POLISH_MOVES: Final = 300_000
+
+# Shares of the time limit: annealing for a first incumbent, and of what is left the integer form.
+START_SHARE: Final = 0.08
+INTEGER_SHARE: Final = 0.8
+
+# Stages added where a lifted schedule breaks the budget.
+ADDED_STAGES: Final = 12
+
+
+def search(problem: Problem, backend: IntegerBackend, planner: str) -> Solution:
+    """Plans by the cut relaxation with a given solver for its integer form; Ctrl-C returns the best so far."""
+    tracker = Tracker(problem, planner)
+    try:
+        return _search(tracker, backend)
+    except KeyboardInterrupt:
+        return tracker.solution("stopped by the user")
+
+
+def _search(tracker: Tracker, backend: IntegerBackend) -> Solution:
+    problem, watch = tracker.problem, tracker.watch
+    graph = problem.graph
+    tracker.offer(keep_everything(graph, problem.given_order))
+    if tracker.done:
+        return tracker.solution()
+    tracker.report("linear relaxation")
+    best = strongest(relaxations(graph, problem.budget, watch))
+    if best is None:
+        return tracker.solution("the linear relaxation did not finish")
+    if best.bound.of == "peak":
+        return tracker.infeasible(best.bound, infeasibility_note(best.bound))
+    tracker.add_bound(best.bound)
+    if tracker.schedule is None:
+        tracker.report("annealing a first incumbent")
+        anneal(tracker, keep_everything(graph, problem.given_order), Cooling(), watch.limit * START_SHARE)
+
+    cut = best.cut
+    while not tracker.done and watch.left > 0:
+        tracker.report(f"integer form, {len(cut.chain)} stages")
+        result = backend(_task(tracker, cut))
+        tracker.add_bound(Bound(result.bound, "cost", ORDER_FREE, None, f"{tracker.planner}, cut relaxation"))
+        if result.status is IntegerStatus.INFEASIBLE:
+            return tracker.infeasible(None, f"{tracker.planner} found the cut relaxation infeasible")
+        if result.point is None:
+            break
+        lifted = lift(graph, cut, result.point)
+        tracker.offer(lifted)
+        _polish(tracker, lifted)
+        finer = _refined(tracker, cut, lifted, result)
+        if finer is None:
+            break
+        cut = build_cut_model(graph.index, problem.budget, finer)
+    return tracker.solution()
+
+
+def _task(tracker: Tracker, cut: CutModel) -> IntegerTask:
+    problem = tracker.problem
+
+    def on_bound(value: int) -> None:
+        tracker.raise_bound(value)
+        tracker.report(f"integer form, {len(cut.chain)} stages")
+
+    return IntegerTask(
+        model=cut.model,
+        hint={} if tracker.schedule is None else hint(problem.graph, cut, tracker.schedule),
+        bound=tracker.bound,
+        time_limit=tracker.watch.left * INTEGER_SHARE,
+        workers=problem.workers,
+        seed=problem.seed,
+        on_bound=on_bound,
+    )
+
+
+def _polish(tracker: Tracker, lifted: Schedule) -> None:
+    for attempt in range(POLISHES):
+        if tracker.done or tracker.watch.left <= 0:
+            return
+        tracker.report("polishing the lifted schedule")
+        anneal(tracker, lifted, COOL, tracker.watch.left, moves=POLISH_MOVES, salt=attempt)
+
+
+def anneal(
+    tracker: Tracker,
+    start: Schedule,
+    cooling: Cooling,
+    seconds: float,
+    moves: int | None = None,
+    salt: int = 0,
+) -> None:
+    """One annealing run from a schedule, offered to the tracker."""
+    problem = tracker.problem
+    rank = {name: i for i, name in enumerate(problem.graph.index.node_names)}
+    outcome = Annealer(problem.graph, problem.budget, problem.order).run(
+        [rank[name] for name in start.computes],
+        cooling,
+        moves=moves,
+        seed=problem.seed + salt,
+        deadline=time.perf_counter() + seconds,
+    )
+    names = problem.graph.index.node_names
+    sequence = outcome.least if outcome.within is None else outcome.within
+    tracker.offer(Schedule.from_computes(problem.graph, [names[v] for v in sequence]))
+
+
+def _refined(
+    tracker: Tracker, cut: CutModel, lifted: Schedule, result: IntegerResult
+) -> tuple[int, ...] | None:
+    """A longer chain with stages where a lifted optimum breaks the budget; None where that cannot help."""
+    if result.status is not IntegerStatus.OPTIMAL:
+        return None
+    index = tracker.problem.graph.index
+    spare = set(longest_path(index)) - set(cut.chain)
+    excess = _excess_at_first(index, tracker.problem, lifted)
+    wanted = sorted((v for v in spare if excess[v] > 0), key=lambda v: -excess[v])[:ADDED_STAGES]
+    if not wanted:
+        # The budget breaks where no chain node can stand, or first executions are fine: spread the new stages.
+        wanted = sorted(spare, key=lambda v: -excess[v])[:ADDED_STAGES]
+    if not wanted:
+        return None
+    depth = {v: bin(index.ancestors[v]).count("1") for v in (*cut.chain, *wanted)}
+    return tuple(sorted((*cut.chain, *wanted), key=depth.__getitem__))
+
+
+def _excess_at_first(index: GraphIndex, problem: Problem, schedule: Schedule) -> np.ndarray:
+    """Per node: bytes over the budget, at worst, since the node before it on the schedule first executed."""
+    rank = {name: i for i, name in enumerate(index.node_names)}
+    excess = np.zeros(index.n, np.int64)
+    seen: set[int] = set()
+    worst = 0
+    for name, held in zip(schedule.computes, replay(problem.graph, schedule).profile, strict=True):
+        worst = max(worst, held - problem.budget)
+        node = rank[name]
+        if node not in seen:
+            seen.add(node)
+            excess[node] = worst
+            worst = 0
+    return excess

@@ -1,1 +1,65 @@
-"""x"""
+"""Provably near-optimal activation-checkpointing schedules: capture, plan, judge, compare, execute.
+
+Importing this package loads no framework and no solver; planners load theirs when they run.
+"""
+
+from hcp.compare import Comparison, Row, compare
+from hcp.graph.builders import from_networkx, graph_from_dict, graph_to_dict, load_graph, save_graph
+from hcp.graph.errors import GraphError, HcpError
+from hcp.graph.ir import Graph, Node, Value
+from hcp.planners import PLANNERS, UnknownSolver, solve
+from hcp.schedule.actions import Compute, Free, Schedule, ScheduleError, keep_everything
+from hcp.schedule.plan import Plan
+from hcp.schedule.planfile import load_plan, save_plan
+from hcp.schedule.replay import Usage, replay
+from hcp.schedule.solution import (
+    FIXED_ORDER,
+    ORDER_FREE,
+    Bound,
+    InfeasibleBudget,
+    NotApplicable,
+    Problem,
+    Progress,
+    Solution,
+    Status,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FIXED_ORDER",
+    "ORDER_FREE",
+    "PLANNERS",
+    "Bound",
+    "Comparison",
+    "Compute",
+    "Free",
+    "Graph",
+    "GraphError",
+    "HcpError",
+    "InfeasibleBudget",
+    "Node",
+    "NotApplicable",
+    "Plan",
+    "Problem",
+    "Progress",
+    "Row",
+    "Schedule",
+    "ScheduleError",
+    "Solution",
+    "Status",
+    "UnknownSolver",
+    "Usage",
+    "Value",
+    "compare",
+    "from_networkx",
+    "graph_from_dict",
+    "graph_to_dict",
+    "keep_everything",
+    "load_graph",
+    "load_plan",
+    "replay",
+    "save_graph",
+    "save_plan",
+    "solve",
+]

@@ -14,6 +14,7 @@ import numpy as np
 from hcp.graph.ir import Graph
 from hcp.solvers.cuts import CutModel, build_cut_model
 from hcp.solvers.highs import FloatArray
+from hcp.solvers.paths import PathCut
 
 # Multipliers are rounded to this many binary digits below the largest one.
 PRECISION_BITS = 40
@@ -28,6 +29,7 @@ class CutCertificate:
         budget: Bytes for which the rows were built; the proof holds for every budget up to it.
         multipliers: Pairs (row, numerator).
         denominator: Of all multipliers.
+        cuts: Path cuts, whose rows follow those of the plain relaxation.
         of_peak: False where the multipliers bound the cost; True where they show that no schedule meets ``budget``,
             so that the peak is at least one byte more.
     """
@@ -36,6 +38,7 @@ class CutCertificate:
     budget: int
     multipliers: tuple[tuple[int, int], ...]
     denominator: int
+    cuts: tuple[PathCut, ...] = ()
     of_peak: bool = False
 
     def proven(self, graph: Graph, budget: int) -> int:
@@ -44,7 +47,9 @@ class CutCertificate:
             return 0
         names = {name: i for i, name in enumerate(graph.index.node_names)}
         chain = tuple(names[name] for name in self.chain)
-        cut = build_cut_model(graph.index, self.budget, chain)
+        if not all(cut.is_valid(graph.index, len(chain)) for cut in self.cuts):
+            return 0
+        cut = build_cut_model(graph.index, self.budget, chain, self.cuts)
         value = combine(cut, dict(self.multipliers), self.denominator, with_cost=not self.of_peak)
         if self.of_peak:
             return self.budget + 1 if value > 0 else 0
@@ -104,5 +109,6 @@ def _certificate(
         budget,
         tuple(zip(rows.tolist(), numerators, strict=True)),
         2 ** max(shift, 0),
+        cut.cuts,
         of_peak,
     )

@@ -19,16 +19,20 @@ peak; so the optimum, of the linear and of the integer form, is an order-free lo
     E2 births   C[w,k], R[w,k] and S[x,k+1] are each <= C[p,k]; equal for S where x is resident
     E3 once     R = F for nodes that never need to run twice: all outputs resident or unread, or a single reader
                 that itself runs once (keep only the last execution before that reader)
+    E4 paths    see ``paths.py``; added where a solution of the linear form violates them
 
 Proofs are in ``docs/formulations.md``. Entries that are fixed to 0 or 1 are no columns.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from hcp.graph.index import GraphIndex, IntArray
+from hcp.solvers.paths import PathCut
 from hcp.solvers.rows import ONE, ZERO, Columns, Model, RowBuilder
 
 
@@ -43,6 +47,7 @@ class CutModel:
         first, last: Per node, the stages between which it first executes.
         horizon: Per node, the last stage in which running it can be of use.
         once: Per node, whether it never needs to run twice.
+        cuts: Path cuts, one row each, after the memory rows.
         births: C[v,k], columns, (nodes, K + 1).
         runs: R[v,k], columns, for nodes that may run twice; others have R[v,k] = C[v,k] - C[v,k-1]. (nodes, K + 1)
         saves: S[x,k], columns, (values, K + 1).
@@ -51,6 +56,7 @@ class CutModel:
     model: Model
     chain: tuple[int, ...]
     memory_rows: slice
+    cuts: tuple[PathCut, ...]
     first: IntArray
     last: IntArray
     horizon: IntArray
@@ -59,14 +65,32 @@ class CutModel:
     runs: Columns
     saves: Columns
 
+    def at(self, point: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        """R, C and S at a point: floats of shapes (nodes, K + 1), (nodes, K + 1), (values, K + 1)."""
+        # The constants are the last two entries: column -1 is zero, column -2 is one.
+        padded = np.append(point, (1.0, 0.0))
+        born = padded[self.births]
+        single = np.diff(born, axis=1, prepend=0.0)
+        return np.where(self.once[:, None], single, padded[self.runs]), born, padded[self.saves]
 
-def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...]) -> CutModel:
+    def cut_rows(self, index: GraphIndex, cuts: Sequence[PathCut]) -> tuple[sparse.csr_matrix, IntArray]:
+        """Path cuts as rows of this model."""
+        rows = RowBuilder()
+        for cut in cuts:
+            _add_path_cut(rows, self, index, cut)
+        return rows.build(self.model.shape[1], keep=len(cuts))
+
+
+def build_cut_model(
+    index: GraphIndex, budget: int, chain: tuple[int, ...], cuts: Sequence[PathCut] = ()
+) -> CutModel:
     """Builds the cut relaxation of a graph for a chain of its nodes.
 
     Args:
         index: The graph.
         budget: Bytes.
         chain: Nodes, each a proper ancestor of the next.
+        cuts: Path cuts to add, in the chain's stages.
     """
     stages = len(chain)
     first, last = stage_windows(index, chain)
@@ -104,6 +128,8 @@ def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...]) -> C
     flows = _add_flows(rows, grid, index, births, runs, saves, first, last, once)
     _add_memory(rows, index, saves, budget, chain)
 
+    if not grid.count:
+        grid.take(1)  # solvers want a column even where everything is fixed
     # Memory rows stay whatever the budget, so that row numbers do not depend on it.
     matrix, rhs = rows.build(grid.count, keep=stages)
     cost = np.zeros(grid.count, np.int64)
@@ -112,10 +138,11 @@ def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...]) -> C
     constant = int(index.cost[once].sum()) + int(index.cost[np.nonzero(runs == ONE)[0]].sum())
     integral = np.ones(grid.count, np.bool_)
     integral[flows] = False
-    return CutModel(
+    plain = CutModel(
         Model(matrix, rhs, cost, constant, integral),
         chain,
         slice(len(rhs) - stages, len(rhs)),
+        (),
         first,
         last,
         horizon,
@@ -124,6 +151,15 @@ def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...]) -> C
         runs,
         saves,
     )
+    return plain if not cuts else with_cuts(plain, index, cuts)
+
+
+def with_cuts(plain: CutModel, index: GraphIndex, cuts: Sequence[PathCut]) -> CutModel:
+    """The model with path cuts added at the end."""
+    rows, rhs = plain.cut_rows(index, cuts)
+    matrix = sparse.vstack([plain.model.matrix, rows], format="csr")
+    model = replace(plain.model, matrix=matrix, rhs=np.append(plain.model.rhs, rhs))
+    return replace(plain, model=model, cuts=(*plain.cuts, *cuts))
 
 
 class _Columns:
@@ -299,6 +335,25 @@ def _add_flows(
         *_run_terms(-1, births, runs, once, p, stage),
     )
     return flow
+
+
+def _add_path_cut(rows: RowBuilder, model: CutModel, index: GraphIndex, cut: PathCut) -> None:
+    def run(node: int, stage: int) -> list[tuple[int, int]]:
+        if not model.once[node]:
+            return [(1, int(model.runs[node, stage]))]
+        return first(node, stage, stage)
+
+    def first(node: int, low: int, high: int) -> list[tuple[int, int]]:
+        before = [(-1, int(model.births[node, low - 1]))] if low else []
+        return [(1, int(model.births[node, high])), *before]
+
+    begun = cut.steps[0][1]
+    terms = first(cut.reader, begun, cut.stage) if cut.first else run(cut.reader, cut.stage)
+    for node, stage in cut.runs(index):
+        terms += [(-sign, column) for sign, column in run(node, stage)]
+    terms += [(-1, int(model.saves[value, stage])) for value, stage in cut.steps]
+    signs, columns = zip(*terms, strict=True)
+    rows.add_row(np.array(signs, np.int64), np.array(columns, np.int64), 0)
 
 
 def _add_memory(

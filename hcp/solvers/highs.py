@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hcp.graph.index import IntArray
 from hcp.solvers.rows import Model
 
 FloatArray = NDArray[np.float64]
@@ -38,90 +39,90 @@ class LpResult:
     multipliers: FloatArray
 
 
-def solve_lp(model: Model, time_limit: float) -> LpResult:
-    """Solves the linear form of a model.
+class LinearProgram:
+    """The linear form of a model inside HiGHS; rows can be added and dropped, and each solve starts from the last basis.
 
     Args:
         model: The model.
-        time_limit: Seconds.
+        relieved: Rows that one extra column, without upper limit and with the only cost, relieves uniformly; the optimal
+            value is then the relief that makes the model feasible, and these rows' multipliers sum up to 1.
     """
-    if not model.shape[1]:
-        # Everything is fixed: HiGHS and sparse reductions want at least one column.
-        status = LpStatus.OPTIMAL if bool(np.all(model.rhs >= 0)) else LpStatus.INFEASIBLE
-        return LpResult(status, model.constant, np.zeros(0), np.zeros(model.shape[0]))
-    return _run(model.matrix, model.rhs, model.cost, model.constant, time_limit)
 
+    def __init__(self, model: Model, relieved: slice | None = None) -> None:
+        matrix, cost, self._constant = model.matrix, model.cost, model.constant
+        upper = np.ones(len(cost))
+        self._column_scale = np.ones(len(cost) + (relieved is not None))
+        if relieved is not None:
+            relief = np.zeros(matrix.shape[0], np.int64)
+            relief[relieved] = -1
+            matrix = sparse.hstack([matrix, sparse.csr_matrix(relief[:, None])], format="csr")
+            cost = np.append(np.zeros_like(cost), 1)
+            upper = np.append(upper, highspy.kHighsInf)
+            self._constant = 0
+            self._column_scale[-1] = max(1.0, float(abs(matrix).max()))
+        # Costs differ by orders of magnitude between graphs; the solver's tolerances are absolute.
+        priced = cost * self._column_scale
+        self._cost_scale = 1e3 / max(1.0, float(np.max(priced, initial=0)))
+        self._row_scale = np.zeros(0)
+        self._solver = highspy.Highs()
+        self._solver.setOptionValue("output_flag", False)
+        self._solver.setOptionValue("solver", "simplex")
+        program = highspy.HighsLp()
+        program.num_col_, program.num_row_ = len(cost), 0
+        program.col_cost_ = priced * self._cost_scale
+        program.col_lower_, program.col_upper_ = np.zeros(len(cost)), upper
+        program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+        program.a_matrix_.start_ = np.zeros(1, np.int32)
+        self._solver.passModel(program)
+        self.add_rows(matrix, model.rhs)
 
-def solve_elastic(model: Model, soft: slice, time_limit: float) -> LpResult:
-    """Minimises the uniform relief of some rows that makes a model feasible; ``value`` is that relief.
+    def add_rows(self, matrix: sparse.csr_matrix, rhs: IntArray) -> None:
+        """Adds rows ``matrix z <= rhs`` after those there are."""
+        if not matrix.shape[0]:
+            return
+        largest = np.maximum(np.asarray(abs(matrix).max(axis=1).todense()).ravel(), 1).astype(np.float64)
+        scaled = sparse.csr_matrix(
+            sparse.diags(1.0 / largest)
+            @ matrix.astype(np.float64)
+            @ sparse.diags(self._column_scale[: matrix.shape[1]])
+        )
+        self._row_scale = np.append(self._row_scale, 1.0 / largest)
+        self._solver.addRows(
+            len(rhs),
+            np.full(len(rhs), -highspy.kHighsInf),
+            rhs / largest,
+            scaled.nnz,
+            scaled.indptr[:-1],
+            scaled.indices,
+            scaled.data,
+        )
 
-    Args:
-        model: The model; its costs do not count here.
-        soft: The rows that may be relieved, of which the sum of multipliers is 1 at a positive optimum.
-        time_limit: Seconds.
-    """
-    rows, columns = model.shape
-    relief = np.zeros(rows, np.int64)
-    relief[soft] = -1
-    matrix = sparse.hstack([model.matrix, sparse.csr_matrix(relief[:, None])], format="csr")
-    cost = np.zeros(columns + 1, np.int64)
-    cost[-1] = 1
-    return _run(matrix, model.rhs, cost, 0, time_limit, open_columns=1)
+    def drop_rows(self, rows: IntArray) -> None:
+        """Drops rows by number; those after them move up."""
+        self._solver.deleteRows(len(rows), rows.astype(np.int32))
+        self._row_scale = np.delete(self._row_scale, rows)
 
+    def solve(self, time_limit: float) -> LpResult:
+        """Solves within a number of seconds; Ctrl-C stops it.
 
-def _run(
-    matrix: sparse.csr_matrix,
-    rhs: NDArray[np.int64],
-    cost: NDArray[np.int64],
-    constant: int,
-    time_limit: float,
-    open_columns: int = 0,
-) -> LpResult:
-    """Runs HiGHS on rows and columns brought to a similar scale; the last ``open_columns`` have no upper bound."""
-    rows, columns = matrix.shape
-    largest = np.maximum(np.asarray(abs(matrix).max(axis=1).todense()).ravel(), 1).astype(np.float64)
-    row_scale = 1.0 / largest
-    column_scale = np.ones(columns)
-    if open_columns:
-        column_scale[-open_columns:] = largest.max()
-    scaled = sparse.csr_matrix(
-        sparse.diags(row_scale) @ matrix.astype(np.float64) @ sparse.diags(column_scale)
-    )
-    # Costs per column differ by orders of magnitude between graphs; the solver's tolerances are absolute.
-    cost_scale = 1e3 / max(1.0, float(np.max(cost * column_scale, initial=0)))
-    upper = np.ones(columns)
-    if open_columns:
-        upper[-open_columns:] = highspy.kHighsInf
-
-    program = highspy.HighsLp()
-    program.num_col_, program.num_row_ = columns, rows
-    program.col_cost_ = cost * column_scale * cost_scale
-    program.col_lower_, program.col_upper_ = np.zeros(columns), upper
-    program.row_lower_ = np.full(rows, -highspy.kHighsInf)
-    program.row_upper_ = rhs * row_scale
-    program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    program.a_matrix_.start_ = scaled.indptr
-    program.a_matrix_.index_ = scaled.indices
-    program.a_matrix_.value_ = scaled.data
-    solver = highspy.Highs()
-    for option, setting in {
-        "output_flag": False,
-        "solver": "simplex",
-        "time_limit": max(0.05, time_limit),
-    }.items():
-        solver.setOptionValue(option, setting)
-    solver.passModel(program)
-    solver.run()
-    status = {
-        highspy.HighsModelStatus.kOptimal: LpStatus.OPTIMAL,
-        highspy.HighsModelStatus.kInfeasible: LpStatus.INFEASIBLE,
-    }.get(solver.getModelStatus(), LpStatus.STOPPED)
-    solution = solver.getSolution()
-    point = np.array(solution.col_value) if solution.value_valid else np.zeros(columns)
-    duals = np.array(solution.row_dual) if solution.dual_valid else np.zeros(rows)
-    return LpResult(
-        status,
-        float(solver.getInfo().objective_function_value) / cost_scale + constant,
-        point * column_scale,
-        np.maximum(-duals, 0.0) * row_scale / cost_scale,
-    )
+        Raises:
+            KeyboardInterrupt: When the user stopped it.
+        """
+        # HiGHS counts its time limit from the first run of an instance.
+        limit = self._solver.getRunTime() + max(0.05, time_limit)
+        self._solver.setOptionValue("time_limit", limit)
+        self._solver.HandleKeyboardInterrupt = True
+        self._solver.solve()
+        status = {
+            highspy.HighsModelStatus.kOptimal: LpStatus.OPTIMAL,
+            highspy.HighsModelStatus.kInfeasible: LpStatus.INFEASIBLE,
+        }.get(self._solver.getModelStatus(), LpStatus.STOPPED)
+        solution = self._solver.getSolution()
+        point = np.array(solution.col_value) if solution.value_valid else np.zeros(len(self._column_scale))
+        duals = np.array(solution.row_dual) if solution.dual_valid else np.zeros(len(self._row_scale))
+        return LpResult(
+            status,
+            float(self._solver.getInfo().objective_function_value) / self._cost_scale + self._constant,
+            point * self._column_scale,
+            np.maximum(-duals, 0.0) * self._row_scale / self._cost_scale,
+        )

@@ -8,7 +8,6 @@ from hcp.schedule.actions import Compute, Schedule
 from hcp.schedule.replay import replay
 from hcp.solvers.cuts import CutModel
 from hcp.solvers.highs import FloatArray
-from hcp.solvers.rows import ONE
 
 
 def lift(graph: Graph, cut: CutModel, point: FloatArray) -> Schedule:
@@ -18,7 +17,7 @@ def lift(graph: Graph, cut: CutModel, point: FloatArray) -> Schedule:
     orders, the graph's own and one that runs a node just before its first reader, the one with the smaller peak.
     """
     index = graph.index
-    stages = stage_sets(index, cut, point)
+    stages = stage_sets(cut, point)
     rank = np.empty(index.n, np.int64)
     rank[index.order] = np.arange(index.n)
     orders = (_in_graph_order(stages, cut, rank), _just_in_time(index, stages, cut, rank))
@@ -28,16 +27,10 @@ def lift(graph: Graph, cut: CutModel, point: FloatArray) -> Schedule:
     return min(schedules, key=lambda schedule: replay(graph, schedule).peak)
 
 
-def stage_sets(index: GraphIndex, cut: CutModel, point: FloatArray) -> list[set[int]]:
+def stage_sets(cut: CutModel, point: FloatArray) -> list[set[int]]:
     """The nodes that run in each stage."""
-    chosen = np.zeros(len(point) + 2, np.bool_)
-    chosen[: len(point)] = point > 0.5
-    # Constants are the columns -1 (zero) and -2 (one).
-    chosen[ONE] = True
-    born = chosen[cut.births]
-    runs = np.where(cut.once[:, None], born & ~np.roll(born, 1, axis=1), chosen[cut.runs])
-    runs[cut.once, 0] = born[cut.once, 0]
-    return [set(np.flatnonzero(runs[:, k]).tolist()) for k in range(runs.shape[1])]
+    runs, _, _ = cut.at(np.round(point))
+    return [set(np.flatnonzero(runs[:, k] > 0.5).tolist()) for k in range(runs.shape[1])]
 
 
 def _in_graph_order(stages: list[set[int]], cut: CutModel, rank: np.ndarray) -> list[list[int]]:

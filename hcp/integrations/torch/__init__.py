@@ -7,7 +7,7 @@ print(plan_of(model)[0])
 """
 
 from hcp.integrations.torch.checkpoint import TorchPlan, capture_graph, checkpoint, plan_of
-from hcp.integrations.torch.errors import CaptureError, ExecutionError, TorchError, UnsupportedTorch
+from hcp.integrations.torch.errors import CaptureError, ExecutionError, TorchError, TorchVersionError
 from hcp.integrations.torch.measure import Memory, measure_peak, record
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Memory",
     "TorchError",
     "TorchPlan",
-    "UnsupportedTorch",
+    "TorchVersionError",
     "capture_graph",
     "checkpoint",
     "measure_peak",

@@ -21,7 +21,7 @@ from torch.fx.graph import _BoxedCodeGen
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
 from hcp.graph.errors import HcpError
-from hcp.integrations.torch.errors import CaptureError, ExecutionError, UnsupportedTorch
+from hcp.integrations.torch.errors import CaptureError, ExecutionError, TorchVersionError
 
 OLDEST: Final = (2, 11)
 NEWEST: Final = (2, 13)
@@ -83,12 +83,12 @@ def check_version() -> None:
     """Refuses versions of PyTorch that were not tested.
 
     Raises:
-        UnsupportedTorch: If the installed version is out of range.
+        TorchVersionError: If the installed version is out of range.
     """
     major, minor = (int(part) for part in torch.__version__.split(".")[:2])
     if not OLDEST <= (major, minor) <= NEWEST:
         low, high = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
-        raise UnsupportedTorch(
+        raise TorchVersionError(
             f"PyTorch {torch.__version__} is not among the versions tested with hcp; install one from {low} to {high}"
         )
 

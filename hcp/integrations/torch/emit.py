@@ -38,7 +38,7 @@ class _Emitter:
     phase: Phase = "forward"
     graphs: dict[Phase, fx.Graph] = field(default_factory=lambda: {"forward": fx.Graph(), "backward": fx.Graph()})
     made: dict[fx.Node, _Instance] = field(default_factory=dict)
-    viewed: dict[fx.Node, tuple[tuple[fx.Node, ...], fx.Node]] = field(default_factory=dict)
+    viewed: dict[fx.Node, tuple[tuple[Argument, ...], fx.Node]] = field(default_factory=dict)
     saved: dict[fx.Node, fx.Node] = field(default_factory=dict)
 
     def run(self, schedule: Schedule) -> Split:
@@ -104,7 +104,8 @@ class _Emitter:
             attribute = self.graphs[self.phase].get_attr(str(node.target))
             attribute.meta["val"] = node.meta.get("val")
             return attribute
-        return node.meta["val"]
+        literal: Argument = node.meta["val"]
+        return literal
 
     def _view(self, node: fx.Node) -> fx.Node:
         sources = tuple(self._argument(source) for source in node.all_input_nodes)

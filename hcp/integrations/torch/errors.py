@@ -7,7 +7,7 @@ class TorchError(HcpError):
     """Base of the errors of this integration."""
 
 
-class UnsupportedTorch(TorchError):
+class TorchVersionError(TorchError):
     """The installed PyTorch is outside the range that this integration was tested with."""
 
 

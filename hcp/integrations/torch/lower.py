@@ -9,6 +9,7 @@ import torch
 from torch import fx
 
 from hcp.graph.ir import Graph, Node, Value
+from hcp.integrations.torch import rng
 from hcp.integrations.torch.probe import Footprint
 from hcp.integrations.torch.program import Program, is_random, tensor_bytes, writes_input
 
@@ -67,9 +68,9 @@ class _Lowering:
         before_boundary = self._before_boundary()
         awaited |= before_boundary
         backward = self.program.depends_on_tangents()
-        forward_nodes = [self._node(node, kinds, node in awaited) for node in self.outputs if node not in backward]
-        backward_nodes = [self._node(node, kinds, node in awaited) for node in self.outputs if node in backward]
-        nodes = [*forward_nodes, self._boundary(before_boundary), *backward_nodes]
+        nodes = [self._node(node, kinds, node in awaited) for node in self.outputs]
+        first_backward = next((i for i, node in enumerate(self.outputs) if node in backward), len(nodes))
+        nodes.insert(first_backward, self._boundary(before_boundary))
         return Lowered(
             Graph(tuple(nodes), name=name, cost_unit="ns"),
             self.program,
@@ -161,7 +162,7 @@ def _token(node: fx.Node) -> str:
 
 
 def _op_name(node: fx.Node) -> str:
-    target = node.target
+    target = node.args[1] if node.target is rng.draw else node.target
     if isinstance(target, torch._ops.OpOverload):
         return str(target)
     return getattr(target, "__name__", str(target))

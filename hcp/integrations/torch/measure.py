@@ -82,7 +82,8 @@ def measure_peak(fn: Callable[[], object]) -> int:
     Raises:
         ExecutionError: On the CPU, if a profiler runs already.
     """
-    if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
+    used = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    if not used:
         return record(fn).peak
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()

@@ -69,7 +69,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Input and output of shape (batch, length, width)."""
         x = x + self.attention(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        y: Tensor = x + self.mlp(self.norm2(x))
+        return y
 
 
 class GPT(nn.Module):

@@ -115,7 +115,7 @@ def _synchronize(node: fx.Node) -> None:
 def _stand_ins(node: fx.Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Real arguments of the right shapes and layouts; zeros are valid wherever an index is wanted."""
 
-    def stand_in(source: fx.Node) -> object:
+    def stand_in(source: fx.Node) -> Any:  # noqa: ANN401 - whatever the operation takes
         if source.op == "get_attr":
             return getattr(source.graph.owning_module, str(source.target))
         example = source.meta["val"]
@@ -144,5 +144,6 @@ def _signature(node: fx.Node) -> str:
 
 @contextmanager
 def _random_state_kept() -> Iterator[None]:
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if used else []):
         yield

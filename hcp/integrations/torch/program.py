@@ -8,7 +8,7 @@ parameter gradients the layout in which autograd takes them over without a copy.
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import fx
@@ -123,7 +123,7 @@ def _drop_dead(program: Program) -> None:
 
 def is_random(node: fx.Node) -> bool:
     """Whether a node draws random numbers."""
-    target = node.target
+    target = node.args[1] if node.target is rng.draw else node.target
     if not isinstance(target, torch._ops.OpOverload) or torch.Tag.nondeterministic_seeded not in target.tags:
         return False
     # Fused attention carries the tag whether or not it drops anything.
@@ -198,13 +198,16 @@ def _mutations(program: Program) -> None:
             user in backward or _is_view(user, primal) or tensor_bytes(user) > tensor_bytes(primal) for user in readers
         ):
             readers = [_snapshot(program, primal, readers)]
-        with program.graph.inserting_before(output):
+        place = {node: i for i, node in enumerate(program.graph.nodes)}
+        with program.graph.inserting_after(max((new, *readers), key=place.__getitem__)):
             update = program.graph.call_function(aten.copy_.default, (primal, new))
         update.meta["val"] = primal.meta["val"]
         program.effects.add(update)
         program.once |= {update, *readers}
         program.order(update, *readers)
-        returned[position] = primal
+        # In-place operations have results of their own in a functional graph, so any other output that is this very
+        # node is the buffer itself to the caller, who gets it from PyTorch and not from us.
+        returned = [primal if what is new else what for what in returned]
     output.args = (tuple(returned),)
 
 
@@ -249,7 +252,7 @@ def _random_draws(program: Program) -> None:
                 state.meta["val"] = torch.empty(rng.save_state(device).numel(), dtype=torch.uint8)
             program.once.add(state)
             program.again[node] = Call(rng.replay, (state, device, node.target, *node.args), dict(node.kwargs))
-            program.order(node, state)
+            node.target, node.args = rng.draw, (state, cast(Any, node.target), *node.args)
             steps = [state, node]
         if device in last:
             program.order(steps[0], last[device])

@@ -30,6 +30,11 @@ def state_bytes(device: torch.device) -> int:
     return save_state(device).untyped_storage().nbytes() if device.type == "cpu" else 0
 
 
+def draw(state: torch.Tensor, op: Callable[..., Any], *args: object, **kwargs: object) -> object:  # noqa: ARG001
+    """Runs a random operation for the first time; the state saved before it lives until it is done, as planned."""
+    return op(*args, **kwargs)
+
+
 def replay(
     state: torch.Tensor, device: torch.device, op: Callable[..., Any], *args: object, **kwargs: object
 ) -> object:

@@ -20,7 +20,7 @@ from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule
 from hcp.schedule.annealing.compiled import new_random
 from hcp.schedule.annealing.eviction import evict_greedily
-from hcp.schedule.annealing.loop import Best, Mix, new_best, walk
+from hcp.schedule.annealing.loop import Best, Mix, Stretch, new_best, walk
 from hcp.schedule.annealing.network import Int32, Network, build_network, memory_unit
 from hcp.schedule.annealing.timeline import AREA, COST, Timeline, fill, new_timeline
 
@@ -63,10 +63,11 @@ class Cooling:
         (hot, cold), (lax, strict) = self.temperature, self.penalty
         return replace(self, temperature=(min(3 * hot, 1e-2), cold), penalty=(lax, min(10 * strict, 1e3)))
 
-    def between(self, start: float, stop: float) -> tuple[float, float, float, float]:
-        """Temperatures, then penalties, at two fractions of the run."""
+    def between(self, start: float, stop: float, moves: int) -> Stretch:
+        """A number of moves that take the run from one fraction of it to another."""
         (hot, cold), (lax, strict) = self.temperature, self.penalty
-        return (
+        return Stretch(
+            moves,
             hot * (cold / hot) ** start,
             hot * (cold / hot) ** stop,
             lax * (strict / lax) ** start,
@@ -170,19 +171,19 @@ class Annealer:
         random = new_random(seed)
         line = self.timeline(start)
         found = _first_outcome(line)
-        walk(self.network, line, new_best(0), random, cooling.mix, 0, *cooling.between(0, 0))
+        walk(self.network, line, new_best(0), random, cooling.mix, cooling.between(0.0, 0.0, 0))
         began = now = time.perf_counter()
-        progress, pace = 0.0, 0.0
+        progress, pace = 1.0 if moves == 0 else 0.0, 0.0
         while progress < 1.0 and (now < deadline or not found.moves):
             if moves is not None:
                 stretch = min(RESPACE, moves - found.moves)
-                following = (found.moves + stretch) / max(moves, 1)
+                following = (found.moves + stretch) / moves
             else:
                 stretch = min(RESPACE, int(_LONGEST_STRETCH / pace)) if pace else _TRIAL_STRETCH
                 following = min(1.0, (now - began + pace * stretch) / max(deadline - began, 1e-9))
             best = new_best(len(line.slot))
             best.score[:] = (found.cost, found.area)
-            walk(self.network, line, best, random, cooling.mix, stretch, *cooling.between(progress, following))
+            walk(self.network, line, best, random, cooling.mix, cooling.between(progress, following, stretch))
             better = _updated(found, best, stretch)
             improved = (better.cost, better.area) != (found.cost, found.area)
             found, progress = better, following

@@ -5,7 +5,7 @@ a value's next use takes the place of the time since its last one; and costs are
 what has to run again.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,26 @@ from hcp.schedule.annealing.network import Int32, Int64, Network
 
 # Executions per node beyond which dropping has become a treadmill, and the result is of no use.
 _MOST_EXECUTIONS: Final = 8
+
+
+class _Pass(NamedTuple):
+    """What is in memory while the order is followed.
+
+    Attributes:
+        step_of: Per node, its place in the order.
+        live: Per bundle, whether it is in memory.
+        pins: Per bundle, how many pending nodes read it.
+        used: One entry: units in memory.
+        seen: Per node, the last search that met it; one entry more counts the searches.
+        queue: Room for a search over nodes.
+    """
+
+    step_of: Int64
+    live: NDArray[np.bool_]
+    pins: Int64
+    used: Int64
+    seen: Int64
+    queue: Int32
 
 
 @compiled
@@ -30,123 +50,133 @@ def evict_greedily(net: Network, order: Int64, capacity: int) -> Int32:
         A legal sequence of nodes; the order itself where dropping leads nowhere.
     """
     nodes, bundles = len(net.cost), len(net.size)
-    step_of = np.empty(nodes, np.int64)
+    state = _Pass(
+        np.empty(nodes, np.int64),
+        np.zeros(bundles, np.bool_),
+        np.zeros(bundles, np.int64),
+        np.zeros(1, np.int64),
+        np.zeros(nodes + 1, np.int64),
+        np.empty(nodes, np.int32),
+    )
     for step in range(nodes):
-        step_of[order[step]] = step
-    live = np.zeros(bundles, np.bool_)
-    pins = np.zeros(bundles, np.int64)
+        state.step_of[order[step]] = step
     ran = np.zeros(nodes, np.bool_)
-    seen = np.zeros(nodes, np.int64)
-    work = np.empty(nodes, np.int32)
     stack = np.empty(nodes + 1, np.int32)
     result = np.empty(_MOST_EXECUTIONS * nodes, np.int32)
-    length, used, stamp = 0, 0, 0
+    length = 0
     for step in range(nodes):
         stack[0] = order[step]
         height = 1
-        _pin(net, pins, stack[0], 1)
+        _pin(net, state, stack[0], 1)
         while height > 0:
             node = stack[height - 1]
-            missing = _missing(net, live, node)
+            missing = _missing(net, state, node)
             if missing >= 0:
                 stack[height] = missing
-                _pin(net, pins, missing, 1)
+                _pin(net, state, missing, 1)
                 height += 1
                 continue
-            fixed = net.held[node]
-            need = net.scratch[node] + fixed
-            for i in range(net.make_start[node], net.make_start[node + 1]):
-                need += 0 if live[net.makes[i]] else net.size[net.makes[i]]
             if length == len(result):
                 return order.astype(np.int32)
-            while used + need > capacity:
-                victim, best = -1, np.inf
-                for bundle in range(bundles):
-                    if not live[bundle] or pins[bundle] > 0 or net.maker[bundle] == node:
-                        continue
-                    if net.repeatable[net.maker[bundle]]:
-                        stamp += 1
-                        gap = _next_use(net, step_of, bundle, step) - step
-                        cost = _closure(net, live, net.maker[bundle], seen, stamp, work)
-                        score = (cost + 1.0) / (float(net.size[bundle]) * gap)
-                        if score < best:
-                            victim, best = bundle, score
-                if victim < 0:
-                    break
-                live[victim] = False
-                used -= net.size[victim]
+            need = net.scratch[node] + net.held[node]
+            for i in range(net.make_start[node], net.make_start[node + 1]):
+                need += 0 if state.live[net.makes[i]] else net.size[net.makes[i]]
+            _make_room(net, state, node, step, capacity - need)
             result[length] = node
             length += 1
-            if not ran[node]:
-                ran[node] = True
-                used += fixed
+            state.used[0] += 0 if ran[node] else net.held[node]
+            ran[node] = True
             for i in range(net.make_start[node], net.make_start[node + 1]):
-                if not live[net.makes[i]]:
-                    live[net.makes[i]] = True
-                    used += net.size[net.makes[i]]
+                _set_live(net, state, net.makes[i], True)
             height -= 1
-            _pin(net, pins, node, -1)
-            used -= _release(net, step_of, live, pins, node, step)
+            _pin(net, state, node, -1)
+            _release(net, state, node, step)
     return result[:length]
 
 
 @compiled
-def _pin(net: Network, pins: Int64, node: int, by: int) -> None:
+def _pin(net: Network, state: _Pass, node: int, by: int) -> None:
     for i in range(net.read_start[node], net.read_start[node + 1]):
-        pins[net.reads[i]] += by
+        state.pins[net.reads[i]] += by
 
 
 @compiled
-def _missing(net: Network, live: NDArray[np.bool_], node: int) -> int:
+def _set_live(net: Network, state: _Pass, bundle: int, live: bool) -> None:
+    if state.live[bundle] != live:
+        state.live[bundle] = live
+        state.used[0] += net.size[bundle] if live else -net.size[bundle]
+
+
+@compiled
+def _missing(net: Network, state: _Pass, node: int) -> int:
     for i in range(net.read_start[node], net.read_start[node + 1]):
-        if not live[net.reads[i]]:
+        if not state.live[net.reads[i]]:
             return int(net.maker[net.reads[i]])
     return -1
 
 
 @compiled
-def _next_use(net: Network, step_of: Int64, bundle: int, step: int) -> int:
-    nearest = len(step_of) + 1
+def _next_use(net: Network, state: _Pass, bundle: int, step: int) -> int:
+    """The next step of the order that reads a bundle; a step behind the last if none does."""
+    nearest = len(state.step_of) + 1
     for i in range(net.reader_start[bundle], net.reader_start[bundle + 1]):
-        use = step_of[net.readers[i]]
+        use = state.step_of[net.readers[i]]
         if step < use < nearest:
             nearest = use
     return nearest
 
 
 @compiled
-def _closure(net: Network, live: NDArray[np.bool_], node: int, seen: Int64, stamp: int, work: Int32) -> float:
+def _make_room(net: Network, state: _Pass, node: int, step: int, target: int) -> None:
+    """Drops idle values, cheapest to make again per unit and step of absence first, until a target is met."""
+    while state.used[0] > target:
+        victim, best = -1, np.inf
+        for bundle in range(len(net.size)):
+            maker = net.maker[bundle]
+            if state.live[bundle] and state.pins[bundle] == 0 and maker != node and net.repeatable[maker]:
+                absence = _next_use(net, state, bundle, step) - step
+                score = (_closure(net, state, maker) + 1.0) / (float(net.size[bundle]) * absence)
+                if score < best:
+                    victim, best = bundle, score
+        if victim < 0:
+            return
+        _set_live(net, state, victim, False)
+
+
+@compiled
+def _closure(net: Network, state: _Pass, node: int) -> float:
     """Cost of making a node's outputs again from what is live."""
-    work[0] = node
-    seen[node] = stamp
+    state.seen[-1] += 1
+    stamp = state.seen[-1]
+    state.queue[0] = node
+    state.seen[node] = stamp
     height, cost = 1, 0.0
     while height > 0:
         height -= 1
-        at = work[height]
+        at = state.queue[height]
         cost += net.cost[at]
         for i in range(net.read_start[at], net.read_start[at + 1]):
             maker = net.maker[net.reads[i]]
-            if not live[net.reads[i]] and seen[maker] != stamp:
-                seen[maker] = stamp
-                work[height] = maker
+            if not state.live[net.reads[i]] and state.seen[maker] != stamp:
+                state.seen[maker] = stamp
+                state.queue[height] = maker
                 height += 1
     return cost
 
 
 @compiled
-def _release(net: Network, step_of: Int64, live: NDArray[np.bool_], pins: Int64, node: int, step: int) -> int:
-    """Drops what nobody needs any more after a node has run; returns the units freed."""
-    freed = 0
+def _release(net: Network, state: _Pass, node: int, step: int) -> None:
+    """Drops what nobody needs any more after a node has run."""
     for i in range(net.read_start[node], net.read_start[node + 1]):
-        freed += _release_one(net, step_of, live, pins, net.reads[i], step)
+        _release_one(net, state, net.reads[i], step)
     for i in range(net.make_start[node], net.make_start[node + 1]):
-        freed += _release_one(net, step_of, live, pins, net.makes[i], step)
-    return freed
+        _release_one(net, state, net.makes[i], step)
 
 
 @compiled
-def _release_one(net: Network, step_of: Int64, live: NDArray[np.bool_], pins: Int64, bundle: int, step: int) -> int:
-    if live[bundle] and pins[bundle] == 0 and _next_use(net, step_of, bundle, step) > len(step_of):
-        live[bundle] = False
-        return int(net.size[bundle])
-    return 0
+def _release_one(net: Network, state: _Pass, bundle: int, step: int) -> None:
+    # What cannot be made again has to stay for executions that are not yet foreseen.
+    if not net.repeatable[net.maker[bundle]]:
+        return
+    if state.pins[bundle] == 0 and _next_use(net, state, bundle, step) > len(state.step_of):
+        _set_live(net, state, bundle, False)

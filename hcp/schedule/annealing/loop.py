@@ -50,6 +50,16 @@ class Mix(NamedTuple):
     far: float
 
 
+class Stretch(NamedTuple):
+    """A number of moves, while the temperature goes from hot to cold and the penalty from lax to strict."""
+
+    moves: int
+    hot: float
+    cold: float
+    lax: float
+    strict: float
+
+
 def new_best(slots: int) -> Best:
     """Nothing met yet."""
     return Best(np.full(slots, -1, np.int32), np.full(slots, -1, np.int32), np.array([-1, np.iinfo(np.int64).max]))
@@ -61,49 +71,41 @@ def propose(net: Network, line: Timeline, random: Random, mix: Mix) -> bool:
     draw = uniform(random)
     if draw < mix.shift:
         return shift(net, line, random, mix.far)
-    draw -= mix.shift
-    if draw < mix.chain:
+    if draw < mix.shift + mix.chain:
         return chain(net, line, random)
-    draw -= mix.chain
-    if draw < mix.drop:
+    if draw < mix.shift + mix.chain + mix.drop:
         return drop(net, line, random)
-    draw -= mix.drop
-    if draw >= mix.swap:
-        return add(net, line, random)
+    if draw < mix.shift + mix.chain + mix.drop + mix.swap:
+        return _swap(net, line, random)
+    return add(net, line, random)
+
+
+@compiled
+def _swap(net: Network, line: Timeline, random: Random) -> bool:
+    """Takes executions out, and makes up for the memory that this costs by one or two chains."""
     if not drop(net, line, random):
         return False
-    if line.total[AREA] > 0:
-        if not chain(net, line, random):
-            return False
-        if line.total[AREA] > 0 and uniform(random) < 0.5:
-            return chain(net, line, random)
+    if line.total[AREA] > 0 and not chain(net, line, random):
+        return False
+    if line.total[AREA] > 0 and uniform(random) < 0.5:
+        return chain(net, line, random)
     return True
 
 
 @compiled
-def walk(
-    net: Network,
-    line: Timeline,
-    best: Best,
-    random: Random,
-    mix: Mix,
-    moves: int,
-    hot: float,
-    cold: float,
-    lax: float,
-    strict: float,
-) -> None:
-    """Makes a number of moves while the temperature goes from hot to cold and the penalty from lax to strict.
+def walk(net: Network, line: Timeline, best: Best, random: Random, mix: Mix, stretch: Stretch) -> None:  # noqa: PLR0917
+    """Makes a stretch of moves.
 
     The energy is cost / (cost of running every node once) + penalty * area over the budget / budget.
     """
     per_cost = 1.0 / max(1.0, float(net.cost.sum()))
     per_area = 1.0 / max(1.0, float(line.total[BUDGET]))
-    temperature, penalty = hot, lax
-    for move in range(moves):
+    temperature, penalty = stretch.hot, stretch.lax
+    for move in range(stretch.moves):
         if move % _STEP == 0:
-            temperature = hot * (cold / hot) ** (move / moves)
-            penalty = lax * (strict / lax) ** (move / moves)
+            part = move / stretch.moves
+            temperature = stretch.hot * (stretch.cold / stretch.hot) ** part
+            penalty = stretch.lax * (stretch.strict / stretch.lax) ** part
         cost, area = line.total[COST], line.total[AREA]
         if not propose(net, line, random, mix):
             undo(net, line)

@@ -54,7 +54,7 @@ def shift(net: Network, line: Timeline, random: Random, far: float) -> bool:
     """Moves one execution to another slot, near or (with probability ``far``) anywhere it may go."""
     source = random_execution(line, random)
     node = line.slot[source]
-    count = line.count[node]
+    count = line.runs[node]
     if count >= line.at.shape[1]:
         return False
     slots = len(line.slot)
@@ -95,7 +95,7 @@ def add(net: Network, line: Timeline, random: Random) -> bool:
         return False
     bundle = net.reads[net.read_start[node] + below(random, count)]
     maker = net.maker[bundle]
-    if not net.repeatable[maker] or line.count[maker] >= line.at.shape[1]:
+    if not net.repeatable[maker] or line.runs[maker] >= line.at.shape[1]:
         return False
     made = line.at[maker, instance_before(line, maker, use)]
     slot = free_slot_before(line, use, last_read(net, line, bundle, made, use))
@@ -111,7 +111,7 @@ def drop(net: Network, line: Timeline, random: Random) -> bool:
     if line.total[MULTIPLE] == 0:
         return False
     node = line.multiple[below(random, line.total[MULTIPLE])]
-    k = below(random, line.count[node])
+    k = below(random, line.runs[node])
     if not removable(net, line, node, k):
         return False
     first = line.total[JOURNAL]
@@ -144,7 +144,7 @@ def chain(net: Network, line: Timeline, random: Random) -> bool:
     Inputs that are dead by then are made again as well, or (sometimes) kept alive.
     """
     over = _slot_over(line, random)
-    if over < 0:
+    if over < 0 or len(net.size) == 0:
         return False
     for _ in range(TRIES):
         bundle = below(random, len(net.size))
@@ -177,7 +177,7 @@ def _slot_over(line: Timeline, random: Random) -> int:
 
 
 @compiled
-def _remake(net: Network, line: Timeline, random: Random, node: int, use: int, floor: int, keep: float) -> bool:
+def _remake(net: Network, line: Timeline, random: Random, node: int, use: int, floor: int, keep: float) -> bool:  # noqa: PLR0917
     first = line.total[JOURNAL]
     if not _run_before(net, line, node, use, floor):
         return False
@@ -201,14 +201,14 @@ def _remake(net: Network, line: Timeline, random: Random, node: int, use: int, f
             if not _run_before(net, line, maker, slot, used):
                 return False
             # A later run before the same use, met on a shorter path, is now redundant.
-            if k + 2 < line.count[maker] and line.at[maker, k + 2] < use:
+            if k + 2 < line.runs[maker] and line.at[maker, k + 2] < use:
                 remove(net, line, maker, line.at[maker, k + 2])
     return True
 
 
 @compiled
 def _run_before(net: Network, line: Timeline, node: int, slot: int, floor: int) -> bool:
-    if line.count[node] >= line.at.shape[1]:
+    if line.runs[node] >= line.at.shape[1]:
         return False
     free = free_slot_before(line, slot, floor)
     if free < 0:

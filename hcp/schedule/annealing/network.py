@@ -1,5 +1,6 @@
 """A graph reduced to what the annealing moves need, as packed arrays."""
 
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ def build_network(index: GraphIndex, order: list[int] | None, unit: int) -> Netw
     if order is not None:
         # The chain of a legal order implies every edge of the graph.
         before = [[] for _ in range(index.n)]
-        for earlier, later in zip(order, order[1:], strict=False):
+        for earlier, later in pairwise(order):
             before[later].append(earlier)
     after: list[list[int]] = [[] for _ in range(index.n)]
     for node, earlier_nodes in enumerate(before):

@@ -29,8 +29,8 @@ class Timeline(NamedTuple):
 
     Attributes:
         slot: Per slot, the node that runs there or -1.
-        at: Per node, the slots of its executions, increasing; only the first ``count`` entries count.
-        count: Per node, its executions.
+        at: Per node, the slots of its executions, increasing; only the first ``runs`` entries count.
+        runs: Per node, its executions.
         end: Per bundle and execution of its maker, the slot of the instance's last use (of its production if unread).
         memory: Per slot, units held while its node runs.
         total: See the constants above; AREA is the sum over slots of the memory over the budget, COST that of all
@@ -42,7 +42,7 @@ class Timeline(NamedTuple):
 
     slot: Int32
     at: Int32
-    count: Int32
+    runs: Int32
     end: Int32
     memory: Int64
     total: Int64
@@ -68,7 +68,7 @@ def new_timeline(net: Network, slots: int, most: int, budget: int, base: int) ->
     return Timeline(
         slot=np.full(slots, -1, np.int32),
         at=np.zeros((nodes, most), np.int32),
-        count=np.zeros(nodes, np.int32),
+        runs=np.zeros(nodes, np.int32),
         end=np.zeros((len(net.size), most), np.int32),
         memory=np.full(slots, base, np.int64),
         total=total,
@@ -103,7 +103,7 @@ def hold(line: Timeline, first: int, last: int, units: int) -> None:
 @compiled
 def instance_before(line: Timeline, node: int, slot: int) -> int:
     """Which execution of a node is the latest before a slot; -1 if none is."""
-    k = line.count[node] - 1
+    k = line.runs[node] - 1
     while k >= 0 and line.at[node, k] >= slot:
         k -= 1
     return int(k)
@@ -115,7 +115,7 @@ def last_read(net: Network, line: Timeline, bundle: int, floor: int, slot: int) 
     latest = floor
     for i in range(net.reader_start[bundle], net.reader_start[bundle + 1]):
         reader = net.readers[i]
-        k = line.count[reader] - 1
+        k = line.runs[reader] - 1
         while k >= 0 and line.at[reader, k] > latest:
             if line.at[reader, k] < slot:
                 latest = line.at[reader, k]
@@ -130,7 +130,7 @@ def next_read(net: Network, line: Timeline, bundle: int, slot: int) -> int:
     earliest = len(line.slot)
     for i in range(net.reader_start[bundle], net.reader_start[bundle + 1]):
         reader = net.readers[i]
-        for k in range(line.count[reader]):
+        for k in range(line.runs[reader]):
             if line.at[reader, k] > slot:
                 earliest = min(earliest, line.at[reader, k])
                 break
@@ -141,7 +141,7 @@ def next_read(net: Network, line: Timeline, bundle: int, slot: int) -> int:
 def insert(net: Network, line: Timeline, node: int, slot: int) -> None:
     """Lets a node run in a free slot. Its inputs' first executions must come before."""
     k = instance_before(line, node, slot) + 1
-    count = line.count[node]
+    count = line.runs[node]
     here = net.scratch[node]
     for i in range(net.make_start[node], net.make_start[node + 1]):
         bundle = net.makes[i]
@@ -164,7 +164,7 @@ def insert(net: Network, line: Timeline, node: int, slot: int) -> None:
     for j in range(count, k, -1):
         line.at[node, j] = line.at[node, j - 1]
     line.at[node, k] = slot
-    line.count[node] = count + 1
+    line.runs[node] = count + 1
     line.slot[slot] = node
     if count == 1:
         line.multiple[line.total[MULTIPLE]] = node
@@ -186,7 +186,7 @@ def insert(net: Network, line: Timeline, node: int, slot: int) -> None:
 def remove(net: Network, line: Timeline, node: int, slot: int) -> None:
     """Takes a node's execution out of a slot. If it is the first, nothing may read it (see ``removable``)."""
     k = instance_before(line, node, slot) + 1
-    count = line.count[node]
+    count = line.runs[node]
     here = net.scratch[node]
     for i in range(net.make_start[node], net.make_start[node + 1]):
         bundle = net.makes[i]
@@ -205,7 +205,7 @@ def remove(net: Network, line: Timeline, node: int, slot: int) -> None:
     hold(line, slot, slot, -here)
     for j in range(k, count - 1):
         line.at[node, j] = line.at[node, j + 1]
-    line.count[node] = count - 1
+    line.runs[node] = count - 1
     line.slot[slot] = -1
     if count == 2:
         line.total[MULTIPLE] -= 1
@@ -257,7 +257,7 @@ def first_may_be(net: Network, line: Timeline, node: int, slot: int) -> bool:
     for i in range(net.before_start[node], net.before_start[node + 1]):
         if line.at[net.before[i], 0] >= slot:
             return False
-    for i in range(net.after_start[node], net.after_start[node + 1]):
+    for i in range(net.after_start[node], net.after_start[node + 1]):  # noqa: SIM110 - compiled
         if line.at[net.after[i], 0] <= slot:
             return False
     return True
@@ -266,6 +266,6 @@ def first_may_be(net: Network, line: Timeline, node: int, slot: int) -> bool:
 @compiled
 def removable(net: Network, line: Timeline, node: int, k: int) -> bool:
     """Whether execution k of a node can go: another has to be left, and early enough for every reader."""
-    if line.count[node] < 2:
+    if line.runs[node] < 2:
         return False
     return k > 0 or first_may_be(net, line, node, line.at[node, 1])

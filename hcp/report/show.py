@@ -1,0 +1,36 @@
+"""Graphs and the list of planners as tables."""
+
+from collections.abc import Mapping
+
+from hcp.graph.ir import Graph
+from hcp.report.tables import Table
+from hcp.report.units import bytes_text
+from hcp.schedule.actions import keep_everything
+from hcp.schedule.replay import replay
+
+
+def graph_table(graph: Graph) -> Table:
+    """What a graph holds, as pairs."""
+    keep = replay(graph, keep_everything(graph))
+    peak_node = graph.order[keep.peak_step]
+    floor = graph.index.floor
+    worst = int(floor.argmax())
+    values = graph.values.values()
+    rows = (
+        ("graph", graph.name),
+        ("nodes", str(len(graph.nodes))),
+        ("edges", str(len(graph.edges))),
+        ("values", f"{len(graph.values)}, {bytes_text(sum(value.bytes for value in values))} in all"),
+        ("resident", bytes_text(sum(value.bytes for value in values if value.resident))),
+        ("inputs", f"{len(graph.inputs)}, {bytes_text(graph.index.base_bytes)}"),
+        ("run once", str(sum(not node.recomputable for node in graph.nodes))),
+        ("keep-everything cost", f"{keep.cost} {graph.cost_unit}"),
+        ("keep-everything peak", f"{bytes_text(keep.peak)} ({keep.peak} bytes) at node {peak_node!r}"),
+        ("no budget below", f"{bytes_text(int(floor[worst]))}, which node {graph.index.node_names[worst]!r} needs"),
+    )
+    return Table(("", "value"), rows, (False, False))
+
+
+def planners_table(planners: Mapping[str, tuple[str, str]]) -> Table:
+    """The planners by name."""
+    return Table(("planner", "what it is"), tuple((name, text) for name, (_, text) in planners.items()), (False, False))

@@ -1,0 +1,121 @@
+"""Plans in files: ``hcp-plan/1``, which holds the graph itself, so that a plan can be judged again anywhere."""
+
+import json
+import os
+from typing import Final
+
+from hcp.graph.errors import HcpError
+from hcp.graph.fields import Record, as_list, shown
+from hcp.graph.files import read_json, write_atomically
+from hcp.graph.format import graph_from_dict, graph_to_dict
+from hcp.schedule.actions import Action, Compute, Free, Schedule
+from hcp.schedule.plan import EveryNodeOnce, Plan, judge
+from hcp.schedule.replay import replay
+from hcp.schedule.solution import Bound, Problem, Solution, Status
+
+SCHEMA: Final = "hcp-plan/1"
+
+
+class PlanFileError(HcpError):
+    """A plan file that is damaged, or whose claims replay does not confirm."""
+
+
+def save_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
+    """Writes a judged plan; the file is whole or not there.
+
+    Raises:
+        HcpError: If the plan has no schedule, or the file cannot be written there.
+    """
+    if plan.schedule is None:
+        raise HcpError(f"planner {plan.planner!r} found no schedule, so there is no plan to save; {plan.status.remedy}")
+    data = {
+        "schema": SCHEMA,
+        "graph_hash": plan.graph.fingerprint,
+        "graph": graph_to_dict(plan.graph),
+        "budget_bytes": plan.problem.budget,
+        "solver": plan.planner,
+        "status": plan.status.name,
+        "cost": plan.cost,
+        "peak": plan.peak,
+        "seconds": plan.seconds,
+        "bounds": [
+            {"of": bound.of, "value": bound.value, "scope": bound.scope, "source": bound.source}
+            for bound in plan.bounds
+            # The judge adds this one by itself.
+            if not isinstance(bound.certificate, EveryNodeOnce)
+        ],
+        "actions": [
+            ["compute", action.node] if isinstance(action, Compute) else ["free", action.value]
+            for action in plan.schedule.actions
+        ],
+    }
+    write_atomically(path, json.dumps(data, separators=(",", ":")) + "\n")
+
+
+def load_plan(path: str | os.PathLike[str]) -> Plan:
+    """The plan in a file, replayed: its cost and peak are the judge's, and must be what the file says.
+
+    Bounds come without certificates, as claims of the file.
+
+    Raises:
+        GraphError: If the file is unreadable or not JSON.
+        PlanFileError: If it is no plan, was changed, or its schedule does not do what it says.
+    """
+    data = read_json(path, "plan file")
+    try:
+        return _plan(Record(data, "the plan"))
+    except HcpError as error:
+        raise PlanFileError(f"plan file {os.fspath(path)!r}: {error}") from None
+
+
+def _plan(record: Record) -> Plan:
+    if record.get("schema") != SCHEMA:
+        raise PlanFileError(f"the plan has schema {shown(record.get('schema'))}; expected {SCHEMA!r}")
+    graph = graph_from_dict(record.get("graph"))
+    if graph.fingerprint != record.text("graph_hash"):
+        raise PlanFileError("the plan's graph does not match its graph_hash; the file was changed: plan again")
+    schedule = Schedule(tuple(_action(item, i) for i, item in enumerate(record.items("actions"))))
+    usage = replay(graph, schedule)
+    budget = record.amount("budget_bytes")
+    for what, found in (("cost", usage.cost), ("peak", usage.peak)):
+        if record.amount(what) != found:
+            raise PlanFileError(f"the plan claims {what} {record.amount(what)}, but replay gives {found}; plan again")
+    if usage.peak > budget:
+        raise PlanFileError(f"the plan's peak of {usage.peak} bytes breaks its budget of {budget}; plan again")
+    status = record.text("status")
+    if status not in Status.__members__:
+        raise PlanFileError(f"the plan has status {status!r}; expected one of {', '.join(Status.__members__)}")
+    bounds = tuple(_bound(item, i) for i, item in enumerate(record.items("bounds")))
+    seconds = record.get("seconds")
+    solution = Solution(
+        schedule,
+        Status[status],
+        bounds,
+        record.text("solver"),
+        float(seconds) if isinstance(seconds, int | float) else 0.0,
+    )
+    return judge(Problem(graph, budget), solution)
+
+
+def _action(item: object, position: int) -> Action:
+    pair = as_list(item, f"entry {position} of the actions", "content")
+    match pair:
+        case ["compute", str(name)]:
+            return Compute(name)
+        case ["free", str(name)]:
+            return Free(name)
+    raise PlanFileError(
+        f"entry {position} of the actions is {shown(item)}; expected ['compute', node] or ['free', value]"
+    )
+
+
+def _bound(item: object, position: int) -> Bound:
+    record = Record(item, f"entry {position} of the bounds")
+    value, scope, source = record.amount("value"), record.text("scope"), record.text("source", "")
+    match record.text("of"):
+        case "cost":
+            return Bound(value, "cost", scope, source=source)
+        case "peak":
+            return Bound(value, "peak", scope, source=source)
+        case other:
+            raise PlanFileError(f"entry {position} of the bounds is of {other!r}; expected 'cost' or 'peak'")

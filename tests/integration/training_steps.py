@@ -1,0 +1,165 @@
+"""Training steps of small real models, and random plans for them; shared by the PyTorch tests."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hcp.graph.ir import Graph
+from hcp.integrations.torch.models import GPT, MLP, ResNet
+from hcp.schedule.actions import Schedule
+
+
+class MovingMean(nn.Module):
+    """Reads a buffer before, and writes it after, in one forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(16, 16)
+        self.register_buffer("mean", torch.zeros(16))
+        self.register_buffer("calls", torch.zeros((), dtype=torch.long))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.tanh(self.linear(x)) * (1 + self.mean)
+        self.mean.mul_(0.9).add_(y.detach().mean(0), alpha=0.1)
+        self.calls += 1
+        return (y * y).sum()
+
+
+class SharedNorm(nn.Module):
+    """One batch norm called twice: its statistics are updated twice a step, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(16, 16)
+        self.second = nn.Linear(16, 16)
+        self.norm = nn.BatchNorm1d(16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.norm(self.first(x)), inplace=True)
+        return self.norm(self.second(x)).square().mean()
+
+
+class TwoOutputs(nn.Module):
+    """Logits and an auxiliary output that share a trunk; the bias gradients are the tangents themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Linear(16, 16)
+        self.shift = nn.Parameter(torch.zeros(32, 16))
+        self.same = nn.Parameter(torch.zeros(32, 16))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = functional.gelu(self.trunk(x))
+        return x + self.shift + self.same, x.transpose(0, 1).exp()
+
+
+class RandomMasks(nn.Module):
+    """Draws of several kinds, one of them tiny."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.dropout(self.linear(x), 0.5, self.training)
+        x = x * torch.bernoulli(torch.full_like(x, 0.7)) + torch.randn_like(x) * torch.rand(1)
+        return functional.dropout(torch.tanh(x), 0.2, self.training).sum()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A training step: how to make the model, and what to call it with."""
+
+    make: Callable[[], nn.Module]
+    inputs: tuple[Tensor, ...]
+
+    def model(self) -> nn.Module:
+        torch.manual_seed(0)
+        return self.make()
+
+    def run(self, model: nn.Module) -> tuple[Tensor, ...]:
+        """One forward and backward; returns all that the step holds at its end."""
+        outputs = model(*self.inputs)
+        if isinstance(outputs, Tensor) and outputs.dim() == 0:
+            outputs.backward()
+            return (outputs,)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        tangents = tuple(torch.ones_like(output) for output in outputs)
+        torch.autograd.backward(outputs, tangents)
+        return (*outputs, *tangents)
+
+    def trace(self, model: nn.Module, steps: int = 2) -> list[Tensor]:
+        """Outputs, gradients, buffers and generator state after some steps of plain gradient descent."""
+        torch.manual_seed(1)
+        found: list[Tensor] = []
+        for _ in range(steps):
+            clear(model)
+            found += self.run(model)
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    found.append(parameter.grad.clone())
+                    parameter.sub_(parameter.grad, alpha=0.01)
+        return [*found, *model.buffers(), torch.get_rng_state()]
+
+
+def clear(model: nn.Module) -> None:
+    for parameter in model.parameters():
+        parameter.grad = None
+
+
+def _gpt() -> nn.Module:
+    return GPT(layers=2, width=32, heads=2, context=16, vocabulary=64)
+
+
+def _resnet() -> nn.Module:
+    return ResNet(channels=4, stages=2, blocks=1)
+
+
+def _steps() -> dict[str, Step]:
+    draw = torch.Generator().manual_seed(5)
+    tokens = torch.randint(0, 64, (4, 17), generator=draw)
+    images = torch.randn(4, 3, 16, 16, generator=draw)
+    labels = torch.randint(0, 10, (4,), generator=draw)
+    features = torch.randn(32, 16, generator=draw)
+    return {
+        "mlp": Step(lambda: MLP(32, 5), (torch.randn(64, 32, generator=draw),)),
+        "sequential": Step(lambda: nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 4)), (features,)),
+        "gpt": Step(_gpt, (tokens[:, :-1], tokens[:, 1:])),
+        "gpt, loss outside": Step(_gpt, (tokens[:, :-1],)),
+        "resnet": Step(_resnet, (images, labels)),
+        "resnet, loss outside": Step(_resnet, (images,)),
+        "buffer": Step(MovingMean, (features,)),
+        "shared norm": Step(SharedNorm, (features,)),
+        "two outputs": Step(TwoOutputs, (features,)),
+        "random": Step(RandomMasks, (torch.randn(32, 64, generator=draw),)),
+    }
+
+
+STEPS = _steps()
+
+
+def random_schedule(graph: Graph, drop: float, seed: int) -> Schedule:
+    """Runs the graph in order, forgets live values at random, and recomputes what is missing when it is needed."""
+    draw = random.Random(seed)
+    live: set[str] = set()
+    computes: list[str] = []
+
+    def run(name: str) -> None:
+        node = graph.node[name]
+        for value in node.inputs:
+            if value not in live:
+                run(graph.producer[value])
+        computes.append(name)
+        live.update(value.name for value in node.outputs)
+
+    for name in graph.order:
+        run(name)
+        for value in sorted(live):
+            producer = graph.node[graph.producer[value]]
+            if producer.recomputable and not graph.values[value].resident and draw.random() < drop:
+                live.discard(value)
+    return Schedule.from_computes(graph, computes)

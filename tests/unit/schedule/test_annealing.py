@@ -1,0 +1,143 @@
+"""The annealing engine: its incremental state against replay, its moves' legality, its runs and the polish."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hcp.graph.errors import HcpError
+from hcp.graph.ir import Graph, Node, Value
+from hcp.graph.random_graphs import random_layered
+from hcp.schedule.actions import Schedule, keep_everything
+from hcp.schedule.annealing import CHAINS, PLAIN, Annealer, Cooling, polish
+from hcp.schedule.annealing.compiled import new_random
+from hcp.schedule.annealing.loop import Stretch, new_best, propose, walk
+from hcp.schedule.annealing.timeline import AREA, COST, LENGTH, MULTIPLE, settle, undo
+from hcp.schedule.replay import replay
+from hcp.schedule.solution import Problem
+from tests.strategies import graphs, problems, seeded_graphs
+
+ANY_GRAPH = st.one_of(graphs(), seeded_graphs(), graphs(plain=True))
+
+
+def assert_equals_replay(annealer, line):
+    """Every derived quantity of a timeline against the judge."""
+    graph = annealer.graph
+    sequence = line.slot[line.slot >= 0].tolist()
+    usage = replay(graph, annealer.schedule(sequence))
+    assert line.memory[line.slot >= 0].tolist() == list(usage.profile)
+    assert line.total[COST] == usage.cost
+    assert line.total[LENGTH] == len(sequence)
+    assert line.total[AREA] == np.maximum(line.memory - annealer.budget, 0).sum()
+    counts = np.bincount(sequence, minlength=graph.index.n)
+    assert line.runs.tolist() == counts.tolist()
+    assert sorted(line.multiple[: line.total[MULTIPLE]].tolist()) == np.flatnonzero(counts > 1).tolist()
+    return sequence
+
+
+@settings(max_examples=150, deadline=None)
+@given(ANY_GRAPH, st.floats(0, 1.1), st.integers(0, 10**6), st.booleans())
+def test_incremental_state_equals_replay_after_random_moves(graph, share, seed, plain):
+    budget = int(share * replay(graph, keep_everything(graph)).peak)
+    annealer = Annealer(graph, budget)
+    line = annealer.timeline(graph.index.order)
+    random = new_random(seed)
+    keep = np.random.default_rng(seed)
+    for step in range(60):
+        before = line.slot.copy(), line.memory.copy(), line.total[: MULTIPLE + 1].copy(), line.end.copy()
+        if propose(annealer.network, line, random, PLAIN if plain else CHAINS) and keep.random() < 0.6:
+            settle(line)
+        else:
+            undo(annealer.network, line)
+            assert (line.slot == before[0]).all()
+            assert (line.memory == before[1]).all()
+            assert (line.total[: MULTIPLE + 1] == before[2]).all()
+        if step % 4 == 0:
+            assert_equals_replay(annealer, line)
+
+
+@settings(max_examples=40, deadline=None)
+@given(ANY_GRAPH, st.floats(0.3, 1), st.integers(0, 10**6))
+def test_incremental_state_equals_replay_after_thousands_of_moves(graph, share, seed):
+    budget = int(share * replay(graph, keep_everything(graph)).peak)
+    annealer = Annealer(graph, budget)
+    line = annealer.timeline(graph.index.order)
+    best = new_best(len(line.slot))
+    walk(annealer.network, line, best, new_random(seed), CHAINS, Stretch(5_000, 1e-1, 1e-3, 0.1, 10.0))
+    assert_equals_replay(annealer, line)
+
+
+def test_incremental_state_equals_replay_on_a_large_graph():
+    graph = random_layered(200, 7)
+    annealer = Annealer(graph, int(0.7 * replay(graph, keep_everything(graph)).peak))
+    line = annealer.timeline(annealer.evicted(graph.index.order))
+    walk(
+        annealer.network, line, new_best(len(line.slot)), new_random(1), CHAINS, Stretch(30_000, 1e-2, 1e-4, 0.1, 10.0)
+    )
+    assert len(assert_equals_replay(annealer, line)) > graph.index.n
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems())
+def test_eviction_start_is_legal(drawn):
+    graph, budget = drawn
+    annealer = Annealer(graph, budget)
+    replay(graph, annealer.schedule(annealer.evicted(graph.index.order)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.booleans())
+def test_first_executions_follow_a_given_order(drawn, evicted):
+    graph, budget = drawn
+    annealer = Annealer(graph, budget, graph.order)
+    start = annealer.evicted(graph.index.order) if evicted else graph.index.order.tolist()
+    outcome = annealer.run(start, Cooling(temperature=(0.1, 1e-3)), moves=2_000)
+    assert tuple(dict.fromkeys(annealer.schedule(outcome.least).computes)) == graph.order
+
+
+def test_sums_beyond_64_bits_are_scaled_on_the_safe_side():
+    huge = 2**58
+    chain = Graph(
+        tuple(
+            Node(f"n{i}", inputs=(f"x{i - 1}",) if i else (), outputs=(Value(f"x{i}", huge + i),), cost=2**57)
+            for i in range(6)
+        )
+    )
+    peak = replay(chain, keep_everything(chain)).peak
+    outcome = Annealer(chain, peak + 1000).run(chain.index.order.tolist(), Cooling(), moves=100)
+    assert outcome.within is not None
+    assert Annealer(chain, peak - 1).run(chain.index.order.tolist(), Cooling(), moves=100).within is None
+
+
+def test_polish_repairs_a_start_over_the_budget():
+    graph = random_layered(60, 2)
+    problem = Problem(graph, int(0.9 * replay(graph, keep_everything(graph)).peak))
+    found = polish(problem, keep_everything(graph), moves=100_000)
+    assert found is not None
+    assert replay(graph, found).peak <= problem.budget
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems())
+def test_polish_is_never_worse_than_a_start_within_the_budget(drawn):
+    graph, _ = drawn
+    start = Schedule.from_computes(graph, graph.order)
+    usage = replay(graph, start)
+    found = polish(Problem(graph, usage.peak), start, moves=200)
+    assert found is not None
+    assert replay(graph, found).cost <= usage.cost
+
+
+def test_polish_without_a_fitting_schedule_gives_none():
+    graph = random_layered(20, 2)
+    assert polish(Problem(graph, 1), keep_everything(graph), moves=500) is None
+
+
+def test_bad_options_are_refused():
+    graph = random_layered(20, 2)
+    with pytest.raises(HcpError, match="moves"):
+        polish(Problem(graph, 1), keep_everything(graph), moves=-1)
+    with pytest.raises(HcpError, match="temperature"):
+        Cooling(temperature=(0.0, 1.0))
+    with pytest.raises(HcpError, match="penalty"):
+        Cooling(penalty=(1.0, float("inf")))

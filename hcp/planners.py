@@ -81,9 +81,7 @@ def solve(
     planner = planner_named(solver) if isinstance(solver, str) else solver
     if time_limit <= 0:
         raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
-    problem = Problem(
-        graph, parse_budget(budget, graph), order, time_limit, workers, seed, incumbent, monitor
-    )
+    problem = Problem(graph, parse_budget(budget, graph), order, time_limit, workers, seed, incumbent, monitor)
     check_budget(problem)
     solution = planner(problem)
     if solution.status is Status.INFEASIBLE:

@@ -20,8 +20,9 @@ def random_layered(
     Width w ~ U(0.25, 0.5); ceil(sqrt(n (1/w - 1))) layers; layer 0 has one node, the others
     U{ceil(n/L (1 - nlv)) .. floor(n/L (1 + nlv))} until there are n; then a sink. Adjacent layers get
     int(N1 N2 ed + (1 - ed) max(N1, N2)) edges, spread evenly over the wider layer, each node's to a contiguous window
-    of the other. ceil(E scd / (1 - scd)) edges skip layers at near relative positions. The published distributions of
-    sizes and costs are not known: sizes are 10 U{1..800} and costs U{0..1000} here.
+    of the other. ceil(E scd / (1 - scd)) edges skip layers at near relative positions. The distributions of sizes
+    and costs are not published; these fit the quantiles of the instances that Bartan et al. 2023 made public: sizes
+    10 |N(0, 250)|, costs U{0..999}, and 0 for the source and the sink.
 
     Args:
         n: Number of nodes, source and sink included; at least 3.
@@ -48,11 +49,10 @@ def random_layered(
     reads: list[list[str]] = [[] for _ in range(n)]
     for source, target in edges:
         reads[target].append(f"v{source}")
+    sizes = [10 * max(1, round(abs(rng.gauss(0, 250)))) for _ in range(n)]
+    costs = [0, *(rng.randint(0, 999) for _ in range(n - 2)), 0]
     return Graph(
-        nodes=tuple(
-            Node(f"v{i}", "op", tuple(reads[i]), (Value(f"v{i}", 10 * rng.randint(1, 800)),), rng.randint(0, 1000))
-            for i in range(n)
-        ),
+        nodes=tuple(Node(f"v{i}", "op", tuple(reads[i]), (Value(f"v{i}", sizes[i]),), costs[i]) for i in range(n)),
         name=f"random-layered-{n}-{seed}",
         cost_unit="units",
     )

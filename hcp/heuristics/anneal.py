@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 NAME: Final = "anneal"
 
 # Moves of a first-round run: enough per node to rank the kinds of run, and a small part of what there is to spend.
-_FIRST_MOVES_PER_NODE: Final = 300
+_FIRST_MOVES_PER_NODE: Final = 600
 _FIRST_SHARE: Final = 0.02
 _GROWTH: Final = 2.0
 _PACE_SAMPLE: Final = 2_000
 _KINDS_KEPT: Final = 2
+
+# Much heat serves graphs that gain from reordering, and tight budgets; a strict end then makes the result fit.
+_HOT: Final = (1e-2, 3e-6)
+_STRICT: Final = (0.03, 100.0)
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Anneal:
     moves: int | None = None
 
     def __post_init__(self) -> None:
-        if self.moves is not None and (isinstance(self.moves, bool) or self.moves < 1):
-            raise HcpError(f"moves is {self.moves}; give a whole number above zero, or None to use the time limit")
+        if self.moves is not None and (type(self.moves) is not int or self.moves < 1):
+            raise HcpError(f"moves is {self.moves!r}; give a whole number above zero, or None to use the time limit")
 
     def __call__(self, problem: Problem) -> Solution:
         """Anneals until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C.
@@ -181,9 +185,11 @@ def _kinds(annealer: "Annealer", problem: Problem) -> list[_Kind]:
     evicted = annealer.evicted(order)
     kinds = [
         _Kind("the order", order, Cooling()),
-        _Kind("the order, plain moves", order, Cooling(mix=PLAIN)),
+        _Kind("the order, hot", order, Cooling(_HOT, _STRICT)),
+        _Kind("the order, hot, plain moves", order, Cooling(_HOT, _STRICT, PLAIN)),
         _Kind("eviction", evicted, Cooling(temperature=(3e-4, 3e-6))),
-        _Kind("eviction, hot", evicted, Cooling()),
+        _Kind("eviction, warm", evicted, Cooling(penalty=_STRICT)),
+        _Kind("eviction, hot", evicted, Cooling(_HOT, (0.03, 1000.0))),
     ]
     if problem.incumbent is not None:
         incumbent = annealer.indices(problem.incumbent.computes)

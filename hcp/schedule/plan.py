@@ -149,7 +149,8 @@ def judge(problem: Problem, solution: Solution) -> Plan:
     usage = None if solution.schedule is None else replay(graph, solution.schedule)
     if usage is not None and usage.peak > problem.budget:
         raise RuntimeError(
-            f"planner {solution.planner!r} returned a schedule of peak {usage.peak}, over the budget of {problem.budget}"
+            f"planner {solution.planner!r} returned a schedule of peak {usage.peak}, "
+            f"over the budget of {problem.budget}"
         )
     status = solution.status
     if usage is not None:

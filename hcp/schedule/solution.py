@@ -156,4 +156,6 @@ class Solution:
 class Planner(Protocol):
     """A frozen dataclass of options that is called with a problem."""
 
-    def __call__(self, problem: Problem, /) -> Solution: ...
+    def __call__(self, problem: Problem, /) -> Solution:
+        """Plans within the time limit and returns the best it has."""
+        ...

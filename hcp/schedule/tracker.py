@@ -91,9 +91,7 @@ class Tracker:
     def infeasible(self, bound: Bound | None, note: str) -> Solution:
         """The result where the budget is proved too small."""
         bounds = tuple(self.bounds) if bound is None else (bound,)
-        return Solution(
-            None, Status.INFEASIBLE, bounds, self.planner, self.watch.seconds, tuple(self._trace), note
-        )
+        return Solution(None, Status.INFEASIBLE, bounds, self.planner, self.watch.seconds, tuple(self._trace), note)
 
     def _mark(self) -> None:
         self._trace.append(TracePoint(self.watch.seconds, self.cost, self._bound))

@@ -1,8 +1,8 @@
 """Certificates that anyone can check in integer arithmetic, trusting no solver.
 
 For ``min c z`` subject to ``A z <= b`` and ``0 <= z <= 1``, any ``y >= 0`` proves the bound
-``-y b + sum_j min(0, c_j + (y A)_j)``. Here A, b, c are the integers of the cut relaxation, rebuilt from the graph, and y
-are rationals with one denominator: the solver's dual values, rounded. Rounding can only weaken the bound.
+``-y b + sum_j min(0, c_j + (y A)_j)``. Here A, b, c are the integers of the cut relaxation, rebuilt from the graph, and
+y are rationals with one denominator: the solver's dual values, rounded. Rounding can only weaken the bound.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def certify_peak(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArr
 
 
 def combine(cut: CutModel, multipliers: dict[int, int], denominator: int, *, with_cost: bool) -> Fraction:
-    """Evaluates ``-y b + sum_j min(0, c_j + (y A)_j)``, plus the constant, in integers; costs count as 0 without cost."""
+    """Evaluates ``-y b + sum_j min(0, c_j + (y A)_j)``, plus the constant, exactly; costs count as 0 without cost."""
     model = cut.model
     if any(numerator < 0 or not 0 <= row < model.shape[0] for row, numerator in multipliers.items()):
         return Fraction(0)
@@ -94,9 +94,7 @@ def round_up(value: Fraction, graph: Graph) -> int:
     return max(ceil(value / unit) * unit, graph.base_cost)
 
 
-def _certificate(
-    graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray, *, of_peak: bool
-) -> CutCertificate:
+def _certificate(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray, *, of_peak: bool) -> CutCertificate:
     largest = float(np.max(multipliers, initial=0.0))
     # A power of two beyond the largest multiplier keeps every numerator within PRECISION_BITS digits.
     shift = PRECISION_BITS - int(np.ceil(np.log2(largest))) if largest > 0 else 0

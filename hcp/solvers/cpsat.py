@@ -1,6 +1,7 @@
 """The planner ``cpsat``: the cut relaxation solved exactly by OR-Tools' CP-SAT, lifted and polished."""
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -57,8 +58,9 @@ def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
     solver.parameters.num_workers = task.workers
     solver.parameters.random_seed = task.seed
     solver.parameters.linearization_level = 2
+
     def in_full(value: float) -> int:
-        return int(np.ceil(value - 1e-6)) * unit + model.constant
+        return ceil(value - 1e-6) * unit + model.constant
 
     solver.best_bound_callback = lambda value: task.on_bound(max(task.bound, in_full(value)))
     status = STATUSES.get(solver.solve(program), IntegerStatus.STOPPED)

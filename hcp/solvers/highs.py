@@ -40,12 +40,12 @@ class LpResult:
 
 
 class LinearProgram:
-    """The linear form of a model inside HiGHS; rows can be added and dropped, and each solve starts from the last basis.
+    """The linear form of a model inside HiGHS; rows come and go, and each solve starts from the last basis.
 
     Args:
         model: The model.
-        relieved: Rows that one extra column, without upper limit and with the only cost, relieves uniformly; the optimal
-            value is then the relief that makes the model feasible, and these rows' multipliers sum up to 1.
+        relieved: Rows that one extra column, without upper limit and with the only cost, relieves uniformly; the
+            optimal value is then the relief that makes the model feasible, and these rows' multipliers sum up to 1.
     """
 
     def __init__(self, model: Model, relieved: slice | None = None) -> None:

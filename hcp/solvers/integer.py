@@ -59,4 +59,6 @@ class IntegerTask:
 class IntegerBackend(Protocol):
     """Solves an integer program."""
 
-    def __call__(self, task: IntegerTask, /) -> IntegerResult: ...
+    def __call__(self, task: IntegerTask, /) -> IntegerResult:
+        """Solves it within the time limit."""
+        ...

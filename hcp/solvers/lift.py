@@ -13,8 +13,8 @@ from hcp.solvers.highs import FloatArray
 def lift(graph: Graph, cut: CutModel, point: FloatArray) -> Schedule:
     """The legal schedule that an integer point stands for; it may break the budget inside stages.
 
-    Each stage's nodes run in topological order and the stage's chain node last; values go at their last use. Of two such
-    orders, the graph's own and one that runs a node just before its first reader, the one with the smaller peak.
+    Each stage's nodes run in topological order and the stage's chain node last; values go at their last use. Of two
+    such orders, the graph's own and one that runs a node just before its first reader, the one with the smaller peak.
     """
     index = graph.index
     stages = stage_sets(cut, point)
@@ -29,7 +29,7 @@ def lift(graph: Graph, cut: CutModel, point: FloatArray) -> Schedule:
 
 def stage_sets(cut: CutModel, point: FloatArray) -> list[set[int]]:
     """The nodes that run in each stage."""
-    runs, _, _ = cut.at(np.round(point))
+    runs, _, _ = cut.grid.at(np.round(point))
     return [set(np.flatnonzero(runs[:, k] > 0.5).tolist()) for k in range(runs.shape[1])]
 
 
@@ -38,9 +38,7 @@ def _in_graph_order(stages: list[set[int]], cut: CutModel, rank: np.ndarray) -> 
     return [sorted(nodes, key=lambda v: (v == end, rank[v])) for nodes, end in zip(stages, ends, strict=True)]
 
 
-def _just_in_time(
-    index: GraphIndex, stages: list[set[int]], cut: CutModel, rank: np.ndarray
-) -> list[list[int]]:
+def _just_in_time(index: GraphIndex, stages: list[set[int]], cut: CutModel, rank: np.ndarray) -> list[list[int]]:
     """Per stage: a depth-first post-order from its chain node last, from nodes nobody in the stage reads first."""
     found = []
     for nodes, end in zip(stages, [*cut.chain, -1], strict=True):
@@ -68,7 +66,7 @@ def hint(graph: Graph, cut: CutModel, schedule: Schedule) -> dict[int, bool]:
     index = graph.index
     node_of = {name: i for i, name in enumerate(index.node_names)}
     value_of = {name: i for i, name in enumerate(index.value_names)}
-    width = cut.births.shape[1]
+    width = cut.grid.births.shape[1]
     born = np.zeros((index.n, width), np.bool_)
     runs = np.zeros((index.n, width), np.bool_)
     live = np.zeros((index.m, width), np.bool_)
@@ -90,7 +88,7 @@ def hint(graph: Graph, cut: CutModel, schedule: Schedule) -> dict[int, bool]:
     if entering:
         live[list(now), stage + 1] = True
     known: dict[int, bool] = {}
-    for columns, entries in ((cut.births, born), (cut.runs, runs), (cut.saves, live)):
+    for columns, entries in ((cut.grid.births, born), (cut.grid.runs, runs), (cut.grid.saves, live)):
         free = columns >= 0
         known.update(zip(columns[free].tolist(), entries[free].tolist(), strict=True))
     return known

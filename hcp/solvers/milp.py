@@ -36,8 +36,8 @@ class Milp:
 def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
     """Solves the integer form of a model through PuLP.
 
-    PuLP calls a run "Optimal" that only reached its time limit, so a proof is read from ``sol_status`` alone, and a bound
-    from HiGHS itself.
+    PuLP calls a run "Optimal" that only reached its time limit, so a proof is read from ``sol_status`` alone, and a
+    bound from HiGHS itself.
     """
     model = task.model
     program = pulp.LpProblem("cut_relaxation", pulp.LpMinimize)
@@ -47,13 +47,18 @@ def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
     ]
     # Solvers' tolerances are absolute: bring the objective and the byte rows near one.
     unit = max(1.0, float(model.cost.max(initial=1)) / 1e3)
-    program.setObjective(pulp.LpAffineExpression([(columns[j], model.cost[j] / unit) for j in np.flatnonzero(model.cost)]))
+    program.setObjective(
+        pulp.LpAffineExpression([(columns[j], model.cost[j] / unit) for j in np.flatnonzero(model.cost)])
+    )
     start, items, entries = model.matrix.indptr, model.matrix.indices, model.matrix.data
     for row in range(model.shape[0]):
         span = slice(int(start[row]), int(start[row + 1]))
         largest = float(np.abs(entries[span]).max(initial=1))
         terms = pulp.LpAffineExpression(
-            [(columns[j], entry / largest) for j, entry in zip(items[span].tolist(), entries[span].tolist(), strict=True)]
+            [
+                (columns[j], entry / largest)
+                for j, entry in zip(items[span].tolist(), entries[span].tolist(), strict=True)
+            ]
         )
         program.addConstraint(terms <= float(model.rhs[row]) / largest)
     for j, value in task.hint.items():

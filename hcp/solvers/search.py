@@ -15,20 +15,22 @@ from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.annealing.engine import Annealer, Cooling
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
+from hcp.schedule.stopwatch import Stopwatch
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.chains import longest_path
 from hcp.solvers.cuts import CutModel, build_cut_model
 from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.lift import hint, lift
-from hcp.solvers.lp import infeasibility_note, relaxations, strongest
+from hcp.solvers.relaxation import Relaxer, infeasibility_note
 
 # Hotter polishing loses what the lifted schedule knows.
 COOL: Final = Cooling(temperature=(3e-5, 1e-6), penalty=(1.0, 1000.0))
 POLISHES: Final = 3
 POLISH_MOVES: Final = 300_000
 
-# Shares of the time limit: annealing for a first incumbent, and of what is left the integer form.
-START_SHARE: Final = 0.08
+# Shares of the time that is left: the linear form, annealing for a first incumbent, the integer form.
+RELAXATION_SHARE: Final = 0.3
+START_SHARE: Final = 0.1
 INTEGER_SHARE: Final = 0.8
 
 # Stages added where a lifted schedule breaks the budget.
@@ -51,7 +53,7 @@ def _search(tracker: Tracker, backend: IntegerBackend) -> Solution:
     if tracker.done:
         return tracker.solution()
     tracker.report("linear relaxation")
-    best = strongest(relaxations(graph, problem.budget, watch))
+    best = Relaxer(graph, problem.budget, Stopwatch(watch.left * RELAXATION_SHARE)).best()
     if best is None:
         return tracker.solution("the linear relaxation did not finish")
     if best.bound.of == "peak":
@@ -59,7 +61,7 @@ def _search(tracker: Tracker, backend: IntegerBackend) -> Solution:
     tracker.add_bound(best.bound)
     if tracker.schedule is None:
         tracker.report("annealing a first incumbent")
-        anneal(tracker, keep_everything(graph, problem.given_order), Cooling(), watch.limit * START_SHARE)
+        anneal(tracker, keep_everything(graph, problem.given_order), Cooling(), watch.left * START_SHARE)
 
     cut = best.cut
     while not tracker.done and watch.left > 0:
@@ -129,9 +131,7 @@ def anneal(
     tracker.offer(Schedule.from_computes(problem.graph, [names[v] for v in sequence]))
 
 
-def _refined(
-    tracker: Tracker, cut: CutModel, lifted: Schedule, result: IntegerResult
-) -> tuple[int, ...] | None:
+def _refined(tracker: Tracker, cut: CutModel, lifted: Schedule, result: IntegerResult) -> tuple[int, ...] | None:
     """A longer chain with stages where a lifted optimum breaks the budget; None where that cannot help."""
     if result.status is not IntegerStatus.OPTIMAL:
         return None

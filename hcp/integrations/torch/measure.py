@@ -1,5 +1,6 @@
 """Memory that a function really takes: allocation events on the CPU, the allocator's own peak on a GPU."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
@@ -11,6 +12,9 @@ from torch.profiler import ProfilerActivity, profile
 from hcp.integrations.torch.errors import ExecutionError
 
 _ALLOCATION: Final = "[memory]"
+
+# The profiler's library otherwise writes two lines to stderr for each recording.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 
 @dataclass(frozen=True)

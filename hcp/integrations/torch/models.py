@@ -1,6 +1,7 @@
 """Plain PyTorch models for the demo, the tests and the benchmarks; nothing in them knows of hcp."""
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -119,6 +120,25 @@ class GPT(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.head(x, targets)
+
+
+class CheckpointedGPT(nn.Module):
+    """The same model with ``torch.utils.checkpoint`` around each block, as peers do it.
+
+    Args:
+        model: Shares its parameters with this one.
+    """
+
+    def __init__(self, model: GPT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:
+        """What the model itself returns."""
+        x = self.model.embed(tokens)
+        for block in self.model.blocks:
+            x = torch.utils.checkpoint.checkpoint(block, x, use_reentrant=False)
+        return self.model.head(x, targets)
 
 
 class Residual(nn.Module):

@@ -18,7 +18,7 @@ from tests.strategies import problems
 QUICK = Anneal(moves=4_000)
 
 
-def tight_problem(share=0.6, **options):
+def tight_problem(share=0.8, **options):
     graph = random_layered(40, 3)
     return Problem(graph, int(replay(graph, keep_everything(graph)).peak * share), **options)
 
@@ -77,7 +77,7 @@ def test_reordering_alone_meets_the_budget_and_is_proved_optimal():
 
 
 def test_chains_are_planned_close_to_their_optimum():
-    graph = instance("training-chain", 8, seed=0)
+    graph = instance("training-chain:8")
     problem = Problem(graph, int(replay(graph, keep_everything(graph)).peak * 0.6))
     solution = Anneal(moves=60_000)(problem)
     assert replay(graph, solution.schedule).peak <= problem.budget
@@ -99,7 +99,7 @@ def test_interrupt_returns_the_best_so_far():
         if progress.incumbent is not None and len(calls) > 4:
             raise KeyboardInterrupt
 
-    problem = tight_problem(share=0.7, monitor=interrupt)
+    problem = tight_problem(share=0.8, monitor=interrupt)
     solution = Anneal(moves=10**7)(problem)
     assert replay(problem.graph, solution.schedule).peak <= problem.budget
     assert "interrupted" in solution.note
@@ -114,12 +114,12 @@ def test_interrupt_before_anything_is_found():
 
 
 def test_time_limit_ends_the_search_without_a_limit_on_moves():
-    problem = tight_problem(share=0.7, time_limit=0.3)
+    problem = tight_problem(share=0.8, time_limit=0.3)
     assert Anneal()(problem).status in {Status.FEASIBLE, Status.OPTIMAL}
 
 
 def test_trace_falls():
-    costs = [point.incumbent for point in Anneal(moves=50_000)(tight_problem(share=0.7)).trace]
+    costs = [point.incumbent for point in Anneal(moves=50_000)(tight_problem(share=0.8)).trace]
     assert costs == sorted(costs, reverse=True)
 
 

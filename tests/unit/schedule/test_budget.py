@@ -1,0 +1,48 @@
+"""Budgets as people write them."""
+
+import pytest
+
+from hcp.graph.instances import training_chain
+from hcp.schedule.budget import BudgetError, parse_budget
+
+GRAPH = training_chain(9)  # keep-everything peak: 10
+
+
+@pytest.mark.parametrize(
+    ("budget", "amount"),
+    [
+        (7, 7),
+        ("7", 7),
+        ("80%", 8),
+        ("99.9%", 9),
+        ("100 %", 10),
+        ("8GiB", 8 * 2**30),
+        (" 1.5 KiB ", 1536),
+        ("2 MB", 2_000_000),
+        ("3B", 3),
+    ],
+)
+def test_understood(budget, amount):
+    assert parse_budget(budget, GRAPH) == amount
+
+
+@pytest.mark.parametrize(
+    ("budget", "text"),
+    [
+        (0, "more than zero"),
+        ("0", "more than zero"),
+        (-5, "more than zero"),
+        ("0.4 B", "more than zero"),
+        ("12 Gib", "unknown unit 'Gib'"),
+        ("130%", "more than 100%"),
+        ("", "not understood"),
+        ("lots", "not understood"),
+        ("1e9", "not understood|unknown unit"),
+        (True, "not understood"),
+        (1.5, "not understood"),
+        (None, "not understood"),
+    ],
+)
+def test_refused(budget, text):
+    with pytest.raises(BudgetError, match=text):
+        parse_budget(budget, GRAPH)

@@ -73,7 +73,7 @@ def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
 def cost_unit(cost: IntArray) -> int:
     """A divisor that brings costs into CP-SAT's range; their greatest common divisor where that is enough."""
     shared = int(np.gcd.reduce(cost)) or 1
-    total = sum(cost.tolist())
+    total = int(cost.astype(object).sum())
     return max(shared, -(-total // LARGEST_SUM))
 
 

@@ -1,8 +1,8 @@
 """Path cuts (family E4): rows that follow a value's production back through the stages.
 
 For a path of values x_m, ..., x_0, where x_m is read by w and each x_{l-1} by the producer of x_l, trace an execution
-of w in stage k back through the instances it read. That walk goes back in time along saves S[x_l, j] and from a value to
-what its producer read along runs R[p(x_l), j]. A staircase that separates it from the past is crossed at a save or a
+of w in stage k back through the instances it read. That walk goes back in time along saves S[x_l, j] and from a value
+to what its producer read along runs R[p(x_l), j]. A staircase that separates it from the past is crossed at a save or a
 run, so these sum up to at least R[w,k]; and w first executes at most once, so they sum up to at least its first
 executions in the stages a .. k as well, where a is the stage that the staircase starts at.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from hcp.graph.index import GraphIndex
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.annealing.engine import Annealer, Cooling
+from hcp.schedule.annealing import Annealer, Cooling, polish
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
 from hcp.schedule.stopwatch import Stopwatch
@@ -23,10 +23,8 @@ from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, In
 from hcp.solvers.lift import hint, lift
 from hcp.solvers.relaxation import Relaxer, infeasibility_note
 
-# Hotter polishing loses what the lifted schedule knows.
-COOL: Final = Cooling(temperature=(3e-5, 1e-6), penalty=(1.0, 1000.0))
 POLISHES: Final = 3
-POLISH_MOVES: Final = 300_000
+START_MOVES: Final = 300_000
 
 # Shares of the time that is left: the linear form, annealing for a first incumbent, the integer form.
 RELAXATION_SHARE: Final = 0.3
@@ -60,8 +58,7 @@ def _search(tracker: Tracker, backend: IntegerBackend) -> Solution:
         return tracker.infeasible(best.bound, infeasibility_note(best.bound))
     tracker.add_bound(best.bound)
     if tracker.schedule is None:
-        tracker.report("annealing a first incumbent")
-        anneal(tracker, keep_everything(graph, problem.given_order), Cooling(), watch.left * START_SHARE)
+        _first_incumbent(tracker)
 
     cut = best.cut
     while not tracker.done and watch.left > 0:
@@ -100,35 +97,27 @@ def _task(tracker: Tracker, cut: CutModel) -> IntegerTask:
     )
 
 
+def _first_incumbent(tracker: Tracker) -> None:
+    """A short anneal from the greedy eviction along the given order."""
+    problem = tracker.problem
+    tracker.report("annealing a first incumbent")
+    annealer = Annealer(problem.graph, problem.budget, problem.order)
+    start = annealer.evicted(annealer.indices(problem.given_order))
+    tracker.offer(annealer.schedule(start))
+    deadline = time.perf_counter() + tracker.watch.left * START_SHARE
+    outcome = annealer.run(start, Cooling(), moves=START_MOVES, seed=problem.seed, deadline=deadline)
+    tracker.offer(annealer.schedule(outcome.least))
+
+
 def _polish(tracker: Tracker, lifted: Schedule) -> None:
+    """Cool anneals of a lifted schedule that does not fit the budget or meet the bound."""
     for attempt in range(POLISHES):
         if tracker.done or tracker.watch.left <= 0:
             return
         tracker.report("polishing the lifted schedule")
-        anneal(tracker, lifted, COOL, tracker.watch.left, moves=POLISH_MOVES, salt=attempt)
-
-
-def anneal(
-    tracker: Tracker,
-    start: Schedule,
-    cooling: Cooling,
-    seconds: float,
-    moves: int | None = None,
-    salt: int = 0,
-) -> None:
-    """One annealing run from a schedule, offered to the tracker."""
-    problem = tracker.problem
-    rank = {name: i for i, name in enumerate(problem.graph.index.node_names)}
-    outcome = Annealer(problem.graph, problem.budget, problem.order).run(
-        [rank[name] for name in start.computes],
-        cooling,
-        moves=moves,
-        seed=problem.seed + salt,
-        deadline=time.perf_counter() + seconds,
-    )
-    names = problem.graph.index.node_names
-    sequence = outcome.least if outcome.within is None else outcome.within
-    tracker.offer(Schedule.from_computes(problem.graph, [names[v] for v in sequence]))
+        deadline = time.perf_counter() + tracker.watch.left
+        seed = tracker.problem.seed + attempt
+        tracker.offer(polish(tracker.problem, lifted, seed=seed, deadline=deadline))
 
 
 def _refined(tracker: Tracker, cut: CutModel, lifted: Schedule, result: IntegerResult) -> tuple[int, ...] | None:

@@ -2,35 +2,29 @@
 
 import copy
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
-from torch import fx
 
-from hcp.compare import Comparison, compare
+from hcp.compare import compare
+from hcp.graph.errors import HcpError
 from hcp.graph.files import write_atomically
 from hcp.graph.ir import Graph
 from hcp.integrations.torch.checkpoint import capture_graph, checkpoint
+from hcp.integrations.torch.demo_report import BLOCKS, EAGER, HALF, TIGHT, Result
+from hcp.integrations.torch.measure import Memory
 from hcp.integrations.torch.models import GPT, CheckpointedGPT
 from hcp.integrations.torch.picture import Executed, plot_execution
-from hcp.integrations.torch.trial import Equality, Trainer, step_times, train_beside
+from hcp.integrations.torch.trial import Trainer, step_times, train_beside
 from hcp.planners import solve
 from hcp.progress import live_progress
-from hcp.report.tables import Table, comparison_table
-from hcp.report.units import bytes_text, percent_text
 from hcp.schedule.plan import Plan
 
 SOLVERS: Final = ("keep_all", "sqrt_n", "chen_greedy", "interval_tree", "anneal", "milp", "cpsat")
 BUDGET: Final = "50%"
 CURVE: Final = ("80%", "65%", "35%")
-
-EAGER: Final = "eager"
-BLOCKS: Final = "torch.utils.checkpoint a block"
-HALF: Final = f"hcp at {BUDGET}"
-TIGHT: Final = "hcp at the peak of torch.utils.checkpoint"
 
 
 @dataclass(frozen=True)
@@ -59,59 +53,6 @@ class Settings:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Result:
-    """Everything that the demo found."""
-
-    graph: Graph
-    comparison: Comparison
-    half: Plan
-    tight: Plan
-    equality: dict[str, Equality]
-    executed: dict[str, Executed]
-
-    @property
-    def gap(self) -> float | None:
-        """Cost of the plan at half the peak over the best bound of all planners, minus 1."""
-        return next((row.gap for row in self.comparison.rows if row.winner), None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The content of demo.json; bytes, seconds and fractions."""
-        eager, blocks, half, tight = (self.executed[name] for name in (EAGER, BLOCKS, HALF, TIGHT))
-        return {
-            "graph": self.graph.name,
-            "nodes": len(self.graph.nodes),
-            "keep_everything_peak_bytes": self.half.base.peak,
-            "budget_bytes": self.half.problem.budget,
-            "solver": self.half.planner,
-            "planned_peak_bytes": self.half.peak,
-            "measured_peak_bytes": half.peak_bytes,
-            "eager_peak_bytes": eager.peak_bytes,
-            "gradients_equal": all(equality.gradients for equality in self.equality.values()),
-            "everything_equal": all(equality.everything for equality in self.equality.values()),
-            "overhead_planned": self.half.overhead,
-            "step_ratio_to_eager": half.step_seconds / eager.step_seconds,
-            "gap": self.gap,
-            "gap_scope": self.half.gap_scope,
-            "checkpoint_a_block": {
-                "peak_bytes": blocks.peak_bytes,
-                "step_ratio_to_eager": blocks.step_seconds / eager.step_seconds,
-            },
-            "tight": {
-                "budget_bytes": self.tight.problem.budget,
-                "planned_peak_bytes": self.tight.peak,
-                "measured_peak_bytes": tight.peak_bytes,
-                "overhead_planned": self.tight.overhead,
-                "step_ratio_to_eager": tight.step_seconds / eager.step_seconds,
-                "step_ratio_to_checkpoint_a_block": tight.step_seconds / blocks.step_seconds,
-                "gap": self.tight.gap,
-                "gap_scope": self.tight.gap_scope,
-            },
-            "step_seconds": {name: executed.step_seconds for name, executed in self.executed.items()},
-            "rows": self.comparison.to_dict()["rows"],
-        }
-
-
 def run(out: Path | str = "results", *, quiet: bool = False, settings: Settings | None = None) -> Result:
     """Runs the demo, prints what it finds, and writes ``demo.json``, ``demo.md`` and ``demo.png``.
 
@@ -134,10 +75,9 @@ def run(out: Path | str = "results", *, quiet: bool = False, settings: Settings 
         result, memory, curve = _measure(settings, quiet)
     finally:
         torch.set_num_threads(threads)
-    text = _report(result)
-    print("\n".join(text))
+    print(result.to_text())
     write_atomically(folder / "demo.json", json.dumps(result.to_dict(), indent=2) + "\n")
-    write_atomically(folder / "demo.md", _markdown(result, text[-1]))
+    write_atomically(folder / "demo.md", result.to_markdown())
     plot_execution(
         folder / "demo.png",
         plan=result.half,
@@ -151,3 +91,76 @@ def run(out: Path | str = "results", *, quiet: bool = False, settings: Settings 
         executed=result.executed,
     )
     return result
+
+
+def _measure(settings: Settings, quiet: bool) -> tuple[Result, Memory, list[tuple[int, float]]]:
+    """The result, the memory of a step within the budget, and the curve of cost against peak."""
+    eager, batch = _training(settings)
+    ways = {EAGER: Trainer(eager, batch), BLOCKS: Trainer(CheckpointedGPT(copy.deepcopy(eager)), batch)}
+    memories = {name: _warm(way).memory() for name, way in ways.items()}
+    graph = capture_graph(eager, batch, cost="measured")
+    with live_progress(settings.planning_seconds, quiet) as monitor:
+        comparison = compare(
+            graph, BUDGET, SOLVERS, time_limit=settings.planning_seconds, seed=settings.seed, monitor=monitor
+        )
+        tight = solve(
+            graph,
+            memories[BLOCKS].peak,
+            time_limit=settings.planning_seconds,
+            seed=settings.seed,
+            monitor=monitor,
+        )
+    half = next((row.plan for row in comparison.rows if row.winner), None)
+    if half is None or tight.schedule is None:
+        raise HcpError(
+            "no planner met the demo's budgets in time; give planning_seconds more, or run on an idle machine"
+        )
+    curve = _curve(graph, settings, half, tight)
+    for name, plan in ((HALF, half), (TIGHT, tight)):
+        ways[name] = Trainer(_planned(copy.deepcopy(eager), plan), batch)
+        memories[name] = _warm(ways[name]).memory()
+    times = step_times({name: way.step for name, way in ways.items()}, rounds=settings.rounds)
+    # Training changes the weights, so it comes last, each plan beside an eager copy of its own.
+    equality = {
+        name: train_beside(
+            Trainer(copy.deepcopy(eager), batch), ways[name], steps=settings.training_steps, seed=settings.seed
+        )
+        for name in (HALF, TIGHT)
+    }
+    executed = {name: Executed(memories[name].peak, times[name]) for name in ways}
+    return Result(graph, comparison, half, tight, equality, executed), memories[HALF], curve
+
+
+def _training(settings: Settings) -> tuple[GPT, tuple[torch.Tensor, torch.Tensor]]:
+    torch.manual_seed(settings.seed)
+    model = GPT(
+        layers=settings.layers,
+        width=settings.width,
+        heads=settings.heads,
+        context=settings.length,
+        vocabulary=settings.vocabulary,
+        dropout=settings.dropout,
+    )
+    tokens = torch.randint(0, settings.vocabulary, (settings.batch, settings.length + 1))
+    return model, (tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
+
+
+def _planned(model: GPT, plan: Plan) -> GPT:
+    """A model that runs a plan; its graph has the costs of the plan's, so that the plan recognises it."""
+    nodes = plan.graph.node
+    return checkpoint(model, plan=plan, cost=lambda operation: nodes[operation.name].cost)
+
+
+def _warm(way: Trainer) -> Trainer:
+    """The first step compiles, and prepares libraries."""
+    way.step()
+    return way
+
+
+def _curve(graph: Graph, settings: Settings, *known: Plan) -> list[tuple[int, float]]:
+    """Peak and extra cost of good plans at several budgets, by falling peak."""
+    found = [solve(graph, budget, "anneal", time_limit=settings.curve_seconds, seed=settings.seed) for budget in CURVE]
+    points = [
+        (plan.peak, plan.overhead) for plan in (*known, *found) if plan.peak is not None and plan.overhead is not None
+    ]
+    return sorted([*points, (known[0].base.peak, 0.0)], reverse=True)

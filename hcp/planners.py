@@ -79,7 +79,7 @@ def solve(
         InfeasibleBudget: Where it is proved that no schedule meets the budget.
     """
     planner = planner_named(solver) if isinstance(solver, str) else solver
-    if time_limit <= 0:
+    if not time_limit > 0:  # NaN is refused as well
         raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
     problem = Problem(graph, parse_budget(budget, graph), order, time_limit, workers, seed, incumbent, monitor)
     check_budget(problem)

@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 NAME: Final = "anneal"
 
-# Moves of a first-round run: enough per node to rank the kinds of run, and a small part of what there is to spend.
+# A first-round run: enough per node to rank the kinds of run, and a small part of what there is to spend.
 _FIRST_MOVES_PER_NODE: Final = 600
+_FIRST_SECONDS_PER_NODE: Final = 1.5e-3
 _FIRST_SHARE: Final = 0.02
-_GROWTH: Final = 2.0
-_PACE_SAMPLE: Final = 2_000
-_KINDS_KEPT: Final = 2
+_GROWTH: Final = 1.6
+_KINDS_KEPT: Final = 3
 
 # Much heat serves graphs that gain from reordering, and tight budgets; a strict end then makes the result fit.
 _HOT: Final = (1e-2, 3e-6)
+_COOL: Final = (1e-4, 3e-6)
+_FIRM: Final = (1.0, 1000.0)
 _STRICT: Final = (0.03, 100.0)
 
 
@@ -95,54 +97,52 @@ class _Search:
         for start in (problem.incumbent, Schedule.from_computes(graph, problem.given_order)):
             if start is not None and self.offer(start, "start"):
                 return
-        from hcp.schedule.annealing import Annealer
+        from hcp.schedule.annealing import Annealer, Cooling
 
         annealer = Annealer(graph, problem.budget, problem.order)
         kinds = _kinds(annealer, problem)
         for kind in kinds:
             if self.offer(annealer.schedule(kind.start), kind.name):
                 return
-        pace = self.measured_pace(annealer, kinds[0])
-        length = min(_FIRST_MOVES_PER_NODE * graph.index.n, int(_FIRST_SHARE * self.moves_left(pace)))
-        while self.moves_left(pace) > 0:
+        length = self.first_length()
+        while self.left() > 0:
             ranked: list[tuple[tuple[bool, int, int], int]] = []
             for i, kind in enumerate(kinds):
-                left = self.moves_left(pace)
-                # What is left after this run has to be worth another one.
-                moves = max(1, length if left >= 1.5 * length else left)
-                began = time.perf_counter()
-                outcome = self.one_run(annealer, kind, moves)
-                pace = max((time.perf_counter() - began) / max(outcome.moves, 1), 1e-9)
-                if self.cost == graph.base_cost or self.moves_left(pace) <= 0:
+                # What would be left after this run has to be worth another one.
+                outcome = self.one_run(annealer, kind, length if self.left() >= 1.5 * length else self.left())
+                if self.cost == graph.base_cost or self.left() <= 0:
                     return
                 ranked.append(((outcome.within is None, outcome.cost, outcome.area), i))
             kept = sorted(ranked)[: max(_KINDS_KEPT, len(kinds) // 2)]
             kinds = [kinds[i] for _, i in kept]
             if self.schedule is None:
                 kinds = [replace(kind, cooling=kind.cooling.harder()) for kind in kinds]
-            length = int(length * _GROWTH)
+            if self.schedule is not None:
+                best = annealer.indices(self.schedule.computes)
+                self.one_run(annealer, _Kind("the best so far", best, Cooling(_COOL, _FIRM)), min(length, self.left()))
+            length *= _GROWTH
 
-    def measured_pace(self, annealer: "Annealer", kind: _Kind) -> float:
-        """Seconds a move, from a short run that counts for nothing else."""
-        annealer.run(kind.start, kind.cooling, moves=0)
-        began = time.perf_counter()
-        annealer.run(kind.start, kind.cooling, moves=_PACE_SAMPLE)
-        return (time.perf_counter() - began) / _PACE_SAMPLE
+    def first_length(self) -> float:
+        """Of a run in the first round: moves where they are limited, else seconds."""
+        per_node = _FIRST_SECONDS_PER_NODE if self.moves is None else _FIRST_MOVES_PER_NODE
+        return min(per_node * self.problem.graph.index.n, _FIRST_SHARE * self.left())
 
-    def moves_left(self, pace: float) -> int:
+    def left(self) -> float:
+        """Moves where they are limited, else seconds."""
         seconds = self.deadline - time.perf_counter()
-        if self.moves is not None:
-            return self.moves - self.done if seconds > 0 else 0
-        return max(0, int(seconds / pace))
+        if self.moves is None or seconds <= 0:
+            return seconds
+        return self.moves - self.done
 
-    def one_run(self, annealer: "Annealer", kind: _Kind, moves: int) -> "Outcome":
+    def one_run(self, annealer: "Annealer", kind: _Kind, length: float) -> "Outcome":
         self.runs += 1
         outcome = annealer.run(
             kind.start,
             kind.cooling,
-            moves=moves,
+            moves=None if self.moves is None else max(1, int(length)),
             seed=self.problem.seed * 1_000_003 + self.runs,
-            deadline=self.deadline,
+            # Equal time, not equal moves, is what kinds of run are compared by: plain moves are many times faster.
+            deadline=self.deadline if self.moves is not None else time.perf_counter() + length,
             on_improvement=partial(self.improved, annealer, kind.name),
         )
         self.done += outcome.moves

@@ -9,6 +9,7 @@ from ortools.sat.python import cp_model
 from hcp.graph.index import IntArray
 from hcp.schedule.solution import Problem, Solution
 from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.interrupt import run_interruptibly
 from hcp.solvers.search import search
 
 # CP-SAT sums rows and objectives in 64 bits, with room for its own products.
@@ -63,7 +64,9 @@ def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
         return ceil(value - 1e-6) * unit + model.constant
 
     solver.best_bound_callback = lambda value: task.on_bound(max(task.bound, in_full(value)))
-    status = STATUSES.get(solver.solve(program), IntegerStatus.STOPPED)
+    solver.parameters.catch_sigint_signal = False
+    ended = run_interruptibly(lambda: solver.solve(program), solver.stop_search, task.poll)
+    status = STATUSES.get(ended, IntegerStatus.STOPPED)
     found = status in (IntegerStatus.OPTIMAL, IntegerStatus.FEASIBLE)
     point = np.array([solver.value(column) for column in columns], np.float64) if found else None
     bound = in_full(solver.best_objective_bound) if found else task.bound

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from hcp.graph.index import IntArray
+from hcp.solvers.interrupt import run_interruptibly
 from hcp.solvers.rows import Model
 
 FloatArray = NDArray[np.float64]
@@ -67,6 +68,7 @@ class LinearProgram:
         self._solver = highspy.Highs()
         self._solver.setOptionValue("output_flag", False)
         self._solver.setOptionValue("solver", "simplex")
+        self._solver.HandleUserInterrupt = True
         program = highspy.HighsLp()
         program.num_col_, program.num_row_ = len(cost), 0
         program.col_cost_ = priced * self._cost_scale
@@ -111,8 +113,7 @@ class LinearProgram:
         # HiGHS counts its time limit from the first run of an instance.
         limit = self._solver.getRunTime() + max(0.05, time_limit)
         self._solver.setOptionValue("time_limit", limit)
-        self._solver.HandleKeyboardInterrupt = True
-        self._solver.solve()
+        run_interruptibly(self._solver.run, self._solver.cancelSolve)
         status = {
             highspy.HighsModelStatus.kOptimal: LpStatus.OPTIMAL,
             highspy.HighsModelStatus.kInfeasible: LpStatus.INFEASIBLE,

@@ -33,6 +33,10 @@ class IntegerResult:
     bound: int
 
 
+def ignore(_: int) -> None:
+    """What happens to bounds that nobody asked for."""
+
+
 @dataclass(frozen=True)
 class IntegerTask:
     """One integer program.
@@ -44,7 +48,8 @@ class IntegerTask:
         time_limit: Seconds.
         workers: Threads.
         seed: For the solver's random choices.
-        on_bound: Called with better bounds as they are found.
+        on_bound: Called with better bounds as they are found, in any thread.
+        poll: Called now and then in the caller's thread.
     """
 
     model: Model
@@ -53,7 +58,8 @@ class IntegerTask:
     time_limit: float
     workers: int
     seed: int
-    on_bound: Callable[[int], None]
+    on_bound: Callable[[int], None] = ignore
+    poll: Callable[[], None] | None = None
 
 
 class IntegerBackend(Protocol):

@@ -1,15 +1,19 @@
 """The planner ``milp``: the cut relaxation solved exactly through PuLP, by HiGHS or any solver that PuLP finds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import floor
+from math import ceil
 
+import highspy
 import numpy as np
 import pulp
+from highspy.highs import HighsCallbackEvent
 
 from hcp.graph.errors import HcpError
 from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Problem, Solution
 from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.interrupt import run_interruptibly
 from hcp.solvers.search import search
 
 
@@ -38,55 +42,90 @@ def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
 
     PuLP calls a run "Optimal" that only reached its time limit, so a proof is read from ``sol_status`` alone, and a
     bound from HiGHS itself.
+
+    Raises:
+        HcpError: If the solver fails.
     """
-    model = task.model
-    program = pulp.LpProblem("cut_relaxation", pulp.LpMinimize)
-    columns = [
-        pulp.LpVariable(f"z{j}", 0, 1, pulp.LpInteger if integral else pulp.LpContinuous)
-        for j, integral in enumerate(model.integral.tolist())
-    ]
-    # Solvers' tolerances are absolute: bring the objective and the byte rows near one.
-    unit = max(1.0, float(model.cost.max(initial=1)) / 1e3)
-    program.setObjective(
-        pulp.LpAffineExpression([(columns[j], model.cost[j] / unit) for j in np.flatnonzero(model.cost)])
-    )
-    start, items, entries = model.matrix.indptr, model.matrix.indices, model.matrix.data
-    for row in range(model.shape[0]):
-        span = slice(int(start[row]), int(start[row + 1]))
-        largest = float(np.abs(entries[span]).max(initial=1))
-        terms = pulp.LpAffineExpression(
-            [
-                (columns[j], entry / largest)
-                for j, entry in zip(items[span].tolist(), entries[span].tolist(), strict=True)
-            ]
-        )
-        program.addConstraint(terms <= float(model.rhs[row]) / largest)
-    for j, value in task.hint.items():
-        columns[j].setInitialValue(int(value), check=False)
+    program, columns, unit = _program(task)
+
+    def in_full(value: float) -> int:
+        # Costs are whole numbers: what is left of a fraction after the solver's tolerance rounds up.
+        claimed = value * unit + task.model.constant
+        return max(task.bound, ceil(claimed - abs(claimed) * OPTIMALITY_TOLERANCE / 10))
 
     options = {"msg": False, "timeLimit": max(0.1, task.time_limit), "gapRel": 0.0}
     if backend == "HiGHS":
-        options |= {"random_seed": task.seed}
+        solver = _HiGHS(lambda value: task.on_bound(in_full(value)), random_seed=task.seed, **options)
+        stop = solver.stop
+    else:
+        solver = pulp.getSolver(backend, **options)
+        stop = _wait  # another program, which gets its own Ctrl-C
     try:
-        program.solve(pulp.getSolver(backend, **options))
+        run_interruptibly(lambda: program.solve(solver), stop, task.poll)
     except pulp.PulpSolverError as error:
         raise HcpError(f"solver {backend} failed: {error}; choose another one") from error
-    proved = program.sol_status == pulp.LpSolutionOptimal
+    if program.sol_status == pulp.LpSolutionInfeasible:
+        return IntegerResult(IntegerStatus.INFEASIBLE, None, task.bound)
     values = [column.varValue for column in columns]
-    found = program.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible) and None not in values
-    bound = task.bound
+    proved = program.sol_status == pulp.LpSolutionOptimal
+    reached = pulp.value(program.objective) if proved else -np.inf
+    found = None not in values and (proved or program.sol_status == pulp.LpSolutionIntegerFeasible)
     if backend == "HiGHS":
         reached = program.solverModel.getInfo().mip_dual_bound
         found = found and program.solverModel.getSolution().value_valid
-    else:
-        reached = pulp.value(program.objective) if proved else -np.inf
-    if np.isfinite(reached):
-        claimed = reached * unit + model.constant
-        bound = max(bound, floor(claimed - abs(claimed) * OPTIMALITY_TOLERANCE / 10))
-    task.on_bound(bound)
-    if program.sol_status == pulp.LpSolutionInfeasible:
-        return IntegerResult(IntegerStatus.INFEASIBLE, None, bound)
+    bound = in_full(reached) if np.isfinite(reached) else task.bound
     if not found:
         return IntegerResult(IntegerStatus.STOPPED, None, bound)
     status = IntegerStatus.OPTIMAL if proved else IntegerStatus.FEASIBLE
     return IntegerResult(status, np.array(values, np.float64), bound)
+
+
+def _program(task: IntegerTask) -> tuple[pulp.LpProblem, list[pulp.LpVariable], float]:
+    """The program, its variables, and the cost that one unit of its objective stands for."""
+    model = task.model
+    program = pulp.LpProblem("cut_relaxation", pulp.LpMinimize)
+    columns = [
+        program.add_variable(f"z{j}", 0, 1, pulp.LpInteger if integral else pulp.LpContinuous)
+        for j, integral in enumerate(model.integral.tolist())
+    ]
+    # Solvers' tolerances are absolute: bring the objective and the byte rows near one.
+    unit = max(1.0, float(model.cost.max(initial=1)) / 1e3)
+    paid = np.flatnonzero(model.cost)
+    program.setObjective(pulp.LpAffineExpression([(columns[j], model.cost[j] / unit) for j in paid]))
+    start, items, entries = model.matrix.indptr, model.matrix.indices, model.matrix.data
+    for row in range(model.shape[0]):
+        span = slice(int(start[row]), int(start[row + 1]))
+        largest = float(np.abs(entries[span]).max(initial=1))
+        scaled = (entries[span] / largest).tolist()
+        terms = zip((columns[j] for j in items[span]), scaled, strict=True)
+        program.addConstraint(pulp.LpAffineExpression(list(terms)) <= float(model.rhs[row]) / largest)
+    for j, value in task.hint.items():
+        columns[j].setInitialValue(int(value), check=False)
+    return program, columns, unit
+
+
+class _HiGHS(pulp.HiGHS):  # type: ignore[misc]
+    """PuLP's HiGHS, which reports its bound while it runs and can be stopped."""
+
+    def __init__(self, on_bound: Callable[[float], None], **options: object) -> None:
+        super().__init__(**options)
+        self._on_bound = on_bound
+        self._model: highspy.Highs | None = None
+
+    def callSolver(self, lp: pulp.LpProblem) -> None:  # noqa: N802 - PuLP's name
+        self._model = lp.solverModel
+        self._model.HandleUserInterrupt = True
+        self._model.cbMipInterrupt += self._report
+        self._model.run()
+
+    def stop(self) -> None:
+        if self._model is not None:
+            self._model.cancelSolve()
+
+    def _report(self, event: HighsCallbackEvent) -> None:
+        if np.isfinite(event.data_out.mip_dual_bound):
+            self._on_bound(event.data_out.mip_dual_bound)
+
+
+def _wait() -> None:
+    """Nothing to do but to wait for the other program's end."""

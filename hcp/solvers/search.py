@@ -82,10 +82,6 @@ def _search(tracker: Tracker, backend: IntegerBackend) -> Solution:
 def _task(tracker: Tracker, cut: CutModel) -> IntegerTask:
     problem = tracker.problem
 
-    def on_bound(value: int) -> None:
-        tracker.raise_bound(value)
-        tracker.report(f"integer form, {len(cut.chain)} stages")
-
     return IntegerTask(
         model=cut.model,
         hint={} if tracker.schedule is None else hint(problem.graph, cut, tracker.schedule),
@@ -93,7 +89,8 @@ def _task(tracker: Tracker, cut: CutModel) -> IntegerTask:
         time_limit=tracker.watch.left * INTEGER_SHARE,
         workers=problem.workers,
         seed=problem.seed,
-        on_bound=on_bound,
+        on_bound=tracker.raise_bound,
+        poll=lambda: tracker.report(f"integer form, {len(cut.chain)} stages"),
     )
 
 

@@ -196,7 +196,9 @@ def capture_graph(
 def _lower(joint: Joint, cost: Cost, name: str) -> Lowered:
     program = prepare(joint)
     footprints = probe(program, timed=cost == "measured")
-    return lower(program, footprints, costs(cost, footprints), name)
+    views = {node for node, footprint in footprints.items() if not footprint.sizes} - program.effects
+    charged = {node: footprint for node, footprint in footprints.items() if node not in views}
+    return lower(program, footprints, costs(cost, charged), views, name)
 
 
 def _found(plan: Plan, time_limit: float) -> Plan:

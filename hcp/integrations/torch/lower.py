@@ -1,7 +1,7 @@
 """From a prepared joint graph to hcp's graph: storages become values, operations nodes, views vanish."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,13 +35,19 @@ class Lowered:
     value_of: dict[fx.Node, str]
 
 
-def lower(program: Program, footprints: Mapping[fx.Node, Footprint], cost: Mapping[fx.Node, int], name: str) -> Lowered:
+def lower(
+    program: Program,
+    footprints: Mapping[fx.Node, Footprint],
+    cost: Mapping[fx.Node, int],
+    views: Set[fx.Node],
+    name: str,
+) -> Lowered:
     """Builds the graph that planners see.
 
     Memory is counted above what exists when the step starts, so parameters and inputs are no values of it. The loss
     may lie outside the module: the node ``BOUNDARY`` stands for all that happens between forward and backward.
     """
-    return _Lowering(program, footprints, cost).run(name)
+    return _Lowering(program, footprints, cost, set(views)).run(name)
 
 
 @dataclass
@@ -49,8 +55,8 @@ class _Lowering:
     program: Program
     footprints: Mapping[fx.Node, Footprint]
     cost: Mapping[fx.Node, int]
+    views: set[fx.Node]
     reads: dict[fx.Node, tuple[str, ...]] = field(default_factory=dict)
-    views: set[fx.Node] = field(default_factory=set)
     value_of: dict[fx.Node, str] = field(default_factory=dict)
     outputs: dict[fx.Node, list[tuple[str, int]]] = field(default_factory=dict)
 
@@ -84,11 +90,10 @@ class _Lowering:
         if node.target is operator.getitem:
             self._classify_item(node, sources)
             return
-        footprint = self.footprints[node]
-        if not footprint.sizes and node not in self.program.effects:
-            self.views.add(node)
+        if node in self.views:
             self.reads[node] = sources
             return
+        footprint = self.footprints[node]
         names = [node.name if len(footprint.sizes) == 1 else f"{node.name}:{i}" for i in range(len(footprint.sizes))]
         self.outputs[node] = list(zip(names, footprint.sizes, strict=True))
         self.reads[node] = tuple(names)

@@ -25,11 +25,13 @@ class Memory:
         times: Nanoseconds of each allocation or release, ascending.
         held: Bytes held above the start right after each; below zero where memory from before was released.
         marks: Start and end, in nanoseconds, of each ``record_function`` block, by name.
+        operations: Name and start of each ATen operation that no other one called, in order.
     """
 
     times: tuple[int, ...]
     held: tuple[int, ...]
     marks: dict[str, tuple[int, int]]
+    operations: tuple[tuple[str, int], ...]
 
     @property
     def peak(self) -> int:
@@ -69,7 +71,17 @@ def record(fn: Callable[[], object]) -> Memory:
         key=lambda event: event[0],
     )
     marks = {event.name(): (event.start_ns(), event.end_ns()) for event in events if event.is_user_annotation()}
-    return Memory(tuple(time for time, _ in allocations), tuple(accumulate(size for _, size in allocations)), marks)
+    operations: list[tuple[str, int]] = []
+    done = 0
+    for start, end, name in sorted(
+        (e.start_ns(), e.end_ns(), e.name()) for e in events if e.name().startswith("aten::")
+    ):
+        if start >= done:
+            operations.append((name.removeprefix("aten::"), start))
+            done = end
+    times = tuple(time for time, _ in allocations)
+    held = tuple(accumulate(size for _, size in allocations))
+    return Memory(times, held, marks, tuple(operations))
 
 
 def measure_peak(fn: Callable[[], object]) -> int:

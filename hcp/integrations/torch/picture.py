@@ -3,7 +3,9 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 from hcp.graph.errors import HcpError
 from hcp.integrations.torch.measure import Memory
@@ -46,17 +48,19 @@ def plot_execution(
     plt = pyplot()
     figure, (memory, cost, time) = plt.subplots(1, 3, figsize=(17, 4.8), layout="constrained")
     _memory(memory, plan, measured)
-    for name, (peak, extra) in rows.items():
-        cost.plot(peak / MIB, 100 * extra, "o", label=name, alpha=0.8)
+    # Planners that end at the same point get markers that show through each other.
+    for (name, (peak, extra)), marker in zip(rows.items(), cycle("os^Dx+*"), strict=False):
+        cost.plot(peak / MIB, 100 * extra, marker, ms=8, mfc="none", label=name)
     cost.plot([peak / MIB for peak, _ in curve], [100 * extra for _, extra in curve], "k.--", lw=1, label="best plans")
-    cost.set(title="What memory costs, as planned", xlabel="peak [MiB]", ylabel="extra cost [%]")
+    cost.set(title="Cost against budget, as planned", xlabel="peak [MiB]", ylabel="extra cost [%]")
     cost.set_ylim(bottom=-1)
     cost.legend()
     for name, point in executed.items():
         time.plot(point.peak_bytes / MIB, 1e3 * point.step_seconds, "o", ms=8, label=name)
-    time.set(title="What memory costs, as measured", xlabel="measured peak [MiB]", ylabel="median step [ms]")
+    time.set(title="Step time against peak, as measured", xlabel="measured peak [MiB]", ylabel="median step [ms]")
     time.set_xlim(left=0)
-    time.legend()
+    time.set_ylim(bottom=0)
+    time.legend(loc="lower left")
     temporary = Path(path).with_name(f".{os.getpid()}.{Path(path).name}")
     try:
         figure.savefig(temporary, dpi=110)
@@ -68,26 +72,45 @@ def plot_execution(
         plt.close(figure)
 
 
-def _memory(axes: object, plan: Plan, measured: Memory) -> None:
-    """Both curves over their own progress: a plan counts operations, a measurement allocations."""
+def _memory(axes: Any, plan: Plan, measured: Memory) -> None:  # noqa: ANN401 - matplotlib comes untyped
     assert plan.usage is not None
-    profile = plan.usage.profile
-    nodes = plan.graph.node
-    computes = plan.schedule.computes if plan.schedule is not None else ()
-    clock = [0.0]
-    for name in computes:
-        clock.append(clock[-1] + max(1, nodes[name].cost))
-    planned_x = [100 * at / clock[-1] for at in clock[:-1]]
-    start, end = measured.times[0], measured.times[-1]
-    measured_x = [100 * (at - start) / (end - start) for at in measured.times]
-    draw = axes.step  # type: ignore[attr-defined]
-    draw(measured_x, [held / MIB for held in measured.held], where="post", lw=0.8, label="measured")
-    draw(planned_x, [held / MIB for held in profile], where="post", lw=0.8, alpha=0.8, label="planned")
-    axes.axhline(plan.problem.budget / MIB, color="k", ls="--", lw=1, label="budget")  # type: ignore[attr-defined]
-    axes.axhline(plan.base.peak / MIB, color="gray", ls=":", lw=1, label="keep everything")  # type: ignore[attr-defined]
-    axes.set(  # type: ignore[attr-defined]
-        title=f"Memory over one step: planned peak {plan.usage.peak:,} B, measured {measured.peak:,} B",
-        xlabel="time [% of the step]",
+    first, last = measured.times[0], measured.times[-1]
+
+    def milliseconds(times: Sequence[float]) -> list[float]:
+        return [(time - first) / 1e6 for time in times]
+
+    axes.step(
+        milliseconds(measured.times), [held / MIB for held in measured.held], where="post", lw=2.5, label="measured"
+    )
+    planned = [held / MIB for held in plan.usage.profile]
+    axes.step(
+        milliseconds([*_starts(plan, measured), last]), [*planned, planned[-1]], where="post", lw=1, label="planned"
+    )
+    axes.axhline(plan.problem.budget / MIB, color="k", ls="--", lw=1, label="budget")
+    axes.axhline(plan.base.peak / MIB, color="gray", ls=":", lw=1, label="keep-everything peak")
+    axes.set(
+        title=f"One step: peak {plan.usage.peak:,} B planned, {measured.peak:,} B measured",
+        xlabel="time under the profiler [ms]",
         ylabel="held above the start [MiB]",
     )
-    axes.legend(loc="lower center")  # type: ignore[attr-defined]
+    axes.set_ylim(bottom=0, top=1.25 * plan.base.peak / MIB)
+    axes.legend(loc="upper left", ncols=2)
+
+
+def _starts(plan: Plan, measured: Memory) -> list[float]:
+    """When each planned computation started, so that both curves share a clock.
+
+    The plan's operations are met in order among those that ran; what is no ATen operation, such as saving a random
+    state, starts where the one before it did.
+    """
+    assert plan.schedule is not None
+    starts: list[float] = []
+    ran = iter(measured.operations)
+    known = {name for name, _ in measured.operations}
+    at = float(measured.times[0])
+    for name in plan.schedule.computes:
+        operation = plan.graph.node[name].op.removeprefix("aten.").partition(".")[0]
+        if operation in known:
+            at = next((float(start) for found, start in ran if found == operation), at)
+        starts.append(at)
+    return starts

@@ -123,12 +123,15 @@ def _drop_dead(program: Program) -> None:
 
 def is_random(node: fx.Node) -> bool:
     """Whether a node draws random numbers."""
-    target = node.args[1] if node.target is rng.draw else node.target
+    if node.target is rng.draw:
+        return True
+    target = node.target
     if not isinstance(target, torch._ops.OpOverload) or torch.Tag.nondeterministic_seeded not in target.tags:
         return False
+    names = [argument.name for argument in target._schema.arguments]
+    given = dict(zip(names, node.args, strict=False)) | node.kwargs
     # Fused attention carries the tag whether or not it drops anything.
-    named = dict(zip((argument.name for argument in target._schema.arguments), node.args, strict=False)) | node.kwargs
-    return not ("dropout_p" in {a.name for a in target._schema.arguments} and named.get("dropout_p", 0.0) == 0.0)
+    return not ("dropout_p" in names and given.get("dropout_p", 0.0) == 0.0)
 
 
 def writes_input(node: fx.Node) -> bool:

@@ -8,10 +8,13 @@ import numpy as np
 from hcp.schedule.annealing.compiled import Random, compiled, uniform
 from hcp.schedule.annealing.moves import add, chain, drop, shift
 from hcp.schedule.annealing.network import Int32, Int64, Network
-from hcp.schedule.annealing.timeline import AREA, BUDGET, COST, Timeline, settle, undo
+from hcp.schedule.annealing.timeline import AREA, BUDGET, COST, LIMIT, Timeline, settle, undo
 
 # Moves between two changes of temperature and penalty.
 _STEP: Final = 64
+
+# Stays inside a 64-bit integer when a cost is added.
+_NO_LIMIT: Final = 2.0**61
 
 # Entries of Best.score.
 BEST_COST: Final = 0
@@ -107,11 +110,14 @@ def walk(net: Network, line: Timeline, best: Best, random: Random, mix: Mix, str
             temperature = stretch.hot * (stretch.cold / stretch.hot) ** part
             penalty = stretch.lax * (stretch.strict / stretch.lax) ** part
         cost, area = line.total[COST], line.total[AREA]
+        # Metropolis, with the draw made first: a chain stops where its cost alone exceeds all it can gain.
+        most_rise = -temperature * math.log(1.0 - uniform(random))
+        line.total[LIMIT] = cost + int(min((most_rise + penalty * (area * per_area)) / per_cost, _NO_LIMIT))
         if not propose(net, line, random, mix):
             undo(net, line)
             continue
         rise = (line.total[COST] - cost) * per_cost + penalty * ((line.total[AREA] - area) * per_area)
-        if rise > 0.0 and uniform(random) >= math.exp(-rise / temperature):
+        if rise > most_rise:
             undo(net, line)
             continue
         settle(line)

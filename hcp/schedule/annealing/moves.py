@@ -9,8 +9,10 @@ from hcp.schedule.annealing.compiled import Random, below, compiled, uniform
 from hcp.schedule.annealing.network import Network
 from hcp.schedule.annealing.timeline import (
     BUDGET,
+    COST,
     JOURNAL,
     LENGTH,
+    LIMIT,
     MULTIPLE,
     Timeline,
     insert,
@@ -208,7 +210,7 @@ def _remake(net: Network, line: Timeline, random: Random, node: int, use: int, f
 
 @compiled
 def _run_before(net: Network, line: Timeline, node: int, slot: int, floor: int) -> bool:
-    if line.runs[node] >= line.at.shape[1]:
+    if line.runs[node] >= line.at.shape[1] or line.total[COST] + net.cost[node] > line.total[LIMIT]:
         return False
     free = free_slot_before(line, slot, floor)
     if free < 0:

@@ -21,7 +21,8 @@ LENGTH: Final = 2
 MULTIPLE: Final = 3
 JOURNAL: Final = 4
 BUDGET: Final = 5
-TOTALS: Final = 6
+LIMIT: Final = 6
+TOTALS: Final = 7
 
 
 class Timeline(NamedTuple):
@@ -34,7 +35,8 @@ class Timeline(NamedTuple):
         end: Per bundle and execution of its maker, the slot of the instance's last use (of its production if unread).
         memory: Per slot, units held while its node runs.
         total: See the constants above; AREA is the sum over slots of the memory over the budget, COST that of all
-            executions, MULTIPLE the number of nodes that run more than once.
+            executions, MULTIPLE the number of nodes that run more than once, LIMIT the COST beyond which a move cannot be
+            accepted.
         multiple: Those nodes, in any order.
         multiple_at: Per node, its place in ``multiple``.
         journal: Rows (node, slot, +1 inserted or -1 removed) since the last ``settle``.
@@ -64,6 +66,7 @@ def new_timeline(net: Network, slots: int, most: int, budget: int, base: int) ->
     nodes = len(net.cost)
     total = np.zeros(TOTALS, np.int64)
     total[BUDGET] = budget
+    total[LIMIT] = np.iinfo(np.int64).max
     total[AREA] = slots * max(0, base - budget)
     return Timeline(
         slot=np.full(slots, -1, np.int32),

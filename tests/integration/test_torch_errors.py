@@ -1,0 +1,165 @@
+"""Bad use gives one clear sentence, and never a step that silently runs unplanned."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+
+from hcp.graph.errors import HcpError  # noqa: E402
+from hcp.integrations.torch import (  # noqa: E402
+    CaptureError,
+    ExecutionError,
+    TorchError,
+    TorchVersionError,
+    capture,
+    capture_graph,
+    checkpoint,
+    measure_peak,
+    plan_of,
+)
+from hcp.integrations.torch.models import MLP  # noqa: E402
+from hcp.schedule.actions import Schedule, ScheduleError, keep_everything  # noqa: E402
+from hcp.schedule.solution import InfeasibleBudget  # noqa: E402
+
+
+def _model():
+    torch.manual_seed(0)
+    return MLP(8, 2, 4)
+
+
+X = torch.ones(4, 8)
+
+
+class Breaks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = self.linear(x)
+        torch._dynamo.graph_break()
+        return x.relu()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((lambda x: x, "50%"), "function.*give it a torch.nn.Module"),
+        ((_model(),), "neither a budget nor a plan"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(TorchError, match=message):
+        checkpoint(*arguments)
+
+
+@pytest.mark.parametrize("cost", ["fast", None, 3])
+def test_a_bad_cost_option_lists_the_choices(cost):
+    with pytest.raises(TorchError, match="'roofline', 'measured', or a function"):
+        checkpoint(_model(), "50%", cost=cost)
+
+
+@pytest.mark.parametrize("amount", [-1, 1.5, True, None])
+def test_a_cost_function_must_give_whole_numbers(amount):
+    with pytest.raises(TorchError, match="expected a whole number"):
+        capture_graph(_model(), (X,), cost=lambda node: amount)
+
+
+def test_a_compiled_module_is_refused():
+    model = checkpoint(_model(), "100%", solver="keep_all")
+    with pytest.raises(CaptureError, match="MLP is compiled or planned already"):
+        checkpoint(model, "50%")
+
+
+def test_an_untested_torch_is_refused(monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "2.10.1+cpu")
+    with pytest.raises(TorchVersionError, match=r"2\.10\.1\+cpu.*install one from 2\.11 to 2\.13"):
+        checkpoint(_model(), "50%")
+
+
+def test_a_graph_break_is_an_error():
+    model = checkpoint(Breaks(), "100%", solver="keep_all")
+    with pytest.raises(CaptureError, match=r"Breaks cannot be captured as one graph.*remove the graph break"):
+        model(X)
+
+
+def test_a_dispatch_mode_is_an_error():
+    class Mode(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            return func(*args, **(kwargs or {}))
+
+    model = checkpoint(_model(), "100%", solver="keep_all")
+    with Mode(), pytest.raises(ExecutionError, match="under Mode, a TorchDispatchMode"):
+        model(X)
+
+
+def test_a_first_call_under_a_profiler_is_an_error():
+    model = checkpoint(_model(), "100%", solver="keep_all")
+    with torch.profiler.profile(), pytest.raises(ExecutionError, match="profiler is running already"):
+        model(X)
+    with torch.profiler.profile(), pytest.raises(ExecutionError, match="profiler is running already"):
+        measure_peak(lambda: None)
+
+
+def test_an_impossible_budget_is_an_error_at_the_first_call():
+    model = checkpoint(_model(), 100, solver="anneal", time_limit=2)
+    with pytest.raises(InfeasibleBudget):
+        model(X)
+    with pytest.raises(HcpError, match="12 Gib"):
+        checkpoint(_model(), "12 Gib", solver="anneal", time_limit=2)(X)
+
+
+def test_plans_that_do_not_fit_are_refused():
+    graph = capture_graph(_model(), (X,))
+    with pytest.raises(ScheduleError, match="never runs"):
+        checkpoint(_model(), plan=Schedule.from_computes(graph, graph.order[:1]))(X)
+    with pytest.raises(ExecutionError, match=r"over the budget of 100; raise the budget"):
+        checkpoint(_model(), 100, plan=keep_everything)(X)
+    model = checkpoint(_model(), "100%", solver="keep_all")
+    model(X)
+    (made,) = plan_of(model)
+    other = checkpoint(_model(), plan=made.plan)
+    with pytest.raises(ExecutionError, match="made for another graph"):
+        other(torch.ones(5, 8))
+
+
+def test_plan_of_needs_a_planned_module_and_a_call():
+    with pytest.raises(TorchError, match="was not prepared by checkpoint"):
+        plan_of(_model())
+    with pytest.raises(TorchError, match="has no plan yet"):
+        plan_of(checkpoint(_model(), "50%"))
+
+
+def test_more_shapes_than_the_recompile_limit_is_an_error():
+    model = checkpoint(_model(), "100%", solver="keep_all")
+    with torch._dynamo.config.patch(recompile_limit=2):
+        model(torch.ones(2, 8))
+        model(torch.ones(3, 8))
+        with pytest.raises(ExecutionError, match="recompile_limit"):
+            model(torch.ones(4, 8))
+    assert len(plan_of(model)) == 2
+
+
+def test_double_backward_is_an_error():
+    model = checkpoint(_model(), "100%", solver="keep_all")
+    x = torch.ones(4, 8, requires_grad=True)
+    (gradient,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="does not currently support double backward"):
+        gradient.sum().backward()
+
+
+def test_weights_edited_before_backward_are_an_error():
+    model = checkpoint(_model(), "100%", solver="keep_all")
+    loss = model(X).sum()
+    with torch.no_grad():
+        model.head.weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_capture_needs_something_to_differentiate():
+    with torch.no_grad(), pytest.raises(CaptureError, match="needs no gradient"):
+        capture_graph(_model(), (X,))
+    assert capture.NEWEST >= capture.OLDEST

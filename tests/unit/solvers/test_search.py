@@ -1,0 +1,73 @@
+"""The exact planners on graphs beyond the oracle, and what they do when stopped."""
+
+import subprocess
+import sys
+
+import pytest
+
+import hcp
+from hcp.graph.errors import HcpError
+from hcp.graph.instances import instance
+from hcp.solvers.milp import Milp
+
+EXACT = ["cpsat", "milp"]
+
+
+@pytest.mark.parametrize("solver", EXACT)
+@pytest.mark.parametrize("name", ["transformer:2", "unet:3", "residual-net:3"])
+def test_exact_planners_prove_an_optimum_and_agree(name, solver):
+    graph = instance(name)
+    plan = hcp.solve(graph, "80%", solver, time_limit=30)
+    other = hcp.solve(graph, "80%", EXACT[1 - EXACT.index(solver)], time_limit=30)
+    assert plan.status is hcp.Status.OPTIMAL
+    assert plan.cost == other.cost
+    assert plan.gap <= 1e-6
+
+
+def test_the_auto_portfolio_is_no_worse_than_its_members():
+    graph = instance("transformer:2")
+    plan = hcp.solve(graph, "75%", "auto", time_limit=10)
+    for member in ("keep_all", "sqrt_n", "chen_greedy", "interval_tree"):
+        other = hcp.solve(graph, "75%", member)
+        assert other.cost is None or plan.cost <= other.cost
+    assert plan.best_bound().value > graph.base_cost
+
+
+@pytest.mark.parametrize("solver", [*EXACT, "lp", "auto", "anneal"])
+def test_an_interrupt_returns_the_best_so_far(solver):
+    graph = instance("unet:4")
+    start = hcp.solve(graph, "75%", "chen_greedy")
+
+    def stop(progress):
+        raise KeyboardInterrupt
+
+    plan = hcp.solve(graph, "75%", solver, time_limit=20, incumbent=start.schedule, monitor=stop)
+    if solver != "lp":
+        assert plan.cost <= start.cost
+
+
+@pytest.mark.parametrize("solver", EXACT)
+def test_infeasible_budgets_are_proved(solver):
+    graph = instance("unet:3")
+    least = int(graph.index.floor.max())
+    with pytest.raises(hcp.InfeasibleBudget, match=r"alone holds .* smallest budget known to work"):
+        hcp.solve(graph, least - 1, solver)
+
+
+def test_a_missing_pulp_solver_is_named():
+    with pytest.raises(HcpError, match=r"'NO_SUCH_SOLVER'.*choose one of.*HiGHS"):
+        Milp(backend="NO_SUCH_SOLVER")
+
+
+@pytest.mark.parametrize("order", ["highspy, ortools.sat.python.cp_model", "ortools.sat.python.cp_model, highspy"])
+def test_both_solvers_live_in_one_process_in_either_import_order(order):
+    code = f"""
+import {order}
+import hcp
+from hcp.graph.instances import instance
+graph = instance("transformer:1")
+for solver in ("cpsat", "milp", "lp"):
+    assert hcp.solve(graph, "80%", solver, time_limit=10).best_bound().value > 0
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

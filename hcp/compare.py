@@ -117,7 +117,8 @@ def compare(
         monitor: Called with the progress of each search.
 
     Returns:
-        A row for each; planners that do not apply and infeasible budgets give rows that say so.
+        A row for each; planners that do not apply and infeasible budgets give rows that say so. Ctrl-C ends with the
+        rows there are.
 
     Raises:
         HcpError: On bad budgets, unknown planners, or graphs of the same name.
@@ -138,8 +139,19 @@ def compare(
     rows: list[Row] = []
     for graph, budget, size in cases:
         run = partial(solve, graph, size, time_limit=time_limit, workers=workers, seed=seed, monitor=monitor)
-        rows += _judged([_solved(Row(graph.name, budget, size, solver, ""), run) for solver in solver_list])
+        group: list[Row] = []
+        for solver in solver_list:
+            group.append(_solved(Row(graph.name, budget, size, solver, ""), run))
+            if _interrupted(group[-1]):
+                break
+        rows += _judged(group)
+        if _interrupted(group[-1]):
+            break
     return Comparison(tuple(rows))
+
+
+def _interrupted(row: Row) -> bool:
+    return row.plan is not None and row.plan.interrupted
 
 
 def _solved(row: Row, run: Callable[[str], Plan]) -> Row:

@@ -34,7 +34,6 @@ class Auto:
     def __call__(self, problem: Problem, /) -> Solution:
         """Plans; Ctrl-C returns the best so far."""
         tracker = Tracker(problem, "auto")
-        notes: list[str] = []
         try:
             for planner, share in self.turns:
                 if tracker.done or tracker.watch.left <= 0:
@@ -45,9 +44,11 @@ class Auto:
                 if solution.status is Status.INFEASIBLE:
                     return tracker.infeasible(solution.bounds[-1] if solution.bounds else None, solution.note)
                 tracker.offer(solution.schedule)
+                if solution.interrupted:
+                    return tracker.interrupted()
         except KeyboardInterrupt:
-            notes.append("stopped by the user")
-        return tracker.solution("; ".join(notes))
+            return tracker.interrupted()
+        return tracker.solution()
 
 
 def _turn(tracker: Tracker, share: float) -> Problem:

@@ -15,7 +15,8 @@ from hcp.graph.errors import HcpError
 from hcp.schedule.actions import Schedule
 from hcp.schedule.plan import EveryNodeOnce
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Progress, Solution, Status, TracePoint
+from hcp.schedule.select import follows
+from hcp.schedule.solution import INTERRUPTED, ORDER_FREE, Bound, Problem, Progress, Solution, Status, TracePoint
 
 if TYPE_CHECKING:
     from hcp.schedule.annealing import Annealer, Cooling, Outcome
@@ -31,8 +32,6 @@ _KINDS_KEPT: Final = 3
 
 # Much heat serves graphs that gain from reordering, and tight budgets; a strict end then makes the result fit.
 _HOT: Final = (1e-2, 3e-6)
-_COOL: Final = (1e-4, 3e-6)
-_FIRM: Final = (1.0, 1000.0)
 _STRICT: Final = (0.03, 100.0)
 
 
@@ -59,12 +58,11 @@ class Anneal:
         The first call on an installation compiles the moves, which takes seconds.
         """
         search = _Search(problem, self.moves)
-        note = ""
         try:
             search.run()
         except KeyboardInterrupt:
-            note = "interrupted; this is the best found until then"
-        return search.solution(note)
+            return replace(search.solution(INTERRUPTED), interrupted=True)
+        return search.solution("")
 
 
 @dataclass(frozen=True)
@@ -94,13 +92,14 @@ class _Search:
 
     def run(self) -> None:
         problem, graph = self.problem, self.problem.graph
-        for start in (problem.incumbent, Schedule.from_computes(graph, problem.given_order)):
+        incumbent = _usable_incumbent(problem)
+        for start in (incumbent, Schedule.from_computes(graph, problem.given_order)):
             if start is not None and self.offer(start, "start"):
                 return
-        from hcp.schedule.annealing import Annealer, Cooling
+        from hcp.schedule.annealing import Annealer
 
         annealer = Annealer(graph, problem.budget, problem.order)
-        kinds = _kinds(annealer, problem)
+        kinds = _kinds(annealer, problem.given_order, incumbent)
         for kind in kinds:
             if self.offer(annealer.schedule(kind.start), kind.name):
                 return
@@ -117,9 +116,6 @@ class _Search:
             kinds = [kinds[i] for _, i in kept]
             if self.schedule is None:
                 kinds = [replace(kind, cooling=kind.cooling.harder()) for kind in kinds]
-            if self.schedule is not None:
-                best = annealer.indices(self.schedule.computes)
-                self.one_run(annealer, _Kind("the best so far", best, Cooling(_COOL, _FIRM)), min(length, self.left()))
             length *= _GROWTH
 
     def first_length(self) -> float:
@@ -178,10 +174,17 @@ class _Search:
         return Solution(self.schedule, status, bounds, NAME, seconds, tuple(self.trace), note)
 
 
-def _kinds(annealer: "Annealer", problem: Problem) -> list[_Kind]:
+def _usable_incumbent(problem: Problem) -> Schedule | None:
+    """The incumbent, unless it breaks an order that the problem fixes."""
+    if problem.incumbent is None or problem.order is None or follows(problem.incumbent, problem.order):
+        return problem.incumbent
+    return None
+
+
+def _kinds(annealer: "Annealer", given_order: tuple[str, ...], incumbent: Schedule | None) -> list[_Kind]:
     from hcp.schedule.annealing import PLAIN, Cooling
 
-    order = annealer.indices(problem.given_order)
+    order = annealer.indices(given_order)
     evicted = annealer.evicted(order)
     kinds = [
         _Kind("the order", order, Cooling()),
@@ -191,7 +194,7 @@ def _kinds(annealer: "Annealer", problem: Problem) -> list[_Kind]:
         _Kind("eviction, warm", evicted, Cooling(penalty=_STRICT)),
         _Kind("eviction, hot", evicted, Cooling(_HOT, (0.03, 1000.0))),
     ]
-    if problem.incumbent is not None:
-        incumbent = annealer.indices(problem.incumbent.computes)
-        kinds.append(_Kind("the incumbent", incumbent, Cooling((3e-5, 3e-6), (1.0, 1000.0))))
+    if incumbent is not None:
+        start = annealer.indices(incumbent.computes)
+        kinds.append(_Kind("the incumbent", start, Cooling((3e-5, 3e-6), (1.0, 1000.0))))
     return kinds

@@ -1,12 +1,12 @@
 """Choosing among candidate schedules: the cheapest that fits, judged by replay alone."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 from hcp.schedule.actions import Schedule, ScheduleError
 from hcp.schedule.replay import Usage, replay
-from hcp.schedule.solution import Problem, Solution, Status, TracePoint
+from hcp.schedule.solution import INTERRUPTED, Problem, Solution, Status, TracePoint
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,15 @@ class Selection:
         usage: What it costs.
         smallest_peak: Least peak among all legal candidates, within the budget or not; None where there were none.
         trace: The incumbent's cost over time.
-        interrupted: Whether a keyboard interrupt or the time limit ended the choice early.
+        ended_early: Whether Ctrl-C or the time limit ended the choice early.
+        interrupted: Whether it was Ctrl-C.
     """
 
     schedule: Schedule | None = None
     usage: Usage | None = None
     smallest_peak: int | None = None
     trace: tuple[TracePoint, ...] = ()
+    ended_early: bool = False
     interrupted: bool = False
 
 
@@ -54,9 +56,9 @@ def best_within(problem: Problem, candidates: Iterable[Schedule]) -> Selection:
             if best.usage is not None and best.usage.cost == problem.graph.base_cost:
                 break
             if perf_counter() - start > problem.time_limit:
-                return Selection(best.schedule, best.usage, best.smallest_peak, best.trace, True)
+                return replace(best, ended_early=True)
     except KeyboardInterrupt:
-        return Selection(best.schedule, best.usage, best.smallest_peak, best.trace, True)
+        return replace(best, ended_early=True, interrupted=True)
     return best
 
 
@@ -70,9 +72,10 @@ def as_solution(problem: Problem, planner: str, selection: Selection, seconds: f
     else:
         status = Status.OPTIMAL if selection.usage.cost == problem.graph.base_cost else Status.FEASIBLE
         note = ""
-    if selection.interrupted:
-        note = f"{note}; stopped early".removeprefix("; ")
-    return Solution(selection.schedule, status, (), planner, seconds, selection.trace, note)
+    if selection.ended_early:
+        early = INTERRUPTED if selection.interrupted else "stopped at the time limit"
+        note = f"{note}; {early}".removeprefix("; ")
+    return Solution(selection.schedule, status, (), planner, seconds, selection.trace, note, selection.interrupted)
 
 
 def choose(problem: Problem, planner: str, candidates: Iterable[Schedule]) -> Solution:

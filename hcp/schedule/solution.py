@@ -15,6 +15,9 @@ FIXED_ORDER: Final = "fixed-order"
 # Solvers with floating-point arithmetic prove optimality to about this relative accuracy.
 OPTIMALITY_TOLERANCE: Final = 1e-6
 
+# What a search that Ctrl-C ended says.
+INTERRUPTED: Final = "stopped by the user; this is the best found until then"
+
 # CP-SAT proves nothing here with 2 workers; with 8 it does, on two cores as well.
 DEFAULT_WORKERS: Final = 8
 
@@ -142,6 +145,7 @@ class Solution:
         seconds: Wall time.
         trace: Incumbent and bound over time.
         note: Anything a user should know, such as the proof of infeasibility.
+        interrupted: Whether Ctrl-C ended the search; whoever runs several searches stops then.
     """
 
     schedule: Schedule | None
@@ -151,6 +155,7 @@ class Solution:
     seconds: float = 0.0
     trace: tuple[TracePoint, ...] = ()
     note: str = ""
+    interrupted: bool = False
 
 
 class Planner(Protocol):

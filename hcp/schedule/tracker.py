@@ -1,9 +1,20 @@
 """The state of a running search: its best schedule, its best bound, its clock and its trace."""
 
+from dataclasses import replace
+
 from hcp.schedule.actions import Schedule, ScheduleError
 from hcp.schedule.replay import Usage, replay
 from hcp.schedule.select import follows
-from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Bound, Problem, Progress, Solution, Status, TracePoint
+from hcp.schedule.solution import (
+    INTERRUPTED,
+    OPTIMALITY_TOLERANCE,
+    Bound,
+    Problem,
+    Progress,
+    Solution,
+    Status,
+    TracePoint,
+)
 from hcp.schedule.stopwatch import Stopwatch
 
 
@@ -72,6 +83,10 @@ class Tracker:
     def report(self, phase: str) -> None:
         """Tells the monitor where the search stands."""
         self.problem.monitor(Progress(self.planner, self.watch.seconds, self.cost, self._bound, phase))
+
+    def interrupted(self) -> Solution:
+        """The result of a search that Ctrl-C ended."""
+        return replace(self.solution(INTERRUPTED), interrupted=True)
 
     def solution(self, note: str = "") -> Solution:
         """The search's result: OPTIMAL where the bound is met."""

@@ -24,7 +24,7 @@ from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
 from hcp.schedule.select import best_within
-from hcp.schedule.solution import FIXED_ORDER, ORDER_FREE, Bound, NotApplicable, Problem, Solution, Status
+from hcp.schedule.solution import FIXED_ORDER, INTERRUPTED, ORDER_FREE, Bound, NotApplicable, Problem, Solution, Status
 
 _CLOCK_EVERY: Final = 1024
 
@@ -61,8 +61,11 @@ class Exhaustive:
         candidates = [] if found.computes is None else [Schedule.from_computes(graph, found.computes)]
         best = best_within(problem, candidates).schedule
         status = Status.NO_SOLUTION if best is None else Status.FEASIBLE
-        status, note = (Status.OPTIMAL, "") if found.complete else (status, "stopped early")
-        return Solution(best, status, (bound,), "exhaustive", perf_counter() - start, note=note)
+        early = INTERRUPTED if found.interrupted else "stopped at the time limit"
+        status, note = (Status.OPTIMAL, "") if found.complete else (status, early)
+        return Solution(
+            best, status, (bound,), "exhaustive", perf_counter() - start, note=note, interrupted=found.interrupted
+        )
 
 
 def least_peak(graph: Graph, order: tuple[str, ...] | None = None) -> int:
@@ -89,6 +92,7 @@ class _Found:
     computes: tuple[str, ...] | None
     extra: int
     complete: bool
+    interrupted: bool = False
 
 
 # Computed nodes and live readable values that are not resident, as bits.
@@ -156,7 +160,7 @@ class _Search:
                         came_from[after] = (state, node)
                         heappush(queue, (total, -after[0].bit_count(), next(tie), after))
         except KeyboardInterrupt:
-            return _Found(None, extra, False)
+            return _Found(None, extra, False, interrupted=True)
         return _Found(None, extra, True)
 
     def _steps(self, state: _State, budget: int) -> Iterator[tuple[int, _State]]:

@@ -25,7 +25,7 @@ class Lp:
             tracker.report("linear relaxation")
             found = Relaxer(problem.graph, problem.budget, tracker.watch).best(self.stages)
         except KeyboardInterrupt:
-            return tracker.solution("stopped by the user")
+            return tracker.interrupted()
         if found is None:
             return tracker.solution("the linear relaxation did not finish in time")
         if found.bound.of == "peak":

@@ -41,7 +41,7 @@ def search(problem: Problem, backend: IntegerBackend, planner: str) -> Solution:
     try:
         return _search(tracker, backend)
     except KeyboardInterrupt:
-        return tracker.solution("stopped by the user")
+        return tracker.interrupted()
 
 
 def _search(tracker: Tracker, backend: IntegerBackend) -> Solution:

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
-from hcp.integrations.torch.demo import SOLVERS, Settings, run  # noqa: E402
+from hcp.integrations.torch.demo import SOLVERS, Settings, run
 
 SMALL = Settings(
     layers=2, width=32, heads=2, length=16, batch=4, vocabulary=64, planning_seconds=2, curve_seconds=0.5, rounds=1

@@ -1,26 +1,37 @@
 """Runs each operation once on stand-in inputs to see what it really allocates, and times it where asked.
 
-Outputs, views and workspace are read off the allocator rather than guessed: kernels differ in what they need.
+Outputs, views and workspace are read off the allocator rather than guessed: kernels differ in what they need, and
+in the layouts they return, which capture does not always foresee and which decide what the next kernel needs.
 Operations that agree in target, shapes, layouts and other arguments are run once for all.
 """
 
 import operator
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import fx
 from torch.profiler import record_function
+from torch.utils._pytree import tree_leaves
 
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.measure import record
-from hcp.integrations.torch.program import Program, tensors_of
+from hcp.integrations.torch.program import Program
 
 REPEATS: Final = 5
 _MARK: Final = "hcp-probe:"
+
+
+class Layout(NamedTuple):
+    """What a stand-in for a tensor is made from; strides in elements."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
 
 
 @dataclass(frozen=True)
@@ -31,12 +42,14 @@ class Footprint:
         outputs: For each item returned, the number of its fresh storage, or None where it is a view of an input or
             no tensor.
         sizes: Bytes of each fresh storage.
+        layouts: For each item returned, its layout, or the item itself where it is no tensor.
         workspace: Most bytes held beyond the outputs while it runs.
         nanoseconds: Least time seen; zero unless asked for.
     """
 
     outputs: tuple[int | None, ...]
     sizes: tuple[int, ...]
+    layouts: tuple[Any, ...] = ()
     workspace: int = 0
     nanoseconds: int = 0
 
@@ -51,95 +64,119 @@ def probe(program: Program, *, timed: bool) -> dict[fx.Node, Footprint]:
     Raises:
         ExecutionError: If a PyTorch profiler runs already.
     """
-    keys = {node: _signature(node) for node in program.operations if node.target is not operator.getitem}
-    samples = {key: node for node, key in keys.items()}
-    marks = {key: f"{_MARK}{number}" for number, key in enumerate(samples)}
-
-    def run_all() -> None:
-        for key, node in samples.items():
-            args, kwargs = _stand_ins(node)
-            with record_function(marks[key]):
-                node.target(*args, **kwargs)  # type: ignore[operator]
-
     with real_tensors(), _random_state_kept():
         # This first round also warms up the kernels, whose first calls may allocate more.
-        found = {key: _outputs(node) for key, node in samples.items()}
+        keys, calls, found = _first_round(program)
+        marks = {key: f"{_MARK}{number}" for number, key in enumerate(calls)}
+
+        def run_all() -> None:
+            for key, call in calls.items():
+                args, kwargs = call.stand_ins()
+                with record_function(marks[key]):
+                    call.target(*args, **kwargs)
+
         memory = record(run_all)
         for key, footprint in found.items():
             workspace = max(0, memory.peak_within(marks[key]) - sum(footprint.sizes))
-            nanoseconds = _least_time(samples[key]) if timed else 0
+            nanoseconds = calls[key].least_time() if timed else 0
             found[key] = replace(footprint, workspace=workspace, nanoseconds=nanoseconds)
     return {node: found[key] for node, key in keys.items()}
 
 
-def _outputs(node: fx.Node) -> Footprint:
-    args, kwargs = _stand_ins(node)
-    given = {
-        tensor.untyped_storage()._cdata
-        for tensor in torch.utils._pytree.tree_leaves((args, kwargs))
-        if isinstance(tensor, torch.Tensor)
-    }
-    result = node.target(*args, **kwargs)  # type: ignore[operator]
-    numbers: dict[int, int] = {}
-    sizes: list[int] = []
-    outputs: list[int | None] = []
-    for item in result if isinstance(result, list | tuple) else (result,):
-        if not isinstance(item, torch.Tensor) or item.untyped_storage()._cdata in given:
-            outputs.append(None)
-            continue
-        storage = item.untyped_storage()
-        if storage._cdata not in numbers:
-            numbers[storage._cdata] = len(sizes)
-            sizes.append(storage.nbytes())
-        outputs.append(numbers[storage._cdata])
-    return Footprint(tuple(outputs), tuple(sizes))
+@dataclass(frozen=True)
+class _Sample:
+    """An operation with layouts for tensors."""
+
+    target: Callable[..., Any]
+    args: Any
+    kwargs: Any
+
+    def stand_ins(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Real arguments; zeros are valid wherever an index is wanted."""
+        return _deep(self.args, _stand_in), _deep(self.kwargs, _stand_in)
+
+    def outputs(self) -> Footprint:
+        """Runs it once; the footprint lacks what the allocator has to say."""
+        args, kwargs = self.stand_ins()
+        given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
+        result = self.target(*args, **kwargs)
+        items = result if isinstance(result, list | tuple) else (result,)
+        numbers: dict[int, int] = {}
+        sizes: list[int] = []
+        outputs: list[int | None] = []
+        for item in items:
+            if not isinstance(item, torch.Tensor) or item.untyped_storage()._cdata in given:
+                outputs.append(None)
+                continue
+            storage = item.untyped_storage()
+            if storage._cdata not in numbers:
+                numbers[storage._cdata] = len(sizes)
+                sizes.append(storage.nbytes())
+            outputs.append(numbers[storage._cdata])
+        return Footprint(tuple(outputs), tuple(sizes), tuple(_layout(item) for item in items))
+
+    def least_time(self) -> int:
+        """Nanoseconds of the fastest of some runs."""
+        args, kwargs = self.stand_ins()
+        on_gpu = any(isinstance(t, torch.Tensor) and t.is_cuda for t in tree_leaves((args, kwargs)))
+        times = []
+        for _ in range(REPEATS):
+            start = time.perf_counter_ns()
+            self.target(*args, **kwargs)
+            if on_gpu:
+                torch.cuda.synchronize()
+            times.append(time.perf_counter_ns() - start)
+        return min(times)
 
 
-def _least_time(node: fx.Node) -> int:
-    args, kwargs = _stand_ins(node)
-    times = []
-    for _ in range(REPEATS):
-        _synchronize(node)
-        start = time.perf_counter_ns()
-        node.target(*args, **kwargs)  # type: ignore[operator]
-        _synchronize(node)
-        times.append(time.perf_counter_ns() - start)
-    return min(times)
+def _first_round(program: Program) -> tuple[dict[fx.Node, str], dict[str, _Sample], dict[str, Footprint]]:
+    """Which sample each operation is an instance of, the samples, and their outputs."""
+    layouts: dict[fx.Node, Any] = {}
+    keys: dict[fx.Node, str] = {}
+    samples: dict[str, _Sample] = {}
+    found: dict[str, Footprint] = {}
+    for node in program.graph.nodes:
+        if node.op == "placeholder":
+            layouts[node] = _layout(node.meta["val"])
+        elif node.op == "get_attr":
+            layouts[node] = _layout(operator.attrgetter(str(node.target))(program.joint.module))
+        elif node.target is operator.getitem:
+            layouts[node] = layouts[node.args[0]][node.args[1]]
+        elif node.op == "call_function":
+            args, kwargs = fx.node.map_aggregate((node.args, dict(node.kwargs)), lambda a: _known(a, layouts))
+            keys[node] = key = f"{node.target}{args}{kwargs}"
+            if key not in samples:
+                samples[key] = _Sample(node.target, args, kwargs)
+                found[key] = samples[key].outputs()
+            many = isinstance(node.meta["val"], list | tuple)
+            layouts[node] = found[key].layouts if many else found[key].layouts[0]
+    return keys, samples, found
 
 
-def _synchronize(node: fx.Node) -> None:
-    if any(tensor.device.type == "cuda" for tensor in tensors_of(node)):
-        torch.cuda.synchronize()
+def _known(argument: Any, layouts: dict[fx.Node, Any]) -> Any:  # noqa: ANN401 - whatever operations take
+    return layouts[argument] if isinstance(argument, fx.Node) else argument
 
 
-def _stand_ins(node: fx.Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Real arguments of the right shapes and layouts; zeros are valid wherever an index is wanted."""
-
-    def stand_in(source: fx.Node) -> Any:  # noqa: ANN401 - whatever the operation takes
-        if source.op == "get_attr":
-            return getattr(source.graph.owning_module, str(source.target))
-        example = source.meta["val"]
-        if not isinstance(example, torch.Tensor):
-            return example
-        real = torch.empty_strided(example.shape, example.stride(), dtype=example.dtype, device=example.device)
-        return real.fill_(0.5) if real.is_floating_point() else real.zero_()
-
-    return (
-        fx.node.map_arg(node.args, stand_in),
-        fx.node.map_arg(node.kwargs, stand_in),
-    )
+def _layout(item: Any) -> Any:  # noqa: ANN401 - operations return numbers as well
+    if not isinstance(item, torch.Tensor):
+        return item
+    return Layout(tuple(item.shape), tuple(item.stride()), item.dtype, item.device)
 
 
-def _signature(node: fx.Node) -> str:
-    """Equal for operations that allocate the same: target, shapes, layouts and other arguments."""
+def _stand_in(item: Any) -> Any:  # noqa: ANN401 - whatever operations take
+    if not isinstance(item, Layout):
+        return item
+    real = torch.empty_strided(item.shape, item.stride, dtype=item.dtype, device=item.device)
+    return real.fill_(0.5) if real.is_floating_point() else real.zero_()
 
-    def describe(source: fx.Node) -> str:
-        example = source.meta.get("val")
-        if source.op == "get_attr" or not isinstance(example, torch.Tensor):
-            return f"<{source.name}>"
-        return f"<{tuple(example.shape)}{example.stride()}{example.dtype}{example.device}>"
 
-    return f"{node.target}{fx.node.map_arg((node.args, node.kwargs), describe)}"
+def _deep(item: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever operations take
+    """Applies a function to all that is in nested lists, tuples and dictionaries; layouts are not nested."""
+    if isinstance(item, dict):
+        return {key: _deep(value, change) for key, value in item.items()}
+    if isinstance(item, list | tuple) and not isinstance(item, Layout):
+        return type(item)(_deep(value, change) for value in item)
+    return change(item)
 
 
 @contextmanager

@@ -35,8 +35,8 @@ class Timeline(NamedTuple):
         end: Per bundle and execution of its maker, the slot of the instance's last use (of its production if unread).
         memory: Per slot, units held while its node runs.
         total: See the constants above; AREA is the sum over slots of the memory over the budget, COST that of all
-            executions, MULTIPLE the number of nodes that run more than once, LIMIT the COST beyond which a move cannot be
-            accepted.
+            executions, MULTIPLE the number of nodes that run more than once, LIMIT the COST beyond which a move
+            cannot be accepted.
         multiple: Those nodes, in any order.
         multiple_at: Per node, its place in ``multiple``.
         journal: Rows (node, slot, +1 inserted or -1 removed) since the last ``settle``.

@@ -1,7 +1,10 @@
 """The exact planners on graphs beyond the oracle, and what they do when stopped."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -46,6 +49,16 @@ def test_an_interrupt_returns_the_best_so_far(solver):
         assert plan.cost <= start.cost
 
 
+@pytest.mark.parametrize("solver", [*EXACT, "lp", "auto", "anneal"])
+def test_a_signal_reaches_a_solver_inside_native_code(solver):
+    graph = instance("transformer:12")
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    plan = hcp.solve(graph, "45%", solver, time_limit=300)
+    assert plan.seconds < 150
+    assert plan.interrupted
+
+
 @pytest.mark.parametrize("solver", EXACT)
 def test_infeasible_budgets_are_proved(solver):
     graph = instance("unet:3")
@@ -65,7 +78,7 @@ def test_both_solvers_live_in_one_process_in_either_import_order(order):
 import {order}
 import hcp
 from hcp.graph.instances import instance
-graph = instance("transformer:1")
+graph = instance("transformer:2")
 for solver in ("cpsat", "milp", "lp"):
     assert hcp.solve(graph, "80%", solver, time_limit=10).best_bound().value > 0
 """

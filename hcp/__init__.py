@@ -7,10 +7,10 @@ from hcp.compare import Comparison, Row, compare
 from hcp.graph.builders import from_networkx, graph_from_dict, graph_to_dict, load_graph, save_graph
 from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.ir import Graph, Node, Value
+from hcp.planfile import load_plan, save_plan, verify_plan
 from hcp.planners import PLANNERS, UnknownSolver, solve
 from hcp.schedule.actions import Compute, Free, Schedule, ScheduleError, keep_everything
 from hcp.schedule.plan import Plan
-from hcp.schedule.planfile import load_plan, save_plan
 from hcp.schedule.replay import Usage, replay
 from hcp.schedule.solution import (
     FIXED_ORDER,
@@ -62,4 +62,5 @@ __all__ = [
     "save_graph",
     "save_plan",
     "solve",
+    "verify_plan",
 ]

@@ -15,11 +15,11 @@ from hcp.graph.files import read_json, write_atomically
 from hcp.graph.instances import INSTANCES, instance
 from hcp.graph.ir import Graph
 from hcp.graph.visualize import to_dot
+from hcp.planfile import SCHEMA, load_plan, save_plan, verify_plan
 from hcp.planners import PLANNERS, planner_named, solve
 from hcp.progress import live_progress
 from hcp.report.show import graph_table, planners_table
 from hcp.report.tables import Table, comparison_table, plan_table
-from hcp.schedule.planfile import SCHEMA, load_plan, save_plan
 from hcp.schedule.solution import DEFAULT_WORKERS
 
 app = typer.Typer(
@@ -137,6 +137,12 @@ def show(
         _print(graph_table(graph))
     if dot is not None:
         write_atomically(dot, to_dot(graph, recomputed))
+
+
+@app.command()
+def verify(plan: Annotated[str, typer.Argument(help="A plan file (hcp-plan/1).")]) -> None:
+    """Check a plan and its bounds in exact integer arithmetic, with no solver."""
+    _print(plan_table(verify_plan(plan)))
 
 
 @app.command()

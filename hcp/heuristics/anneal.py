@@ -6,9 +6,12 @@ are fresh each time, since at equal moves they end lower than reheated ones. The
 nothing; otherwise nothing is proved.
 """
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from hcp.graph.errors import HcpError
@@ -28,11 +31,14 @@ _FIRST_MOVES_PER_NODE: Final = 600
 _FIRST_SECONDS_PER_NODE: Final = 1.5e-3
 _FIRST_SHARE: Final = 0.02
 _GROWTH: Final = 1.6
-_KINDS_KEPT: Final = 3
+_KINDS_KEPT: Final = 2
+_UNTRIED: Final = (True, math.inf, math.inf)
 
 # Much heat serves graphs that gain from reordering, and tight budgets; a strict end then makes the result fit.
 _HOT: Final = (1e-2, 3e-6)
 _STRICT: Final = (0.03, 100.0)
+_HOTTEST: Final = (3e-2, 3e-6)
+_STRICTEST: Final = (0.03, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -104,18 +110,21 @@ class _Search:
             if self.offer(annealer.schedule(kind.start), kind.name):
                 return
         length = self.first_length()
-        while self.left() > 0:
-            ranked: list[tuple[tuple[bool, int, int], int]] = []
-            for i, kind in enumerate(kinds):
+        ranked: list[tuple[tuple[bool, float, float], int, int]] = [(_UNTRIED, 0, i) for i in range(len(kinds))]
+        chosen = list(range(len(kinds)))
+        for turn in count(1):
+            for i in chosen:
                 # What would be left after this run has to be worth another one.
-                outcome = self.one_run(annealer, kind, length if self.left() >= 1.5 * length else self.left())
+                outcome = self.one_run(annealer, kinds[i], length if self.left() >= 1.5 * length else self.left())
                 if self.cost == graph.base_cost or self.left() <= 0:
                     return
-                ranked.append(((outcome.within is None, outcome.cost, outcome.area), i))
-            kept = sorted(ranked)[: max(_KINDS_KEPT, len(kinds) // 2)]
-            kinds = [kinds[i] for _, i in kept]
+                result = (outcome.within is None, outcome.cost, outcome.area)
+                ranked[i] = (min(ranked[i][0], result), turn, i)
             if self.schedule is None:
                 kinds = [replace(kind, cooling=kind.cooling.harder()) for kind in kinds]
+            ranking = sorted(ranked)
+            longest_unused = min(ranking[_KINDS_KEPT:], key=itemgetter(1))
+            chosen = [i for _, _, i in (*ranking[:_KINDS_KEPT], longest_unused)]
             length *= _GROWTH
 
     def first_length(self) -> float:
@@ -192,7 +201,8 @@ def _kinds(annealer: "Annealer", given_order: tuple[str, ...], incumbent: Schedu
         _Kind("the order, hot, plain moves", order, Cooling(_HOT, _STRICT, PLAIN)),
         _Kind("eviction", evicted, Cooling(temperature=(3e-4, 3e-6))),
         _Kind("eviction, warm", evicted, Cooling(penalty=_STRICT)),
-        _Kind("eviction, hot", evicted, Cooling(_HOT, (0.03, 1000.0))),
+        _Kind("the order, hottest", order, Cooling(_HOTTEST, _STRICTEST)),
+        _Kind("eviction, hottest", evicted, Cooling(_HOTTEST, _STRICTEST)),
     ]
     if incumbent is not None:
         start = annealer.indices(incumbent.computes)

@@ -121,8 +121,12 @@ def plan_table(plan: Plan) -> Table:
         ("overhead", percent_text(plan.overhead)),
         ("peak", bytes_text(plan.peak)),
         *(
-            (f"{bound.of} bound ({bound.scope})", f"{_bound_text(bound.of, bound.value, base)}, {bound.source}")
-            for bound in _strongest(plan)
+            (
+                f"{bound.of} bound ({bound.scope})",
+                f"{_bound_text(bound.of, bound.value, base)}, {bound.source}: "
+                + ("verified" if verified else "as claimed by the solver"),
+            )
+            for bound, verified in _strongest(plan)
         ),
         *((name, percent_text(gap)) for name, gap in scopes if gap is not None),
         ("time", seconds_text(plan.seconds)),
@@ -132,12 +136,16 @@ def plan_table(plan: Plan) -> Table:
     return Table(("", "value"), tuple(rows), (False, False))
 
 
-def _strongest(plan: Plan) -> list[Bound]:
-    """The largest bound for each quantity and scope."""
-    found: dict[tuple[str, str], Bound] = {}
+def _strongest(plan: Plan) -> list[tuple[Bound, bool]]:
+    """The largest verified bound for each quantity and scope, and the largest claimed one where that says more."""
+    found: dict[tuple[str, str, bool], Bound] = {}
     for bound in sorted(plan.bounds, key=lambda bound: bound.value):
-        found[bound.of, bound.scope] = bound
-    return list(found.values())
+        found[bound.of, bound.scope, plan.verified(bound)] = bound
+    return [
+        (bound, verified)
+        for (of, scope, verified), bound in found.items()
+        if verified or (of, scope, True) not in found or found[of, scope, True].value < bound.value
+    ]
 
 
 def _bound_text(of: str, value: int, base_cost: int) -> str:

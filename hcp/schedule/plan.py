@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import keep_everything
@@ -13,6 +13,7 @@ from hcp.schedule.solution import (
     ORDER_FREE,
     Bound,
     Problem,
+    Quantity,
     Solution,
     Status,
 )
@@ -22,9 +23,16 @@ from hcp.schedule.solution import (
 class EveryNodeOnce:
     """Certificate of the trivial bound: every node has to run at least once."""
 
+    of: ClassVar[Quantity] = "cost"
+    scope: ClassVar[str] = ORDER_FREE
+
     def proven(self, graph: Graph, budget: int) -> int:  # noqa: ARG002 - holds for every budget
         """The cost of running every node once."""
         return graph.base_cost
+
+    def to_dict(self, graph: Graph) -> dict[str, object]:  # noqa: ARG002 - says the same of every graph
+        """What a plan file stores."""
+        return {"kind": "every-node-once/1"}
 
 
 @dataclass(frozen=True, kw_only=True)

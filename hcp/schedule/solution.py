@@ -49,11 +49,28 @@ class Status(Enum):
         }[self]
 
 
+Quantity = Literal["cost", "peak"]
+
+
 class Certificate(Protocol):
     """Evidence for a bound that can be checked without a solver."""
 
+    @property
+    def of(self) -> Quantity:
+        """What it bounds."""
+        ...
+
+    @property
+    def scope(self) -> str:
+        """Of which schedules it speaks."""
+        ...
+
     def proven(self, graph: Graph, budget: int) -> int:
         """The bound that this evidence proves, recomputed in exact integer arithmetic."""
+        ...
+
+    def to_dict(self, graph: Graph) -> dict[str, object]:
+        """What a plan file stores; ``kind`` says which class reads it."""
         ...
 
 
@@ -67,13 +84,24 @@ class Bound:
         scope: ``"order-free"`` (every schedule), ``"fixed-order"``, or ``"fixed-order, <= C computations"``.
         certificate: Evidence, or None where the solver's word has to do.
         source: Which argument or solver it comes from.
+
+    Raises:
+        HcpError: If the certificate is about something else.
     """
 
     value: int
-    of: Literal["cost", "peak"]
+    of: Quantity
     scope: str
     certificate: Certificate | None = None
     source: str = ""
+
+    def __post_init__(self) -> None:
+        proof = self.certificate
+        if proof is not None and (proof.of != self.of or proof.scope not in (self.scope, ORDER_FREE)):
+            raise HcpError(
+                f"a bound on the {self.of} of {self.scope} schedules has a certificate for the {proof.of} of "
+                f"{proof.scope} ones; give it its own"
+            )
 
 
 @dataclass(frozen=True)

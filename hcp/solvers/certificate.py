@@ -7,14 +7,20 @@ y are rationals with one denominator: the solver's dual values, rounded. Roundin
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, gcd
 
 import numpy as np
 
+from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
+from hcp.schedule.solution import ORDER_FREE, Quantity
 from hcp.solvers.cuts import CutModel, build_cut_model
-from hcp.solvers.highs import FloatArray
-from hcp.solvers.paths import PathCut
+from hcp.solvers.rows import FloatArray
+from hcp.solvers.staircase import PathCut
+
+# What plan files call these certificates.
+KIND = "cut-relaxation/1"
 
 # Multipliers are rounded to this many binary digits below the largest one.
 PRECISION_BITS = 40
@@ -41,19 +47,51 @@ class CutCertificate:
     cuts: tuple[PathCut, ...] = ()
     of_peak: bool = False
 
+    @property
+    def of(self) -> Quantity:
+        """What the multipliers bound."""
+        return "peak" if self.of_peak else "cost"
+
+    @property
+    def scope(self) -> str:
+        """The cut relaxation speaks of every schedule."""
+        return ORDER_FREE
+
     def proven(self, graph: Graph, budget: int) -> int:
         """The bound on cost, or on the peak, that the multipliers prove; 0 where they prove nothing."""
         if budget > self.budget and not self.of_peak:
             return 0
         names = {name: i for i, name in enumerate(graph.index.node_names)}
-        chain = tuple(names[name] for name in self.chain)
-        if not all(cut.is_valid(graph.index, len(chain)) for cut in self.cuts):
+        chain = tuple(names.get(name, -1) for name in self.chain)
+        if not is_chain(graph.index, chain) or not all(cut.is_valid(graph.index, len(chain)) for cut in self.cuts):
             return 0
         cut = build_cut_model(graph.index, self.budget, chain, self.cuts)
         value = combine(cut, dict(self.multipliers), self.denominator, with_cost=not self.of_peak)
         if self.of_peak:
             return self.budget + 1 if value > 0 else 0
         return round_up(value, graph)
+
+    def to_dict(self, graph: Graph) -> dict[str, object]:
+        """What a plan file stores, with names instead of numbers."""
+        nodes, values = graph.index.node_names, graph.index.value_names
+        return {
+            "kind": KIND,
+            "chain": list(self.chain),
+            "budget_bytes": self.budget,
+            "of_peak": self.of_peak,
+            "denominator": self.denominator,
+            "multipliers": [list(pair) for pair in self.multipliers],
+            "cuts": [
+                [nodes[cut.reader], cut.stage, cut.first, [[values[value], stage] for value, stage in cut.steps]]
+                for cut in self.cuts
+            ],
+        }
+
+
+def is_chain(index: GraphIndex, nodes: tuple[int, ...]) -> bool:
+    """Whether these are nodes, each a proper ancestor of the next."""
+    known = bool(nodes) and all(0 <= node < index.n for node in nodes)
+    return known and all(index.ancestors[high] >> low & 1 for low, high in pairwise(nodes))
 
 
 def certify_cost(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray) -> tuple[int, CutCertificate]:

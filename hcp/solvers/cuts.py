@@ -13,7 +13,7 @@ producer of x and w a reader of it,
     E2 births   C[w,k], R[w,k] and S[x,k+1] are each <= C[p,k]; equal for S where x is resident
     E3 once     R = F for nodes that never need to run twice: all outputs resident or unread, or a single reader
                 that itself runs once (keep only the last execution before that reader)
-    E4 paths    see ``paths.py``; added where a solution of the linear form violates them
+    E4 paths    see ``staircase.py``; added where a solution of the linear form violates them
 
 Proofs are in ``docs/formulations.md``.
 """
@@ -26,8 +26,8 @@ from scipy import sparse
 
 from hcp.graph.index import GraphIndex, IntArray
 from hcp.solvers.grid import Grid, build_grid
-from hcp.solvers.paths import PathCut
 from hcp.solvers.rows import ONE, ZERO, Columns, Model, RowBuilder
+from hcp.solvers.staircase import PathCut
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
-from hcp.solvers.highs import FloatArray
-from hcp.solvers.rows import ONE, ZERO, Columns
+from hcp.solvers.rows import ONE, ZERO, Columns, FloatArray
 
 Terms = list[tuple[int, Columns]]
 

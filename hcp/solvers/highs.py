@@ -5,14 +5,11 @@ from enum import Enum
 
 import highspy
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from hcp.graph.index import IntArray
 from hcp.solvers.interrupt import run_interruptibly
-from hcp.solvers.rows import Model
-
-FloatArray = NDArray[np.float64]
+from hcp.solvers.rows import FloatArray, Model
 
 
 class LpStatus(Enum):

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from hcp.solvers.highs import FloatArray
-from hcp.solvers.rows import Model
+from hcp.solvers.rows import FloatArray, Model
 
 
 class IntegerStatus(Enum):

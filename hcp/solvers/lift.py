@@ -7,7 +7,7 @@ from hcp.graph.ir import Graph
 from hcp.schedule.actions import Compute, Schedule
 from hcp.schedule.replay import replay
 from hcp.solvers.cuts import CutModel
-from hcp.solvers.highs import FloatArray
+from hcp.solvers.rows import FloatArray
 
 
 def lift(graph: Graph, cut: CutModel, point: FloatArray) -> Schedule:

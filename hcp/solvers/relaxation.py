@@ -12,7 +12,8 @@ from hcp.solvers.certificate import certify_cost, certify_peak
 from hcp.solvers.chains import MOST_STAGES, candidate_chains
 from hcp.solvers.cuts import CutModel, build_cut_model
 from hcp.solvers.highs import LinearProgram, LpResult, LpStatus
-from hcp.solvers.paths import PathCut, separate
+from hcp.solvers.paths import separate
+from hcp.solvers.staircase import PathCut
 
 # Path cuts violated by less are not worth their row.
 LEAST_VIOLATION: Final = 1e-3

@@ -13,6 +13,7 @@ ZERO = -1
 ONE = -2
 
 Columns = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

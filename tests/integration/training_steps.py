@@ -70,6 +70,33 @@ class RandomMasks(nn.Module):
         return functional.dropout(torch.tanh(x), 0.2, self.training).sum()
 
 
+class ChannelsLast(nn.Module):
+    """Kernels pass this memory format on where capture does not foresee it, and need other workspace in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Hardswish(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x.contiguous(memory_format=torch.channels_last)).tanh().sum()
+
+
+class FusedAttention(nn.Module):
+    """Attention by PyTorch's own kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(32, 96)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = (part.view(4, 16, 2, 16).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
+        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return (x + mixed.transpose(1, 2).reshape(4, 16, 32)).square().mean()
+
+
 @dataclass(frozen=True)
 class Step:
     """A training step: how to make the model, and what to call it with."""
@@ -135,6 +162,8 @@ def _steps() -> dict[str, Step]:
         "buffer": Step(MovingMean, (features,)),
         "shared norm": Step(SharedNorm, (features,)),
         "two outputs": Step(TwoOutputs, (features,)),
+        "channels last": Step(ChannelsLast, (torch.randn(4, 3, 12, 12, generator=draw),)),
+        "fused attention": Step(FusedAttention, (torch.randn(4, 16, 32, generator=draw),)),
         "random": Step(RandomMasks, (torch.randn(32, 64, generator=draw),)),
     }
 

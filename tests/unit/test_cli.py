@@ -8,7 +8,7 @@ import pytest
 from hcp import cli
 from hcp.graph.builders import save_graph
 from hcp.graph.instances import training_chain, unet
-from hcp.schedule.planfile import load_plan
+from hcp.planfile import load_plan
 
 
 @pytest.fixture

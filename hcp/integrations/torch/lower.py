@@ -3,14 +3,15 @@
 import operator
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import fx
 
 from hcp.graph.ir import Graph, Node, Value
 from hcp.integrations.torch import rng
-from hcp.integrations.torch.probe import Footprint
+from hcp.integrations.torch.errors import CaptureError
+from hcp.integrations.torch.probe import Footprint, Layout
 from hcp.integrations.torch.program import Program, is_random, tensor_bytes, writes_input
 
 BOUNDARY: Final = "BOUNDARY"
@@ -106,8 +107,14 @@ class _Lowering:
             self.views.add(node)
             self.reads[node] = sources
             return
-        storage = self.footprints[producer].outputs[node.args[1]]  # type: ignore[index]
+        footprint, place = self.footprints[producer], cast(int, node.args[1])
+        storage = footprint.outputs[place]
         if storage is None:
+            if isinstance(footprint.layouts[place], Layout):
+                raise CaptureError(
+                    f"operation {producer.target} ({producer.name}) returns new tensors and views of its inputs at "
+                    "once; hcp cannot plan it"
+                )
             # No tensor: a number that capture knows already, or nothing.
             self.reads[node] = ()
             return

@@ -1,6 +1,7 @@
 """Memory that a function really takes: allocation events on the CPU, the allocator's own peak on a GPU."""
 
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
@@ -41,13 +42,9 @@ class Memory:
     def peak_within(self, mark: str) -> int:
         """Most bytes held above the start of a marked block while it ran."""
         start, end = self.marks[mark]
-        before = next((held for time, held in self._backwards if time < start), 0)
-        inside = (held for time, held in zip(self.times, self.held, strict=True) if start <= time <= end)
-        return max(before, *inside, before) - before
-
-    @property
-    def _backwards(self) -> list[tuple[int, int]]:
-        return list(zip(self.times, self.held, strict=True))[::-1]
+        first, last = bisect_left(self.times, start), bisect_right(self.times, end)
+        before = self.held[first - 1] if first else 0
+        return max((before, *self.held[first:last])) - before
 
 
 def record(fn: Callable[[], object]) -> Memory:

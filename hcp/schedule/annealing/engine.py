@@ -61,7 +61,9 @@ class Cooling:
     def harder(self) -> "Cooling":
         """The same with more heat and a penalty that ends higher, for budgets that are hard to meet."""
         (hot, cold), (lax, strict) = self.temperature, self.penalty
-        return replace(self, temperature=(min(3 * hot, 1e-2), cold), penalty=(lax, min(10 * strict, 1e3)))
+        return replace(
+            self, temperature=(max(hot, min(3 * hot, 3e-2)), cold), penalty=(lax, max(strict, min(10 * strict, 1e3)))
+        )
 
     def between(self, start: float, stop: float, moves: int) -> Stretch:
         """A number of moves that take the run from one fraction of it to another."""

@@ -20,8 +20,9 @@ from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.highs import LinearProgram, LpStatus
 from hcp.solvers.integer import IntegerStatus, IntegerTask
 from hcp.solvers.lift import hint, lift
-from hcp.solvers.paths import PathCut, separate
+from hcp.solvers.paths import separate
 from hcp.solvers.relaxation import Relaxer
+from hcp.solvers.staircase import PathCut
 from tests.strategies import graphs, seeded_graphs
 
 any_graphs = st.one_of(graphs(), seeded_graphs())

@@ -1,17 +1,19 @@
-"""Plans in files: ``hcp-plan/1``, which holds the graph itself, so that a plan can be judged again anywhere."""
+"""Plans in files: ``hcp-plan/1``, which holds the graph and the certificates, so that anyone can check a plan again."""
 
 import json
 import os
+from dataclasses import replace
 from typing import Final
 
 from hcp.graph.errors import HcpError
 from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.files import read_json, write_atomically
 from hcp.graph.format import graph_from_dict, graph_to_dict
+from hcp.graph.ir import Graph
 from hcp.schedule.actions import Action, Compute, Free, Schedule
 from hcp.schedule.plan import EveryNodeOnce, Plan, judge
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Bound, Problem, Solution, Status
+from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Bound, Problem, Solution, Status
 
 SCHEMA: Final = "hcp-plan/1"
 
@@ -39,7 +41,13 @@ def save_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
         "peak": plan.peak,
         "seconds": plan.seconds,
         "bounds": [
-            {"of": bound.of, "value": bound.value, "scope": bound.scope, "source": bound.source}
+            {
+                "of": bound.of,
+                "value": bound.value,
+                "scope": bound.scope,
+                "source": bound.source,
+                "certificate": None if bound.certificate is None else bound.certificate.to_dict(plan.graph),
+            }
             for bound in plan.bounds
             # The judge adds this one by itself.
             if not isinstance(bound.certificate, EveryNodeOnce)
@@ -55,7 +63,7 @@ def save_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
 def load_plan(path: str | os.PathLike[str]) -> Plan:
     """The plan in a file, replayed: its cost and peak are the judge's, and must be what the file says.
 
-    Bounds come without certificates, as claims of the file.
+    What certificates prove is not checked here but by ``verify_plan``.
 
     Raises:
         GraphError: If the file is unreadable or not JSON.
@@ -66,6 +74,31 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
         return _plan(Record(data, "the plan"))
     except HcpError as error:
         raise PlanFileError(f"plan file {os.fspath(path)!r}: {error}") from None
+
+
+def verify_plan(path: str | os.PathLike[str]) -> Plan:
+    """Checks everything a plan file claims with no solver and no floating-point number.
+
+    The schedule is replayed and every certificate evaluated in integers. Bounds without a certificate stay what they
+    are, the word of a solver: ``Plan.verified`` tells them apart.
+
+    Returns:
+        The plan; it is OPTIMAL only where a bound of the file says so.
+
+    Raises:
+        PlanFileError: Where a claim does not hold; says which.
+    """
+    plan = load_plan(path)
+    for position, bound in enumerate(plan.bounds):
+        if bound.certificate is None:
+            continue
+        proven = bound.certificate.proven(plan.graph, plan.problem.budget)
+        if proven < bound.value:
+            raise PlanFileError(
+                f"plan file {os.fspath(path)!r}: bound {position} claims a {bound.of} of at least {bound.value}, "
+                f"but its certificate proves {proven}; the file was changed: plan again"
+            )
+    return plan
 
 
 def _plan(record: Record) -> Plan:
@@ -85,7 +118,7 @@ def _plan(record: Record) -> Plan:
     status = record.text("status")
     if status not in Status.__members__:
         raise PlanFileError(f"the plan has status {status!r}; expected one of {', '.join(Status.__members__)}")
-    bounds = tuple(_bound(item, i) for i, item in enumerate(record.items("bounds")))
+    bounds = tuple(_bound(item, i, graph) for i, item in enumerate(record.items("bounds")))
     seconds = record.get("seconds")
     solution = Solution(
         schedule,
@@ -94,7 +127,18 @@ def _plan(record: Record) -> Plan:
         record.text("solver"),
         float(seconds) if isinstance(seconds, int | float) else 0.0,
     )
-    return judge(Problem(graph, budget), solution)
+    plan = judge(Problem(graph, budget), replace(solution, status=Status.FEASIBLE))
+    # An optimum is what a bound says, not what the file says.
+    if Status[status] is Status.OPTIMAL and not _met(plan):
+        raise PlanFileError("the plan claims to be OPTIMAL, but none of its bounds meets its cost; plan again")
+    return replace(plan, status=Status[status])
+
+
+def _met(plan: Plan) -> bool:
+    """Whether a bound of any scope meets the cost."""
+    return plan.cost is not None and any(
+        bound.of == "cost" and plan.cost <= bound.value * (1 + OPTIMALITY_TOLERANCE) for bound in plan.bounds
+    )
 
 
 def _action(item: object, position: int) -> Action:
@@ -109,13 +153,17 @@ def _action(item: object, position: int) -> Action:
     )
 
 
-def _bound(item: object, position: int) -> Bound:
+def _bound(item: object, position: int, graph: Graph) -> Bound:
+    from hcp.solvers.certificate_file import read_certificate
+
     record = Record(item, f"entry {position} of the bounds")
     value, scope, source = record.amount("value"), record.text("scope"), record.text("source", "")
+    data = record.get("certificate")
+    certificate = None if data is None else read_certificate(data, f"the certificate of bound {position}", graph)
     match record.text("of"):
         case "cost":
-            return Bound(value, "cost", scope, source=source)
+            return Bound(value, "cost", scope, certificate, source)
         case "peak":
-            return Bound(value, "peak", scope, source=source)
+            return Bound(value, "peak", scope, certificate, source)
         case other:
             raise PlanFileError(f"entry {position} of the bounds is of {other!r}; expected 'cost' or 'peak'")

@@ -7,7 +7,7 @@ import pytest
 import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import training_chain
-from hcp.schedule.planfile import PlanFileError, load_plan, save_plan
+from hcp.planfile import PlanFileError, load_plan, save_plan
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""Certificates as plan files hold them."""
+
+from hcp.graph.errors import GraphError
+from hcp.graph.fields import Record, as_list, shown
+from hcp.graph.ir import Graph
+from hcp.solvers.certificate import KIND, CutCertificate
+from hcp.solvers.staircase import PathCut
+
+
+def read_certificate(data: object, owner: str, graph: Graph) -> CutCertificate:
+    """A certificate as ``CutCertificate.to_dict`` wrote it; what it proves is checked when it is asked.
+
+    Args:
+        data: The JSON object.
+        owner: How error messages call it.
+        graph: The graph whose nodes and values it names.
+
+    Raises:
+        GraphError: On anything else; says what is wrong.
+    """
+    record = Record(data, owner)
+    if record.text("kind") != KIND:
+        raise GraphError(f"{owner} has kind {record.text('kind')!r}; expected {KIND!r}")
+    denominator = record.get("denominator")
+    if isinstance(denominator, bool) or not isinstance(denominator, int) or denominator <= 0:
+        raise GraphError(f"{owner} has denominator {shown(denominator)}; expected a whole number above zero")
+    nodes = {name: i for i, name in enumerate(graph.index.node_names)}
+    values = {name: i for i, name in enumerate(graph.index.value_names)}
+    return CutCertificate(
+        tuple(record.texts("chain")),
+        record.amount("budget_bytes"),
+        tuple(_pair(item, owner) for item in record.items("multipliers")),
+        denominator,
+        tuple(_cut(item, owner, nodes, values) for item in record.items("cuts")),
+        record.flag("of_peak", False),
+    )
+
+
+def _pair(item: object, owner: str) -> tuple[int, int]:
+    match item:
+        case [int(row), int(numerator)]:
+            return row, numerator
+    raise GraphError(f"{owner} has multiplier {shown(item)}; expected [row, numerator]")
+
+
+def _cut(item: object, owner: str, nodes: dict[str, int], values: dict[str, int]) -> PathCut:
+    match item:
+        case [str(reader), int(stage), bool(first), steps] if reader in nodes:
+            walk = tuple(_step(step, owner, values) for step in as_list(steps, owner, "steps"))
+            return PathCut(nodes[reader], stage, first, walk)
+    raise GraphError(f"{owner} has cut {shown(item)}; expected [reader, stage, first, steps]")
+
+
+def _step(step: object, owner: str, values: dict[str, int]) -> tuple[int, int]:
+    match step:
+        case [str(value), int(stage)] if value in values:
+            return values[value], stage
+    raise GraphError(f"{owner} has step {shown(step)}; expected [value, stage]")

@@ -1,7 +1,7 @@
 """One run of simulated annealing on execution sequences, from one start.
 
-Source: FastSA (Imanishi et al., "A Fast Simulated Annealing for Rematerialization", NeurIPS 2023): a timeline with
-more slots than nodes, moves of one execution, a geometric schedule. What differs here: values apart from nodes (with
+Source: FastSA (Imanishi et al., NeurIPS 2023): a timeline with more slots than nodes, moves of one execution, a
+geometric schedule. What differs here: values apart from nodes (with
 workspace, and values that stay), moves that make or drop a whole chain of executions at once, cached last uses instead
 of a tree over time, and a penalty on the area over the budget that grows while the temperature falls.
 """

@@ -3,6 +3,7 @@
 Importing this package loads no framework and no solver; planners load theirs when they run.
 """
 
+from hcp.analysis.report import GraphAnalysisReport, analyze_graph
 from hcp.compare import Comparison, Row, compare
 from hcp.graph.builders import from_networkx, graph_from_dict, graph_to_dict, load_graph, save_graph
 from hcp.graph.errors import GraphError, HcpError
@@ -35,6 +36,7 @@ __all__ = [
     "Compute",
     "Free",
     "Graph",
+    "GraphAnalysisReport",
     "GraphError",
     "HcpError",
     "InfeasibleBudget",
@@ -51,6 +53,7 @@ __all__ = [
     "UnknownSolver",
     "Usage",
     "Value",
+    "analyze_graph",
     "compare",
     "from_networkx",
     "graph_from_dict",

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 import hcp
+from hcp.analysis.report import analyze_graph
+from hcp.bounds import solved_bounds
 from hcp.compare import Comparison, compare
 from hcp.graph.builders import load_graph
 from hcp.graph.errors import HcpError
@@ -143,6 +145,24 @@ def show(
 def verify(plan: Annotated[str, typer.Argument(help="A plan file (hcp-plan/1).")]) -> None:
     """Check a plan and its bounds in exact integer arithmetic, with no solver."""
     _print(plan_table(verify_plan(plan)))
+
+
+@app.command()
+def analyze(
+    graph: Annotated[str, typer.Argument(help=GRAPH_HELP)],
+    budget: Annotated[str | None, typer.Option("--budget", "-b", help=f"{BUDGET_HELP} Adds LP bounds.")] = None,
+    time_limit: TimeLimit = 30.0,
+    seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Analyse a graph: frontier, orders, height-compressibility, lower bounds."""
+    loaded = _graph(graph)
+    solved = () if budget is None else solved_bounds(loaded, budget, time_limit)
+    report = analyze_graph(loaded, seed, solved)
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _print(Table(("", "value"), report.rows(), (False, False)))
 
 
 @app.command()

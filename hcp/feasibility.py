@@ -1,5 +1,6 @@
 """Budgets that no schedule can meet: the proof, and the smallest budget known to work."""
 
+from functools import lru_cache
 from time import perf_counter
 from typing import Final
 
@@ -41,6 +42,8 @@ def explain_infeasible(problem: Problem, solution: Solution) -> InfeasibleBudget
     )
 
 
+# A comparison asks for the same graph once a planner.
+@lru_cache(maxsize=16)
 def smallest_known(graph: Graph) -> int:
     """The smallest peak among schedules found in a few seconds by annealing towards ever smaller budgets."""
     from hcp.schedule.annealing import Annealer, Cooling

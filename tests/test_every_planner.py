@@ -41,7 +41,8 @@ def check_plan(plan, optimum, optimum_in_order):
     graph, budget = plan.graph, plan.problem.budget
     for bound in plan.bounds:
         if bound.of == "cost":
-            known = optimum if bound.scope == ORDER_FREE else optimum_in_order
+            # Narrower scopes leave schedules out: their bounds may exceed the oracle's optimum.
+            known = {ORDER_FREE: optimum, FIXED_ORDER: optimum_in_order}.get(bound.scope)
             assert known is None or bound.value <= known
         if bound.certificate is not None:
             assert bound.certificate.proven(graph, budget) >= bound.value
@@ -56,6 +57,14 @@ def check_plan(plan, optimum, optimum_in_order):
         assert usage.cost == optimum
 
 
+def plan_of(graph, budget, solver, **options):
+    """The plan, or None where the planner does not fit the graph."""
+    try:
+        return hcp.solve(graph, budget, solver, **options)
+    except hcp.NotApplicable:
+        return None
+
+
 def optimum_of(graph, budget, order=None):
     bounds = Exhaustive()(hcp.Problem(graph, budget, order)).bounds
     return bounds[0].value if bounds else None
@@ -68,7 +77,9 @@ def test_bounds_and_schedules_hold_against_the_oracle(drawn):
     optimum, in_order = optimum_of(graph, budget), optimum_of(graph, budget, graph.order)
     assert in_order is None or in_order >= optimum
     for solver in PLANNERS.values():
-        check_plan(hcp.solve(graph, budget, solver, time_limit=0.2), optimum, in_order)
+        plan = plan_of(graph, budget, solver, time_limit=0.2)
+        if plan is not None:
+            check_plan(plan, optimum, in_order)
 
 
 @settings(max_examples=25, deadline=None)
@@ -85,7 +96,9 @@ def test_a_fixed_order_is_followed(graph, step):
     budget = max(1, least_peak(graph, graph.order) + step)
     optimum = optimum_of(graph, budget, graph.order)
     for solver in PLANNERS.values():
-        plan = hcp.solve(graph, budget, solver, order=graph.order, time_limit=0.2)
+        plan = plan_of(graph, budget, solver, order=graph.order, time_limit=0.2)
+        if plan is None:
+            continue
         assert all(bound.value <= optimum for bound in plan.bounds if bound.scope in {ORDER_FREE, FIXED_ORDER})
         if plan.schedule is not None:
             assert follows(plan.schedule, graph.order)
@@ -119,8 +132,10 @@ def test_incumbents_are_never_made_worse():
     for solver in QUICK:
         if solver == "exhaustive":
             continue
-        plan = hcp.solve(graph, peak * 3 // 4, solver, time_limit=0.5, incumbent=good.schedule)
-        if plan.schedule is None:
+        plan = plan_of(graph, peak * 3 // 4, solver, time_limit=0.5, incumbent=good.schedule)
+        if plan is None:
+            assert solver in {"revolve", "rotor"}
+        elif plan.schedule is None:
             assert solver == "lp"
         else:
             assert plan.cost <= good.cost

@@ -124,11 +124,16 @@ class GraphIndex:
         Its inputs, outputs and workspace, the graph's inputs, and the resident values that its ancestors made.
         """
         total = self.workspace + self.base_bytes
-        kept = [(int(x), int(self.producer[x])) for x in np.flatnonzero(self.resident & (self.producer >= 0))]
+        kept = np.zeros(self.n, np.int64)
+        made = np.flatnonzero(self.resident & (self.producer >= 0))
+        np.add.at(kept, self.producer[made], self.size[made])
+        width = (self.n + 7) // 8
         for node in range(self.n):
-            held = set(self.inputs[node].tolist()) | set(self.outputs[node].tolist())
-            held.update(x for x, maker in kept if self.ancestors[node] >> maker & 1)
-            total[node] += sum(int(self.size[x]) for x in held if self.producer[x] >= 0)
+            bits = np.frombuffer(self.ancestors[node].to_bytes(width, "little"), np.uint8)
+            above = np.unpackbits(bits, count=self.n, bitorder="little").astype(np.bool_)
+            reads = self.inputs[node]
+            loose = reads[~self.resident[reads]]
+            total[node] += kept[above].sum() + self.size[loose].sum() + self.size[self.outputs[node]].sum()
         return total
 
     @cached_property

@@ -22,10 +22,12 @@ class Walk:
     Attributes:
         graph: The computation.
         order: All nodes, in a topological order.
+        turn: Number of nodes in the rise, where it is known better; None for the nodes up to the peak.
     """
 
     graph: Graph
     order: tuple[str, ...]
+    turn: int | None = None
 
     @cached_property
     def nodes(self) -> list[int]:
@@ -35,7 +37,9 @@ class Walk:
 
     @cached_property
     def rise(self) -> int:
-        """Number of nodes up to the peak of keep-everything, that node included."""
+        """Number of nodes in the rise: up to the peak of keep-everything, that node included, unless given."""
+        if self.turn is not None:
+            return self.turn
         return replay(self.graph, keep_everything(self.graph, self.order)).peak_step + 1
 
     @cached_property

@@ -6,8 +6,10 @@ from hcp.schedule.actions import Schedule, ScheduleError
 from hcp.schedule.replay import Usage, replay
 from hcp.schedule.select import follows
 from hcp.schedule.solution import (
+    FIXED_ORDER,
     INTERRUPTED,
     OPTIMALITY_TOLERANCE,
+    ORDER_FREE,
     Bound,
     Problem,
     Progress,
@@ -29,6 +31,7 @@ class Tracker:
         self.usage: Usage | None = None
         self.smallest_peak: int | None = None
         self.bounds: list[Bound] = []
+        self._scopes = {ORDER_FREE} if problem.order is None else {ORDER_FREE, FIXED_ORDER}
         self._bound = problem.graph.base_cost
         self._trace: list[TracePoint] = []
         if problem.incumbent is not None:
@@ -75,9 +78,9 @@ class Tracker:
             self._mark()
 
     def add_bound(self, bound: Bound) -> None:
-        """Keeps a bound for the solution."""
+        """Keeps a bound for the solution; only one that holds for all the problem's schedules can end the search."""
         self.bounds.append(bound)
-        if bound.of == "cost":
+        if bound.of == "cost" and bound.scope in self._scopes:
             self.raise_bound(bound.value)
 
     def report(self, phase: str) -> None:

@@ -1,31 +1,34 @@
 """Which nodes to cut the time at: chains for the cut relaxation."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 
-# Few, memory-critical stages make a stronger linear form than many; more than this only slow it down.
-MOST_STAGES = 70
+# Few, memory-critical stages often make a stronger linear form than many, and always a quicker one; which number is
+# best differs between graphs.
+SIZES: Final = (4, 8, 16, 32, 70)
 
 
-def candidate_chains(graph: Graph, most: int = MOST_STAGES) -> list[tuple[int, ...]]:
-    """Chains worth trying, without repetition: each gives a valid bound, and none is best on every graph.
+def candidate_chains(graph: Graph, sizes: Sequence[int] = SIZES) -> list[tuple[int, ...]]:
+    """Chains worth trying, small ones first and without repetition: each gives a valid bound.
 
-    All of a longest path where it has at most ``most`` nodes; else the path's local maxima of what a node alone
-    holds, and of the keep-everything profile, at most ``most`` of them, the largest first.
+    For each size: the local maxima along a longest path of what a node alone holds, and of the keep-everything profile,
+    at most that many of them. At last all of the path, or nodes spread evenly over it where it is longer than the
+    largest size.
     """
     index = graph.index
     path = longest_path(index)
     profile = replay(graph, keep_everything(graph)).profile
-    held = [0] * index.n
-    for position, node in enumerate(index.order.tolist()):
-        held[node] = profile[position]
+    held = dict(zip(index.order.tolist(), profile, strict=True))
     floor = index.floor.tolist()
-    chains = [peaks(path, [floor[v] for v in path], most), peaks(path, [held[v] for v in path], most)]
-    chains.append(tuple(path) if len(path) <= most else spaced(path, most))
+    chains = []
+    for size in sizes:
+        chains += [peaks(path, [held[v] for v in path], size), peaks(path, [floor[v] for v in path], size)]
+    chains.append(tuple(path) if len(path) <= sizes[-1] else spaced(path, sizes[-1]))
     return list(dict.fromkeys(chains))
 
 
@@ -46,15 +49,19 @@ def longest_path(index: GraphIndex) -> list[int]:
 
 
 def peaks(path: Sequence[int], height: Sequence[int], most: int) -> tuple[int, ...]:
-    """The local maxima along a path, at most ``most``, and always its end."""
+    """The local maxima along a path and its end; of more than ``most``, the highest of each of as many stretches.
+
+    Taking the highest overall would leave out whole regions of graphs with many equal layers.
+    """
     end = len(path) - 1
     tops = [
         i
         for i in range(len(path))
         if (i == 0 or height[i] >= height[i - 1]) and (i == end or height[i] > height[i + 1])
     ]
-    chosen = sorted({*sorted(tops, key=lambda i: -height[i])[:most], end})
-    return tuple(path[i] for i in chosen)
+    groups = [tops[g * len(tops) // most : (g + 1) * len(tops) // most] for g in range(most)]
+    chosen = {max(group, key=height.__getitem__) for group in groups if group}
+    return tuple(path[i] for i in sorted({*chosen, end}))
 
 
 def spaced(path: Sequence[int], most: int) -> tuple[int, ...]:

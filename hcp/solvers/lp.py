@@ -4,26 +4,19 @@ from dataclasses import dataclass
 
 from hcp.schedule.solution import Problem, Solution
 from hcp.schedule.tracker import Tracker
-from hcp.solvers.chains import MOST_STAGES
 from hcp.solvers.relaxation import Relaxer, infeasibility_note
 
 
 @dataclass(frozen=True)
 class Lp:
-    """Bounds the cost by the cut relaxation's linear form, for several chains, strengthened by path cuts.
-
-    Attributes:
-        stages: Most nodes in a chain.
-    """
-
-    stages: int = MOST_STAGES
+    """Bounds the cost by the cut relaxation's linear form, for several chains, strengthened by path cuts."""
 
     def __call__(self, problem: Problem, /) -> Solution:
         """Bounds the cost; INFEASIBLE where a relaxation proves that no schedule meets the budget."""
         tracker = Tracker(problem, "lp")
         try:
             tracker.report("linear relaxation")
-            found = Relaxer(problem.graph, problem.budget, tracker.watch).best(self.stages)
+            found = Relaxer(problem.graph, problem.budget, tracker.watch).best()
         except KeyboardInterrupt:
             return tracker.interrupted()
         if found is None:

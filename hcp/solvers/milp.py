@@ -66,10 +66,12 @@ def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
         raise HcpError(f"solver {backend} failed: {error}; choose another one") from error
     if program.sol_status == pulp.LpSolutionInfeasible:
         return IntegerResult(IntegerStatus.INFEASIBLE, None, task.bound)
-    values = [column.varValue for column in columns]
+    # PuLP leaves out columns that no row and no cost mentions: any value will do.
+    values = [column.varValue or 0.0 for column in columns]
+    solved = all(column.varValue is not None for column in program.variables())
     proved = program.sol_status == pulp.LpSolutionOptimal
     reached = pulp.value(program.objective) if proved else -np.inf
-    found = None not in values and (proved or program.sol_status == pulp.LpSolutionIntegerFeasible)
+    found = solved and (proved or program.sol_status == pulp.LpSolutionIntegerFeasible)
     if backend == "HiGHS":
         reached = program.solverModel.getInfo().mip_dual_bound
         found = found and program.solverModel.getSolution().value_valid

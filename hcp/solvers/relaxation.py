@@ -9,7 +9,7 @@ from hcp.graph.ir import Graph
 from hcp.schedule.solution import ORDER_FREE, Bound
 from hcp.schedule.stopwatch import Stopwatch
 from hcp.solvers.certificate import certify_cost, certify_peak
-from hcp.solvers.chains import MOST_STAGES, candidate_chains
+from hcp.solvers.chains import candidate_chains
 from hcp.solvers.cuts import CutModel, build_cut_model
 from hcp.solvers.highs import LinearProgram, LpResult, LpStatus
 from hcp.solvers.paths import separate
@@ -40,15 +40,15 @@ class Relaxer:
     budget: int
     watch: Stopwatch
 
-    def best(self, stages: int = MOST_STAGES) -> Relaxation | None:
+    def best(self) -> Relaxation | None:
         """The strongest relaxation found in time, or None.
 
-        Solves the plain form for each candidate chain, then strengthens the best. A chain that shows the budget to be
-        infeasible ends the search, with a bound on the peak.
+        Solves and strengthens the relaxation for one candidate chain after the other. A chain that shows the budget to
+        be infeasible ends the search, with a bound on the peak.
         """
-        found: list[tuple[Relaxation, LinearProgram, LpResult]] = []
-        for chain in candidate_chains(self.graph, stages):
-            if found and self.watch.left <= 0:
+        best: Relaxation | None = None
+        for chain in candidate_chains(self.graph):
+            if best is not None and self.watch.left <= 0:
                 break
             cut = build_cut_model(self.graph.index, self.budget, chain)
             program = LinearProgram(cut.model)
@@ -58,11 +58,10 @@ class Relaxer:
                 if proof is not None:
                     return Relaxation(cut, proof)
             elif result.status is LpStatus.OPTIMAL:
-                found.append((self.certified(cut, result), program, result))
-        if not found:
-            return None
-        plain, program, result = max(found, key=lambda entry: entry[0].bound.value)
-        return self.strengthened(plain, program, result)
+                found = self.strengthened(self.certified(cut, result), program, result)
+                if best is None or found.bound.value > best.bound.value:
+                    best = found
+        return best
 
     def certified(self, cut: CutModel, result: LpResult) -> Relaxation:
         """A solved relaxation with the bound that its dual values prove."""

@@ -37,6 +37,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
+from hcp.schedule.solution import Problem
 from hcp.solvers.rows import ONE, ZERO, Columns, FloatArray, Model, RowBuilder
 
 # Of a bound: holds for schedules whose first executions follow the order and that, between two of these, run every
@@ -74,6 +75,13 @@ class StageGrid:
         padded = np.append(point[: self.count], (1.0, 0.0))
         return padded[self.runs], padded[self.saves]
 
+    def cost(self, columns: int) -> IntArray:
+        """The objective over this many columns: what running again costs."""
+        cost = np.zeros(columns, np.int64)
+        free = self.runs >= 0
+        cost[self.runs[free]] = np.broadcast_to(self.index.cost[:, None], self.runs.shape)[free]
+        return cost
+
     @property
     def born(self) -> IntArray:
         """Per value: the stage that first produces it; -1 for the graph's inputs."""
@@ -101,15 +109,11 @@ class StageModel:
 def build_stage_grid(index: GraphIndex, budget: int, order: tuple[int, ...]) -> StageGrid:
     """Lays out the columns for a topological order of the nodes."""
     stages = len(order)
-    place = np.empty(index.n, np.int64)
-    place[list(order)] = np.arange(stages)
+    place, kept = _places(index, order), _kept(index, order)
     loose = (index.producer >= 0) & ~index.resident
     maker = np.maximum(index.producer, 0)
     horizon = _horizons(index, order, place)
     reach = np.array([max(horizon[index.readers[x]], default=-1) for x in range(index.m)], np.int64)
-    kept = np.full(stages + 1, index.base_bytes, np.int64)
-    for x in np.flatnonzero(index.resident & (index.producer >= 0)):
-        kept[place[maker[x]] + 1 :] += index.size[x]
     tight = _first_tight_stage(index, budget, order, place, reach, kept)
 
     stage = np.arange(stages + 1)
@@ -132,19 +136,50 @@ def build_stage_model(grid: StageGrid, budget: int, detailed: Collection[int] = 
         detailed: Stages whose inside memory is to be bounded.
     """
     rows = RowBuilder()
-    _add_needs(rows, grid)
-    _add_carries(rows, grid)
+    add_needs(rows, grid)
+    add_carries(rows, grid)
     needs: dict[int, tuple[int, int, int]] = {}
     for stage in sorted(detailed):
         _add_inside(rows, grid, budget, stage, needs)
     _add_ends(rows, grid, budget)
     columns = max(grid.count + len(needs), 1)  # solvers want a column even where everything is fixed
     matrix, rhs = rows.build(columns, keep=len(grid.order))
-    cost = np.zeros(columns, np.int64)
-    free = grid.runs >= 0
-    cost[grid.runs[free]] = np.broadcast_to(grid.index.cost[:, None], grid.runs.shape)[free]
-    model = Model(matrix, rhs, cost, int(grid.index.cost.sum()), np.arange(columns) < grid.count)
+    model = Model(matrix, rhs, grid.cost(columns), int(grid.index.cost.sum()), np.arange(columns) < grid.count)
     return StageModel(model, grid, needs, frozenset(detailed))
+
+
+def whole_stage_grid(index: GraphIndex, order: tuple[int, ...]) -> StageGrid:
+    """Lays out R and S for a topological order as they are published: only what must run once is a constant."""
+    place, kept = _places(index, order), _kept(index, order)
+    stage = np.arange(len(order) + 1)
+    runs, count = _columns(index.recomputable[:, None] & (stage[:-1] > place[:, None]), 0)
+    runs[np.arange(index.n), place] = ONE
+    loose = (index.producer >= 0) & ~index.resident
+    live = loose[:, None] & (stage > place[np.maximum(index.producer, 0)][:, None]) & (stage < len(order))
+    saves, count = _columns(live, count)
+    horizon = np.where(index.recomputable, len(order) - 1, place)
+    return StageGrid(index, order, place, horizon, runs, saves, kept, count)
+
+
+def order_of(problem: Problem) -> tuple[int, ...]:
+    """The nodes in the order that a problem gives, or else the graph's own."""
+    rank = {name: i for i, name in enumerate(problem.graph.index.node_names)}
+    return tuple(rank[name] for name in problem.given_order)
+
+
+def _places(index: GraphIndex, order: tuple[int, ...]) -> IntArray:
+    place = np.empty(index.n, np.int64)
+    place[list(order)] = np.arange(len(order))
+    return place
+
+
+def _kept(index: GraphIndex, order: tuple[int, ...]) -> IntArray:
+    """Bytes of inputs and of residents produced before each stage."""
+    place = _places(index, order)
+    kept = np.full(len(order) + 1, index.base_bytes, np.int64)
+    for x in np.flatnonzero(index.resident & (index.producer >= 0)):
+        kept[place[index.producer[x]] + 1 :] += index.size[x]
+    return kept
 
 
 def _horizons(index: GraphIndex, order: tuple[int, ...], place: IntArray) -> IntArray:
@@ -180,7 +215,8 @@ def _columns(free: BoolArray, start: int) -> tuple[Columns, int]:
     return columns, stop
 
 
-def _add_needs(rows: RowBuilder, grid: StageGrid) -> None:
+def add_needs(rows: RowBuilder, grid: StageGrid) -> None:
+    """Adds the rows of the first family: what runs has its inputs."""
     index = grid.index
     for w in grid.order:
         span = slice(int(grid.place[w]), int(grid.horizon[w]) + 1)
@@ -190,7 +226,8 @@ def _add_needs(rows: RowBuilder, grid: StageGrid) -> None:
                 rows.add((1, grid.runs[w, span]), (-1, grid.runs[p, span]), (-1, grid.saves[x, span]))
 
 
-def _add_carries(rows: RowBuilder, grid: StageGrid) -> None:
+def add_carries(rows: RowBuilder, grid: StageGrid) -> None:
+    """Adds the rows of the second family: what is live was live before, or has been produced."""
     index = grid.index
     for x in np.flatnonzero((index.producer >= 0) & ~index.resident):
         p = index.producer[x]

@@ -5,25 +5,31 @@ from itertools import count
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import hcp
+from hcp.graph.errors import HcpError
+from hcp.graph.instances import instance
 from hcp.graph.ir import Graph, Node, Value
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem
+from hcp.schedule.select import follows
+from hcp.schedule.solution import FIXED_ORDER, Problem
 from hcp.solvers.cpsat import solve_with_cpsat
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.integer import IntegerStatus, IntegerTask
-from hcp.solvers.stages import build_stage_grid, build_stage_model
+from hcp.solvers.stage_lift import broken_stages, lift_stages, runs_and_saves, stage_hint
+from hcp.solvers.staged import Staged
+from hcp.solvers.stages import STAGED, build_stage_grid, build_stage_model
 from tests.strategies import graphs, seeded_graphs
 
 
 def staged_optimum(graph, budget, most=None):
     """Least cost of all staged schedules, straight from their definition; None where none fits.
 
-    A state is how many nodes have run, the last place used in this stage, what is live, and how often nodes have run.
-    Only values that nobody can read any more, and whole subsets, are freed at random: every action is tried.
+    A state is how many nodes have run, the last place used in this stage, what is live, and, where no node may run more
+    than ``most`` times, how often each ran again. Every action is tried.
     """
     order = graph.order
     place = {name: i for i, name in enumerate(order)}
@@ -84,6 +90,10 @@ def test_detailed_stages_give_the_staged_optimum(drawn, below):
     expected = staged_optimum(graph, budget)
     staged, point, cost = optimum_of_model(graph, budget, range(len(graph.nodes)))
     assert cost == expected
+    if cost is not None:
+        usage = replay(graph, lift_stages(graph, staged.grid, point))
+        assert usage.peak <= budget
+        assert usage.cost == cost
 
 
 @settings(max_examples=300, deadline=None)
@@ -94,3 +104,106 @@ def test_ends_alone_bound_every_schedule_in_the_order(drawn):
     _, _, cost = optimum_of_model(graph, budget, ())
     assert cost is not None
     assert cost <= optimum
+
+
+@settings(max_examples=150, deadline=None)
+@given(tight_problems(max_nodes=8))
+def test_hints_of_optimal_schedules_satisfy_the_end_rows(drawn):
+    graph, budget = drawn
+    schedule = Exhaustive()(Problem(graph, budget, graph.order)).schedule
+    grid = build_stage_grid(graph.index, budget, tuple(graph.index.order.tolist()))
+    staged = build_stage_model(grid, budget)
+    known = stage_hint(graph, staged, schedule)
+    point = np.zeros(staged.model.shape[1])
+    point[[column for column, value in known.items() if value]] = 1
+    # Where the grid has constants the schedule may choose otherwise.
+    runs, saves = runs_and_saves(graph, grid, schedule)
+    assume(all(np.array_equal(a, b) for a, b in zip(grid.at(point), (runs, saves), strict=True)))
+    assert np.all(staged.model.matrix @ point <= staged.model.rhs)
+    assert staged.model.cost @ point + staged.model.constant <= replay(graph, schedule).cost
+
+
+def out_of_order():
+    """To read both values at the end, the second must be made again before the first: it needs workspace."""
+    return Graph(
+        (
+            Node("a", outputs=(Value("x", 3),), cost=1),
+            Node("b", outputs=(Value("y", 1),), cost=1, workspace=3),
+            Node("wall", cost=1, workspace=6, recomputable=False),
+            Node("end", inputs=("x", "y"), cost=1),
+        )
+    )
+
+
+def twice_in_a_stage():
+    """To read x and z at the end, x must go while z is made from what was made from x, and come back."""
+    return Graph(
+        (
+            Node("a", outputs=(Value("x", 3),), cost=1),
+            Node("b", inputs=("x",), outputs=(Value("y", 1),), cost=1),
+            Node("c", inputs=("y",), outputs=(Value("z", 1),), cost=1, workspace=4),
+            Node("wall", cost=1, workspace=6, recomputable=False),
+            Node("end", inputs=("x", "z"), cost=1),
+        )
+    )
+
+
+@pytest.mark.parametrize(("graph", "extra"), [(out_of_order(), 2), (twice_in_a_stage(), 4)])
+def test_staged_schedules_are_not_all_schedules_in_the_order(graph, extra):
+    optimum = Exhaustive()(Problem(graph, 6, graph.order)).bounds[0].value
+    assert optimum == graph.base_cost + extra
+    assert staged_optimum(graph, 6) is None
+    assert optimum_of_model(graph, 6, range(len(graph.nodes)))[2] is None
+    assert optimum_of_model(graph, 6, ())[2] <= optimum
+    plan = hcp.solve(graph, 6, "staged", order=graph.order)
+    assert plan.cost in (None, optimum)
+    assert all(bound.value <= optimum for bound in plan.bounds if bound.scope == FIXED_ORDER)
+
+
+@pytest.mark.parametrize("backend", ["highs", "cpsat"])
+@pytest.mark.parametrize(
+    ("name", "budget"), [("random-layered:20", "90%"), ("random-layered:30", "80%"), ("unet:2", "80%")]
+)
+def test_the_planner_proves_its_optimum_lazily(name, budget, backend):
+    graph = instance(name)
+    plan = hcp.solve(graph, budget, Staged(backend), time_limit=30)
+    staged = [bound for bound in plan.bounds if bound.scope in {FIXED_ORDER, STAGED}]
+    assert plan.cost is not None
+    assert max(bound.value for bound in staged) >= plan.cost * (1 - 2e-6)
+    assert follows(plan.schedule, graph.order)
+    assert "in the given order costs less" in plan.note
+
+
+@settings(max_examples=60, deadline=None)
+@given(tight_problems(max_nodes=6))
+def test_the_planner_holds_against_the_oracle(drawn):
+    graph, budget = drawn
+    optimum = Exhaustive()(Problem(graph, budget, graph.order)).bounds[0].value
+    best = staged_optimum(graph, budget)
+    plan = hcp.solve(graph, budget, "staged", order=graph.order, time_limit=20)
+    for bound in plan.bounds:
+        known = best if bound.scope == STAGED else optimum
+        assert known is None or bound.value <= known
+    if best is not None:
+        assert optimum <= plan.cost <= best
+    if plan.status is hcp.Status.OPTIMAL:
+        assert plan.cost == optimum
+
+
+def test_broken_stages_are_those_over_the_budget():
+    graph = out_of_order()
+    schedule = Schedule.from_computes(graph, ("a", "b", "wall", "a", "b", "end"))
+    assert broken_stages(graph, schedule, 6) == {3}
+    assert broken_stages(graph, keep_everything(graph), 6) == {1, 2}
+
+
+def test_a_graph_too_large_is_left_alone(monkeypatch):
+    monkeypatch.setattr("hcp.solvers.staged.MOST_COLUMNS", 10)
+    plan = hcp.solve(instance("unet:2"), "75%", "staged", time_limit=5)
+    assert plan.schedule is None
+    assert "columns, more than 10" in plan.note
+
+
+def test_an_unknown_backend_is_named():
+    with pytest.raises(HcpError, match="choose one of highs, cpsat"):
+        Staged("gurobi")

@@ -1,0 +1,107 @@
+"""The published comparison: hcp beside Checkmate, MOCCASIN and FastSA on the graphs of the MOCCASIN paper.
+
+Run as ``python -m benchmarks.published --data FOLDER``, where the folder holds the graphs as node-link JSON files:
+``rl1.json``, ``rl2.json``, ``rl4.json``, ``cm1-fcn8.json`` and ``cm2-resnet50.json``. They come from the MOCCASIN
+authors' repository under the GPL and are not part of this project.
+
+Published figures, extra cost in % and seconds: MOCCASIN and Checkmate as reported by Bartan et al., "MOCCASIN:
+Efficient Tensor Rematerialization for Neural Networks", ICML 2023 (CP-SAT, 16 workers); FastSA by Imanishi et al., "A
+Fast Simulated Annealing for Rematerialization", NeurIPS 2023 (one core). The first two hold the given topological
+order; FastSA and hcp may reorder.
+"""
+
+import argparse
+from pathlib import Path
+
+from benchmarks.harness import graphs_in, publish
+from hcp.graph.ir import Graph
+from hcp.planners import solve
+from hcp.report.tables import Table
+from hcp.schedule.plan import Plan, excess
+
+Figure = tuple[float | None, float | None]
+
+BUDGETS = (90, 80, 70)
+PEERS = ("Checkmate", "MOCCASIN", "FastSA")
+HEADERS = ("graph", "budget", *PEERS, "hcp", "bound", "gap", "scope", "status", "s", "verified")
+NUMERIC = ("budget", *PEERS, "hcp", "bound", "gap", "s")
+
+# graph -> budget % -> (Checkmate, MOCCASIN, FastSA), each (extra cost %, seconds); None where none was reported.
+NONE: Figure = (None, None)
+PUBLISHED: dict[str, dict[int, tuple[Figure, Figure, Figure]]] = {
+    "rl1": {
+        90: ((0.8, 18.5), (0.8, 9.3), (0.0, 11.7)),
+        80: ((2.3, 22.7), (2.3, 9.5), (0.3, 11.5)),
+        70: (NONE, NONE, (2.2, None)),
+    },
+    "rl2": {
+        90: ((0.9, 685), (0.9, 55), (0.0, 15)),
+        80: (NONE, (4.9, 640), (0.0, 15)),
+        70: (NONE, NONE, (2.6, 15)),
+    },
+    "rl4": {
+        90: (NONE, (0.7, 3613), (0.4, 36)),
+        80: (NONE, (3.4, 3612), (2.5, 36)),
+        70: (NONE, NONE, (7.4, 37)),
+    },
+    "cm1-fcn8": {
+        90: ((0.0, 6.3), (0.0, 3.1), (0.1, 9.4)),
+        80: ((0.1, 5.6), (0.1, 3.1), (0.1, 9.7)),
+        70: (NONE, NONE, (3.0, 9.7)),
+    },
+    "cm2-resnet50": {
+        90: ((0.1, 434), (0.2, 65), (0.2, 10.9)),
+        80: ((0.3, 485), (0.3, 69), (0.4, 10.9)),
+        70: (NONE, NONE, (0.8, 11)),
+    },
+}
+
+
+def main() -> None:
+    """Solves every published graph at every budget and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the published graphs")
+    parser.add_argument("--solver", default="auto")
+    parser.add_argument("--time-limit", type=float, default=60.0, help="seconds a solve")
+    parser.add_argument("--graph", action="append", help="only this graph; repeat for several")
+    parser.add_argument("--out", type=Path, help="folder for published.json and published.md")
+    options = parser.parse_args()
+    rows = []
+    cells = []
+    for graph in graphs_in(options.data, options.graph or list(PUBLISHED)):
+        for budget in BUDGETS:
+            plan = solve(graph, f"{budget}%", options.solver, time_limit=options.time_limit)
+            rows.append({"budget": budget, **_without_computes(plan)})
+            cells.append(_cells(graph, budget, plan))
+            print(*cells[-1], sep=" | ", flush=True)
+    table = Table(HEADERS, tuple(cells), tuple(header in NUMERIC for header in HEADERS))
+    publish("published", table, rows, options.out, solver=options.solver, time_limit=options.time_limit)
+
+
+def _without_computes(plan: Plan) -> dict[str, object]:
+    return {key: value for key, value in plan.to_dict().items() if key != "computes"}
+
+
+def _cells(graph: Graph, budget: int, plan: Plan) -> tuple[str, ...]:
+    bound = plan.best_bound()
+    return (
+        graph.name,
+        f"{budget} %",
+        *(_published(figure) for figure in PUBLISHED[graph.name][budget]),
+        "-" if plan.overhead is None else f"{100 * plan.overhead:.3f}",
+        "-" if bound is None else f"{100 * excess(bound.value, graph.base_cost):.3f}",
+        "-" if plan.gap is None else f"{100 * plan.gap:.3f}",
+        plan.gap_scope,
+        plan.status.value,
+        f"{plan.seconds:.1f}",
+        "-" if bound is None else "yes" if plan.verified(bound) else "no",
+    )
+
+
+def _published(figure: Figure) -> str:
+    cost, seconds = figure
+    return "-" if cost is None else f"{cost:g}" if seconds is None else f"{cost:g} / {seconds:g} s"
+
+
+if __name__ == "__main__":
+    main()

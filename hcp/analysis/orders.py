@@ -1,0 +1,169 @@
+"""Orders of a graph by simple rules: each a function from a graph and a seed to its nodes, by index."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from math import exp
+from random import Random
+from typing import Final
+
+from hcp.graph.index import GraphIndex
+from hcp.graph.ir import Graph
+
+# The annealed order's work in node visits: a fraction of a second.
+_VISITS: Final = 200_000
+_MOVES_PER_NODE: Final = 100
+_TRIES: Final = 6
+# The randomised greedy order picks among this many best nodes.
+_CHOICES: Final = 3
+
+
+def given(graph: Graph, seed: int) -> list[int]:  # noqa: ARG001 - one signature for the table
+    """The graph's own order."""
+    order: list[int] = graph.index.order.tolist()
+    return order
+
+
+def depth_first(graph: Graph, seed: int) -> list[int]:  # noqa: ARG001
+    """Every node as late as it is asked for: post-order from the sinks."""
+    index = graph.index
+    rank = {v: i for i, v in enumerate(index.order.tolist())}
+    before = [sorted(row, key=rank.__getitem__) for row in index.predecessors]
+    successors = _successors(index)
+    found: list[int] = []
+    done = [False] * index.n
+    for sink in sorted((v for v in range(index.n) if not successors[v]), key=rank.__getitem__):
+        stack = [sink]
+        while stack:
+            v = stack[-1]
+            missing = next((u for u in before[v] if not done[u]), None)
+            if missing is not None:
+                stack.append(missing)
+                continue
+            stack.pop()
+            done[v] = True
+            found.append(v)
+    return found
+
+
+def breadth_first(graph: Graph, seed: int) -> list[int]:  # noqa: ARG001
+    """Every node as soon as it is ready, first come first served."""
+    index = graph.index
+    waiting = [len(row) for row in index.predecessors]
+    successors = _successors(index)
+    queue = deque(v for v in index.order.tolist() if not waiting[v])
+    found = []
+    while queue:
+        v = queue.popleft()
+        found.append(v)
+        for w in successors[v]:
+            waiting[w] -= 1
+            if not waiting[w]:
+                queue.append(w)
+    return found
+
+
+def greedy_live_set(graph: Graph, seed: int) -> list[int]:  # noqa: ARG001
+    """Of the nodes that are ready, the one that leaves the fewest bytes live."""
+    return _greedy(graph.index, lambda ready: ready[0])
+
+
+def random_greedy(graph: Graph, seed: int) -> list[int]:
+    """The best of several greedy orders that draw among the best few ready nodes."""
+    rng = Random(seed)
+    index = graph.index
+    tries = (_greedy(index, lambda ready: rng.choice(ready[:_CHOICES])) for _ in range(_TRIES))
+    return min(tries, key=lambda order: order_peak(index, order))
+
+
+def annealed(graph: Graph, seed: int) -> list[int]:
+    """Simulated annealing on the peak: one node at a time moves to another place that its edges allow."""
+    rng = Random(seed)
+    index = graph.index
+    successors = _successors(index)
+    order = min((rule(graph, seed) for rule in (given, greedy_live_set)), key=lambda o: order_peak(index, o))
+    peak = order_peak(index, order)
+    best, best_peak = list(order), peak
+    moves = min(_VISITS // index.n, _MOVES_PER_NODE * index.n) if index.n > 1 else 0
+    for move in range(moves):
+        at = rng.randrange(index.n)
+        v = order.pop(at)
+        place = {u: i for i, u in enumerate(order)}
+        low = max((place[u] + 1 for u in index.predecessors[v]), default=0)
+        high = min((place[w] for w in successors[v]), default=len(order))
+        to = rng.randint(low, high)
+        order.insert(to, v)
+        after = order_peak(index, order)
+        temperature = 0.03 * best_peak * (1 - move / moves) + 1e-9
+        if after <= peak or rng.random() < exp((peak - after) / temperature):
+            peak = after
+            if peak < best_peak:
+                best, best_peak = list(order), peak
+        else:
+            order.pop(to)
+            order.insert(at, v)
+    return best
+
+
+def order_peak(index: GraphIndex, order: Sequence[int]) -> int:
+    """Most bytes held while a node runs, where every node runs once in this order."""
+    return max(_running(index, order))
+
+
+def _running(index: GraphIndex, order: Sequence[int]) -> Iterator[int]:
+    state = _Live(index)
+    for v in order:
+        yield state.held + state.fresh[v]
+        state.run(v)
+
+
+class _Live:
+    """The live bytes of a growing order."""
+
+    def __init__(self, index: GraphIndex) -> None:
+        size: list[int] = index.size.tolist()
+        resident: list[bool] = index.resident.tolist()
+        readers = index.readers.tolists()
+        self.reads = [[x for x in row if not resident[x]] for row in index.inputs.tolists()]
+        outputs = index.outputs.tolists()
+        self.size = size
+        self.left = [len(row) for row in readers]
+        self.fresh = [sum(size[x] for x in row) + int(index.workspace[v]) for v, row in enumerate(outputs)]
+        self.kept = [sum(size[x] for x in row if resident[x] or readers[x]) for row in outputs]
+        self.held = index.base_bytes
+
+    def gain(self, node: int) -> int:
+        """Bytes more that are live when a node has run."""
+        return self.kept[node] - sum(self.size[x] for x in self.reads[node] if self.left[x] == 1)
+
+    def run(self, node: int) -> None:
+        """Runs a node."""
+        self.held += self.gain(node)
+        for x in self.reads[node]:
+            self.left[x] -= 1
+
+
+def _greedy(index: GraphIndex, pick: Callable[[list[int]], int]) -> list[int]:
+    rank = {v: i for i, v in enumerate(index.order.tolist())}
+    waiting = [len(row) for row in index.predecessors]
+    successors = _successors(index)
+    state = _Live(index)
+    ready = {v for v in range(index.n) if not waiting[v]}
+    found = []
+    while ready:
+        v = pick(sorted(ready, key=lambda u: (state.gain(u), state.fresh[u], rank[u])))
+        ready.remove(v)
+        state.run(v)
+        found.append(v)
+        for w in successors[v]:
+            waiting[w] -= 1
+            if not waiting[w]:
+                ready.add(w)
+    return found
+
+
+def _successors(index: GraphIndex) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in range(index.n)]
+    for v, row in enumerate(index.predecessors):
+        for u in row:
+            found[u].append(v)
+    return found

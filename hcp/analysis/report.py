@@ -1,0 +1,103 @@
+"""Everything that analysis knows about a graph, in one object that prints itself."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hcp.analysis.frontier_width import FrontierSummary, frontier_profile, summarize_frontier
+from hcp.analysis.hcp_criteria import HcpCriteria, evaluate_hcp
+from hcp.analysis.lower_bounds import LowerBound, lower_bound_report
+from hcp.analysis.width_heuristics import OrderStats, evaluate_orders
+from hcp.graph.ir import Graph
+
+
+@dataclass(frozen=True)
+class GraphAnalysisReport:
+    """The analysis of one graph.
+
+    Attributes:
+        name: The graph's.
+        nodes, edges, values: How many.
+        cost_unit: Of the costs.
+        base_cost: Cost of running every node once.
+        frontier: The frontier of the graph's own order.
+        orders: Orders by simple rules, without recomputation.
+        criteria: Whether the graph is height-compressible.
+        bounds: Lower bounds with their scopes.
+    """
+
+    name: str
+    nodes: int
+    edges: int
+    values: int
+    cost_unit: str
+    base_cost: int
+    frontier: FrontierSummary
+    orders: tuple[OrderStats, ...]
+    criteria: HcpCriteria
+    bounds: tuple[LowerBound, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report, ready for JSON; orders by their figures alone."""
+        data = asdict(self)
+        for entry in data["orders"]:
+            del entry["order"]
+        for entry, bound in zip(data["bounds"], self.bounds, strict=True):
+            entry["holds"] = bound.holds
+        return data
+
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """The report as pairs of a name and a text."""
+        frontier, criteria = self.frontier, self.criteria
+        verdict = "yes" if criteria.compressible else "no"
+        return (
+            ("graph", f"{self.name}: {self.nodes} nodes, {self.edges} edges, {self.values} values"),
+            ("keep-everything cost", f"{self.base_cost} {self.cost_unit}"),
+            ("keep-everything peak", f"{frontier.peak} bytes at node {frontier.peak_node!r}"),
+            ("frontier", f"width {frontier.width}, average {frontier.average:.0f}, tail {frontier.tail} bytes"),
+            *(
+                (f"order: {entry.rule}", f"peak {entry.peak}, width {entry.width} bytes{', optimal' * entry.optimal}")
+                for entry in self.orders
+            ),
+            ("height-compressible", verdict),
+            ("frontier in the rise", f"{criteria.frontier_ratio:.1%} of the peak"),
+            ("depth, fan-out, skips", f"{criteria.depth}, {criteria.fan_out}, {criteria.skip_length}"),
+            (
+                "interval tree",
+                f"{criteria.blocks} blocks: predicted peak {criteria.predicted_peak} bytes, at most "
+                f"{criteria.predicted_runs} runs a node",
+            ),
+            *((f"bound on {bound.of}: {bound.name}", _bound_text(bound)) for bound in self.bounds),
+        )
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def analyze_graph(graph: Graph, seed: int = 0, solved: Iterable[LowerBound] = ()) -> GraphAnalysisReport:
+    """Analyses a graph.
+
+    Args:
+        graph: The computation.
+        seed: For the orders that draw random numbers.
+        solved: Further lower bounds to report, such as those that ``hcp.bounds.solved_bounds`` finds for a budget.
+    """
+    return GraphAnalysisReport(
+        name=graph.name,
+        nodes=len(graph.nodes),
+        edges=len(graph.edges),
+        values=len(graph.values),
+        cost_unit=graph.cost_unit,
+        base_cost=graph.base_cost,
+        frontier=summarize_frontier(frontier_profile(graph)),
+        orders=evaluate_orders(graph, seed),
+        criteria=evaluate_hcp(graph),
+        bounds=lower_bound_report(graph, solved),
+    )
+
+
+def _bound_text(bound: LowerBound) -> str:
+    value = "nothing found in time" if bound.value is None else str(bound.value)
+    return f"{value} ({bound.scope}): {bound.reason}"

@@ -1,0 +1,271 @@
+"""Graphs that are a sequence of blocks, and what chain algorithms do with them: advance, save, go back.
+
+The rise is cut wherever a single value that can be dropped crosses: these values are the states of the chain, and what
+lies between two cuts is a block. The fall has to go through the blocks backwards: a node of the fall belongs to a block
+if all it reads of the rise was made in that block or is the block's entry. Chains, residual networks and transformers
+are sequences of blocks; a network with long skips, such as a U-Net, is not.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Final
+
+from hcp.graph.ir import Graph
+from hcp.heuristics.segments import Walk
+from hcp.schedule.actions import Schedule
+from hcp.schedule.rematerialize import lasting
+from hcp.schedule.solution import NotApplicable
+
+_EMPTY: Final[frozenset[int]] = frozenset()
+
+
+@dataclass(frozen=True)
+class BlockSequence:
+    """A walk whose rise is a sequence of blocks.
+
+    Attributes:
+        walk: The graph, its order and its turn.
+        label: The block of each position of the order, rise and fall.
+        exits: Per block, the values (by index) that cross into the next one; at most one, none behind the last.
+    """
+
+    walk: Walk
+    label: tuple[int, ...]
+    exits: tuple[frozenset[int], ...]
+
+    def __len__(self) -> int:
+        return len(self.exits)
+
+    @cached_property
+    def lasting(self) -> set[int]:
+        """The values that never go: inputs, residents, outputs of nodes that run once."""
+        return lasting(self.walk.graph.index)
+
+    @cached_property
+    def rises(self) -> list[list[int]]:
+        """Per block, its nodes in the rise."""
+        return self._nodes(range(self.walk.rise))
+
+    @cached_property
+    def falls(self) -> list[list[int]]:
+        """Per block, its nodes in the fall."""
+        return self._nodes(range(self.walk.rise, len(self.walk.order)))
+
+    @cached_property
+    def saved(self) -> list[frozenset[int]]:
+        """Per block, the values made in its rise that its fall reads and that can be dropped."""
+        index = self.walk.graph.index
+        found = []
+        for rise, fall in zip(self.rises, self.falls, strict=True):
+            made = {x for v in rise for x in index.outputs[v].tolist()} - self.lasting
+            found.append(frozenset(x for v in fall for x in index.inputs[v].tolist() if x in made))
+        return found
+
+    def entry(self, block: int) -> frozenset[int]:
+        """What a block reads of the blocks before it."""
+        return self.exits[block - 1] if block else _EMPTY
+
+    def _nodes(self, positions: Iterable[int]) -> list[list[int]]:
+        found: list[list[int]] = [[] for _ in self.exits]
+        for i in positions:
+            found[self.label[i]].append(self.walk.nodes[i])
+        return found
+
+
+class Kind(Enum):
+    """What a step does to its block."""
+
+    ADVANCE = "run the rise for its exit alone"
+    SAVE = "run the rise for what its fall reads"
+    SAVE_ON = "run the rise for what its fall reads and for its exit"
+    BACK = "run the fall"
+    HOLD_EXIT = "keep the exit until it is released"
+    HOLD_SAVED = "keep the exit and what the fall reads until they are released"
+    RELEASE = "drop what the matching hold kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a chain algorithm. Holds and releases match like brackets."""
+
+    kind: Kind
+    block: int
+
+
+def block_sequence(graph: Graph, order: tuple[str, ...], planner: str, most_blocks: int | None = None) -> BlockSequence:
+    """The sequence of blocks that a graph is, in the finest division there is.
+
+    Args:
+        graph: The computation.
+        order: All nodes, in a topological order.
+        planner: Who asks, for the error.
+        most_blocks: Cuts are thinned out evenly to have no more blocks than this.
+
+    Raises:
+        NotApplicable: If the graph is no sequence of at least two blocks, none with more than half of the rise's nodes.
+    """
+    found = [sequence for turn in _turns(graph, order) if (sequence := _divide(Walk(graph, order, turn), most_blocks))]
+    # The true turn from forward to backward is where most cuts have a single value crossing.
+    best = max(found, key=len, default=None)
+    if best is None or len(best) < 2 or max(map(len, best.rises)) > (best.walk.rise + 1) // 2:
+        raise NotApplicable(
+            f"solver {planner!r} needs a sequence of blocks (a forward pass cut into parts by single values, none with "
+            "more than half of the nodes, and a backward pass through the parts in reverse), and graph "
+            f"{graph.name!r} in this order is none; use 'lower_sets', 'interval_tree' or 'anneal'"
+        )
+    return best
+
+
+def run_steps(sequence: BlockSequence, steps: Iterable[Step]) -> Schedule:
+    """The schedule that a chain algorithm's steps describe; what is missing all the same is run again on demand."""
+    machine = _Machine(sequence)
+    for step in steps:
+        machine.take(step)
+    return Schedule.from_computes(sequence.walk.graph, machine.names())
+
+
+class _Machine:
+    """Carries out steps: keeps what is held, runs what is missing, drops the rest."""
+
+    def __init__(self, sequence: BlockSequence) -> None:
+        index = sequence.walk.graph.index
+        self.sequence = sequence
+        self.names_of = index.node_names
+        self.inputs = index.inputs.tolists()
+        self.outputs = index.outputs.tolists()
+        self.producer: list[int] = index.producer.tolist()
+        self.position = {v: i for i, v in enumerate(sequence.walk.nodes)}
+        self.stays = sequence.lasting | sequence.walk.made_in_fall
+        self.at_hand = {x for x in range(index.m) if self.producer[x] < 0}
+        # What is at hand and may go.
+        self.loose: set[int] = set()
+        self.holds: list[Set[int]] = []
+        self.entered = [False] * len(sequence)
+        self.computes: list[int] = []
+
+    def names(self) -> Iterator[str]:
+        return (self.names_of[v] for v in self.computes)
+
+    def take(self, step: Step) -> None:
+        block, sequence = step.block, self.sequence
+        match step.kind:
+            case Kind.ADVANCE:
+                self.rise(block, sequence.exits[block])
+            case Kind.SAVE:
+                self.rise(block, sequence.saved[block])
+            case Kind.SAVE_ON:
+                self.rise(block, sequence.saved[block] | sequence.exits[block])
+            case Kind.BACK:
+                for v in sequence.falls[block]:
+                    self.demand(self.inputs[v])
+                    self.compute(v)
+                self.keep(_EMPTY)
+            case Kind.HOLD_EXIT:
+                self.holds.append(sequence.exits[block])
+            case Kind.HOLD_SAVED:
+                self.holds.append(sequence.exits[block] | sequence.saved[block])
+            case Kind.RELEASE:
+                self.holds.pop()
+                self.keep(_EMPTY)
+
+    def rise(self, block: int, wanted: Set[int]) -> None:
+        """Has these values at hand, and drops all else that nobody holds."""
+        if not self.entered[block]:
+            # First executions follow the order, whether somebody wants their outputs yet or not.
+            self.entered[block] = True
+            for v in self.sequence.rises[block]:
+                self.demand(self.inputs[v])
+                self.compute(v)
+        self.demand(wanted)
+        self.keep(wanted)
+
+    def demand(self, values: Iterable[int]) -> None:
+        """Runs what brings values back to hand, in the order's own sequence."""
+        missing = {self.producer[x] for x in values if x not in self.at_hand}
+        stack = list(missing)
+        while stack:
+            for x in self.inputs[stack.pop()]:
+                if x not in self.at_hand and self.producer[x] not in missing:
+                    missing.add(self.producer[x])
+                    stack.append(self.producer[x])
+        for v in sorted(missing, key=self.position.__getitem__):
+            self.compute(v)
+
+    def compute(self, node: int) -> None:
+        self.computes.append(node)
+        for x in self.outputs[node]:
+            self.at_hand.add(x)
+            if x not in self.stays:
+                self.loose.add(x)
+
+    def keep(self, values: Set[int]) -> None:
+        """Drops all but what stays, what is held, and these values."""
+        dropped = self.loose.difference(values, *self.holds)
+        self.loose -= dropped
+        self.at_hand -= dropped
+
+
+def _turns(graph: Graph, order: tuple[str, ...]) -> Iterator[int]:
+    """Places where the forward pass may end: around the peaks of the bytes and of the number of values held."""
+    index = graph.index
+    walk = Walk(graph, order)
+    stays = lasting(index)
+    uses = [set(index.inputs[v].tolist()) - stays for v in walk.nodes]
+    last = {x: i for i, used in enumerate(uses) for x in used}
+    held = most = fullest = 0
+    for i, v in enumerate(walk.nodes):
+        held += sum(1 for x in index.outputs[v].tolist() if last.get(x, -1) > i)
+        if held > most:
+            most, fullest = held, i + 1
+        held -= sum(1 for x in uses[i] if last[x] == i)
+    near = {turn + shift for turn in (walk.rise, fullest) for shift in (-2, -1, 0, 1)}
+    yield from sorted(turn for turn in near if 0 < turn < len(order))
+
+
+def _divide(walk: Walk, most_blocks: int | None) -> BlockSequence | None:
+    """Cuts a rise wherever one value crosses, at most; None where the fall does not fit the blocks."""
+    stays = lasting(walk.graph.index)
+    crossing: list[set[int]] = [set() for _ in range(walk.rise + 1)]
+    for x, made, last in walk.spans:
+        if x not in stays:
+            for cut in range(made + 1, last + 1):
+                crossing[cut].add(x)
+    cuts = [cut for cut in range(1, walk.rise) if len(crossing[cut]) <= 1]
+    if most_blocks is not None and len(cuts) >= most_blocks:
+        cuts = [cuts[i * len(cuts) // most_blocks] for i in range(1, most_blocks)]
+    label = [0] * walk.rise
+    for cut in cuts:
+        label[cut] = 1
+    for i in range(1, walk.rise):
+        label[i] += label[i - 1]
+    fall = _label_fall(walk, label, stays)
+    if fall is None:
+        return None
+    exits = (*(frozenset(crossing[cut]) for cut in cuts), _EMPTY)
+    return BlockSequence(walk, (*label, *fall), exits)
+
+
+def _label_fall(walk: Walk, label: Sequence[int], stays: Set[int]) -> list[int] | None:
+    """The block of each node of the fall, in falling order; None where there is no such assignment.
+
+    A value can be read by the fall of the block that made it and of the blocks that it enters.
+    """
+    index = walk.graph.index
+    position = {v: i for i, v in enumerate(walk.nodes)}
+    deepest = {x: label[last] for x, _, last in walk.spans}
+    found = []
+    current = label[-1]
+    for v in walk.nodes[walk.rise :]:
+        low, high = 0, current
+        for x in index.inputs[v].tolist():
+            made = position.get(int(index.producer[x]), walk.rise)
+            if x not in stays and made < walk.rise:
+                low = max(low, label[made])
+                high = min(high, deepest.get(x, label[made]))
+        if low > high:
+            return None
+        current = high
+        found.append(current)
+    return found

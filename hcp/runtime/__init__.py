@@ -1,0 +1,30 @@
+"""Running schedules without any framework: executor, checkpoint storage on several tiers, registries, profiles."""
+
+from hcp.runtime.codec import Codec, Encoded, NumpyCodec
+from hcp.runtime.errors import DamagedCheckpoint, MissingCheckpoint, RunError, StorageError
+from hcp.runtime.executor import Execution, FallbackWarning, HeightCompressedExecutor, StorageWarning
+from hcp.runtime.hooks import ExecutionCallbacks
+from hcp.runtime.profiling import Event, Profile, Profiler
+from hcp.runtime.registry import ActivationRegistry, CheckpointRegistry
+from hcp.runtime.storage import CheckpointStorage
+
+__all__ = [
+    "ActivationRegistry",
+    "CheckpointRegistry",
+    "CheckpointStorage",
+    "Codec",
+    "DamagedCheckpoint",
+    "Encoded",
+    "Event",
+    "Execution",
+    "ExecutionCallbacks",
+    "FallbackWarning",
+    "HeightCompressedExecutor",
+    "MissingCheckpoint",
+    "NumpyCodec",
+    "Profile",
+    "Profiler",
+    "RunError",
+    "StorageError",
+    "StorageWarning",
+]

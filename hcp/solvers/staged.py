@@ -1,0 +1,187 @@
+"""The planner ``staged``: the staged model of a fixed order solved exactly, lazily, with fixed-order bounds.
+
+The end rows alone come first: their optimum bounds every schedule whose first executions follow the order. Where the
+schedule that it stands for breaks the budget inside stages, it is annealed coolly within the order, and the stages that
+break it are modelled in detail for the next round; the bounds of these rounds hold for staged schedules only
+(``stages.py`` says which these are). The last round's optimum is that of Checkmate's program.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from hcp.graph.errors import HcpError
+from hcp.schedule.actions import Schedule, keep_everything
+from hcp.schedule.select import follows
+from hcp.schedule.solution import FIXED_ORDER, OPTIMALITY_TOLERANCE, Bound, Problem, Solution
+from hcp.schedule.tracker import Tracker
+from hcp.solvers.cpsat import solve_with_cpsat
+from hcp.solvers.highs import LinearProgram, LpStatus
+from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.milp import solve_with_pulp
+from hcp.solvers.stage_lift import broken_stages, lift_stages, stage_hint
+from hcp.solvers.stages import STAGED, StageModel, build_stage_grid, build_stage_model, order_of
+
+BACKENDS: Final[Mapping[str, IntegerBackend]] = {"highs": solve_with_pulp, "cpsat": solve_with_cpsat}
+
+# Beyond so many columns R and S the linear form alone takes minutes, and the integer one gigabytes.
+MOST_COLUMNS: Final = 250_000
+
+# Shares of the time that is left: the linear form, annealing a first incumbent, the end rows alone, each later round.
+LINEAR_SHARE: Final = 0.3
+START_SHARE: Final = 0.1
+ENDS_SHARE: Final = 0.4
+ROUND_SHARE: Final = 0.8
+# Rounds that would get fewer seconds than this are not begun.
+LEAST_ROUND: Final = 0.05
+
+START_MOVES: Final = 300_000
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Finds the cheapest schedule whose first executions follow the problem's order, or else the graph's own.
+
+    Attributes:
+        backend: ``"highs"``, which proves more of these models, or ``"cpsat"``.
+    """
+
+    backend: str = "highs"
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise HcpError(f"unknown backend {self.backend!r}; choose one of {', '.join(BACKENDS)}")
+
+    def __call__(self, problem: Problem, /) -> Solution:
+        """Plans; OPTIMAL only where it is proved for all that the problem allows, the note tells about its order."""
+        tracker = Tracker(problem, "staged")
+        try:
+            return _Search(tracker, BACKENDS[self.backend]).run()
+        except KeyboardInterrupt:
+            return tracker.interrupted()
+
+
+@dataclass
+class _Search:
+    """One run: rounds of ever more detailed models.
+
+    Attributes:
+        best: The largest bound on the cost by scope.
+    """
+
+    tracker: Tracker
+    backend: IntegerBackend
+    best: dict[str, int] = field(default_factory=dict)
+
+    def run(self) -> Solution:
+        tracker = self.tracker
+        graph = tracker.problem.graph
+        self.ordered = replace(tracker.problem, order=tracker.problem.given_order)
+        tracker.offer(keep_everything(graph, self.ordered.order))
+        if tracker.done:
+            return tracker.solution()
+        grid = build_stage_grid(graph.index, self.ordered.budget, order_of(self.ordered))
+        if grid.count > MOST_COLUMNS:
+            return tracker.solution(
+                f"the staged model has {grid.count} columns, more than {MOST_COLUMNS}; use 'auto' for large graphs"
+            )
+        staged = build_stage_model(grid, self.ordered.budget)
+        tracker.report("linear form")
+        linear = LinearProgram(staged.model).solve(tracker.watch.left * LINEAR_SHARE)
+        if linear.status is LpStatus.INFEASIBLE:
+            return self.infeasible(FIXED_ORDER)
+        if linear.status is LpStatus.STOPPED:
+            return tracker.solution("the linear form did not finish in time")
+        self.bound(int(linear.value * (1 - OPTIMALITY_TOLERANCE)), FIXED_ORDER, "linear form")
+        if self.hintable() is None:
+            self.anneal()
+        while not self.closed() and tracker.watch.left > LEAST_ROUND:
+            result = self.solve(staged)
+            if result.status is IntegerStatus.INFEASIBLE:
+                return self.infeasible(_scope(staged))
+            self.bound(result.bound, _scope(staged), "integer form")
+            if result.point is None:
+                break
+            lifted = lift_stages(graph, grid, result.point)
+            tracker.offer(lifted)
+            broken = broken_stages(graph, lifted, self.ordered.budget) - staged.detailed
+            if not broken:
+                break
+            self.polish(lifted)
+            tracker.report(f"detailing {len(broken)} stages")
+            staged = build_stage_model(grid, self.ordered.budget, staged.detailed | broken)
+        return tracker.solution(self.verdict())
+
+    def bound(self, value: int, scope: str, source: str) -> None:
+        if value > self.best.get(scope, self.tracker.problem.graph.base_cost):
+            self.best[scope] = value
+            self.tracker.add_bound(Bound(value, "cost", scope, None, f"staged model, {source}"))
+
+    def closed(self) -> bool:
+        """Whether the incumbent meets the bound of all schedules in the order."""
+        cost = self.tracker.cost
+        return cost is not None and cost <= self.best.get(FIXED_ORDER, 0) * (1 + OPTIMALITY_TOLERANCE)
+
+    def hintable(self) -> Schedule | None:
+        schedule = self.tracker.schedule
+        return schedule if schedule is not None and follows(schedule, self.ordered.given_order) else None
+
+    def solve(self, staged: StageModel) -> IntegerResult:
+        tracker = self.tracker
+        start = self.hintable()
+        # What bounds every schedule in the order bounds the staged ones among them.
+        known = max(self.best.values(), default=tracker.problem.graph.base_cost)
+        phase = f"integer form, {len(staged.detailed)} of {len(staged.grid.order)} stages in detail"
+        tracker.report(phase)
+        return self.backend(
+            IntegerTask(
+                model=staged.model,
+                hint={} if start is None else stage_hint(tracker.problem.graph, staged, start),
+                bound=known,
+                time_limit=tracker.watch.left * (ROUND_SHARE if staged.detailed else ENDS_SHARE),
+                workers=tracker.problem.workers,
+                seed=tracker.problem.seed,
+                poll=lambda: tracker.report(phase),
+            )
+        )
+
+    def anneal(self) -> None:
+        """A short anneal within the order, from greedy eviction."""
+        from hcp.schedule.annealing import Annealer, Cooling
+
+        tracker, ordered = self.tracker, self.ordered
+        tracker.report("annealing a first incumbent")
+        annealer = Annealer(ordered.graph, ordered.budget, ordered.order)
+        start = annealer.evicted(annealer.indices(ordered.given_order))
+        tracker.offer(annealer.schedule(start))
+        deadline = time.perf_counter() + tracker.watch.left * START_SHARE
+        found = annealer.run(start, Cooling(), moves=START_MOVES, seed=ordered.seed, deadline=deadline)
+        tracker.offer(annealer.schedule(found.least))
+
+    def polish(self, lifted: Schedule) -> None:
+        """A cool anneal within the order that makes a lifted schedule fit."""
+        from hcp.schedule.annealing import polish
+
+        self.tracker.report("polishing the lifted schedule")
+        deadline = time.perf_counter() + self.tracker.watch.left * START_SHARE
+        self.tracker.offer(polish(self.ordered, lifted, seed=self.ordered.seed, deadline=deadline))
+
+    def infeasible(self, scope: str) -> Solution:
+        """Proved for the given order only, and maybe for staged schedules only."""
+        note = f"the staged model shows that no schedule ({scope}) stays within {self.ordered.budget} bytes"
+        if scope == FIXED_ORDER and self.tracker.problem.order is not None and self.tracker.schedule is None:
+            return self.tracker.infeasible(None, note)
+        return self.tracker.solution(note)
+
+    def verdict(self) -> str:
+        """What is proved about the incumbent, where it is more than its status says."""
+        cost = self.tracker.cost
+        for scope in (FIXED_ORDER, STAGED):
+            if cost is not None and cost <= self.best.get(scope, 0) * (1 + OPTIMALITY_TOLERANCE):
+                return f"no schedule ({scope}) in the given order costs less"
+        return ""
+
+
+def _scope(staged: StageModel) -> str:
+    return STAGED if staged.detailed else FIXED_ORDER

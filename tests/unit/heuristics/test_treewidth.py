@@ -1,0 +1,79 @@
+"""Separator recursion: worked examples, separators that separate, and memory on long chains."""
+
+from itertools import pairwise
+
+import pytest
+
+from hcp.graph.instances import instance, training_chain
+from hcp.graph.ir import Graph, Node, Value
+from hcp.heuristics.separators import Separators, separator_tree
+from hcp.heuristics.treewidth import Treewidth, separator_schedule
+from hcp.schedule.replay import replay
+from hcp.schedule.solution import NotApplicable, Problem
+
+LADDER = {"a": "", "b": "a", "c": "b", "d": "c", "e": "db", "f": "ea"}
+
+
+def leaf(*nodes):
+    return Separators(frozenset(nodes), (), frozenset(nodes))
+
+
+def test_worked_example():
+    """a -> b -> c -> d -> e -> f, with b read by e and a by f.
+
+    The bag {b, e} separates {c, d} from {a, f}. b: its part gives a, run b, drop a. e: its part gives d by c and d,
+    run e, drop d. Then f, which is in the second part, needs a again.
+    """
+    graph = Graph(tuple(Node(name, "op", tuple(reads), (Value(name, 1),), 1) for name, reads in LADDER.items()))
+    tree = Separators(frozenset({1, 4}), (leaf(2, 3), leaf(0, 5)), frozenset(range(6)))
+    schedule = separator_schedule(graph, tree, leaf=1)
+    assert "".join(schedule.computes) == "abcdeaf"
+    # b and e beside the path that is being computed: never all six.
+    assert replay(graph, schedule).peak == 3
+    # With large leaves everything is run in order, once.
+    assert "".join(separator_schedule(graph, tree, leaf=6).computes) == "abcdef"
+
+
+def test_separators_of_a_path():
+    """Bags {i, i + 1}; the middle one leaves {0, 1} and {4, 5, 6}."""
+    tree = separator_tree([[], [0], [1], [2], [3], [4], [5]], "degree")
+    assert tree.separator == {2, 3}
+    assert [part.nodes for part in tree.parts] == [{0, 1}, {4, 5, 6}]
+    assert tree.parts[1].separator == {4, 5}
+    assert (tree.depth, tree.width) == (3, 2)
+
+
+@pytest.mark.parametrize("name", ["training-chain:30", "unet:3", "random-layered:40", "transformer:2"])
+@pytest.mark.parametrize("rule", ["degree", "fill"])
+def test_separators_separate(name, rule):
+    predecessors = instance(name).index.predecessors
+
+    def check(tree):
+        assert tree.nodes == tree.separator.union(*(part.nodes for part in tree.parts))
+        where = {v: i for i, part in enumerate(tree.parts) for v in part.nodes}
+        assert len(where) + len(tree.separator) == len(tree.nodes)
+        for v, part in where.items():
+            assert {where.get(u, part) for u in predecessors[v]} <= {part}
+        for part in tree.parts:
+            check(part)
+
+    tree = separator_tree(predecessors, rule)
+    assert tree.nodes == set(range(len(predecessors)))
+    check(tree)
+
+
+def test_memory_on_chains_grows_slowly():
+    peaks = []
+    for n in (32, 64, 128, 256):
+        graph = training_chain(n)
+        tree = separator_tree(graph.index.predecessors, "degree")
+        peaks.append(replay(graph, separator_schedule(graph, tree, leaf=1)).peak)
+    # Doubling the chain adds one more level of separators, not another half.
+    assert max(b - a for a, b in pairwise(peaks)) <= 4
+    assert peaks[-1] <= 32
+
+
+def test_a_fixed_order_is_refused():
+    graph = training_chain(4)
+    with pytest.raises(NotApplicable, match="first executions"):
+        Treewidth()(Problem(graph, 100, order=graph.order))

@@ -1,0 +1,79 @@
+"""Where the relaxations lose: linear against integer forms, cut against staged, each against the optimum it bounds."""
+
+from collections.abc import Callable
+from math import ceil
+
+from hcp.graph.instances import instance, random_graph
+from hcp.graph.ir import Graph
+from hcp.schedule.actions import keep_everything
+from hcp.schedule.replay import replay
+from hcp.schedule.solution import Problem
+from hcp.schedule.stopwatch import Stopwatch
+from hcp.solvers.cpsat import solve_with_cpsat
+from hcp.solvers.cuts import CutModel
+from hcp.solvers.exhaustive import Exhaustive, least_peak
+from hcp.solvers.highs import LinearProgram
+from hcp.solvers.integer import IntegerStatus, IntegerTask
+from hcp.solvers.relaxation import Relaxer
+from hcp.solvers.rows import Model
+from hcp.solvers.stages import build_stage_grid, build_stage_model
+from theory_checks.claims import require
+
+CLAIM = "cut LP <= cut integer <= order-free optimum; staged LP <= staged integer <= fixed-order optimum, some strictly"
+SOURCE = "formulations.md, the cut relaxation; theory.md, integrality gaps"
+
+# Linear programs are solved in floating point.
+SLACK = 1e-6
+
+# (instance, percent of the keep-everything peak) with a gap between the linear and the integer form, cuts included.
+WITH_GAP = (("unet:2", 50), ("unet:2", 70), ("residual-net:3", 70))
+
+
+def integer_optimum(model: Model) -> int:
+    """The optimum of a model's integer form, proved by CP-SAT."""
+    result = solve_with_cpsat(IntegerTask(model, {}, 0, time_limit=30, workers=8, seed=0))
+    assert result.status is IntegerStatus.OPTIMAL
+    return result.bound
+
+
+def check(full: bool = True, integer: Callable[[Model], int] = integer_optimum) -> int:
+    """Small random graphs against the oracle; then named graphs on which the gap is strict."""
+    below_optimum = 0
+    seeds = range(150 if full else 20)
+    for seed in seeds:
+        graph = random_graph(4 + seed % 4, seed, edge_probability=0.5)
+        least, most = least_peak(graph), replay(graph, keep_everything(graph)).peak
+        budget = max(1, (least + most) // 2)
+        free = Exhaustive()(Problem(graph, budget)).bounds[0].value
+        linear, whole = _cut(graph, budget, integer)
+        where = f"{graph.name}, budget {budget}"
+        require(linear <= whole <= free, f"{where}: cut forms {linear}, {whole}; optimum {free}")
+        below_optimum += whole < free
+        fixed_order = Exhaustive()(Problem(graph, budget, graph.order)).bounds
+        if fixed_order:
+            fixed = fixed_order[0].value
+            staged_linear, staged = _staged(graph, budget, integer)
+            in_order = staged_linear <= staged + SLACK and staged <= fixed and free <= fixed
+            require(in_order, f"{where}: staged {staged_linear}, {staged}; in order {fixed}, free {free}")
+    require(below_optimum > 0, "the integer form of the cut relaxation was the optimum everywhere")
+    for text, percent in WITH_GAP if full else WITH_GAP[:1]:
+        graph = instance(text)
+        budget = replay(graph, keep_everything(graph)).peak * percent // 100
+        linear, whole = _cut(graph, budget, integer)
+        require(linear < whole, f"{text} at {percent} %: no gap between {linear} and {whole}")
+    return len(seeds) + len(WITH_GAP if full else WITH_GAP[:1])
+
+
+def _cut(graph: Graph, budget: int, integer: Callable[[Model], int]) -> tuple[int, int]:
+    """The certified linear bound with path cuts, and the integer optimum of the same model."""
+    found = Relaxer(graph, budget, Stopwatch(20)).best()
+    assert found is not None
+    cut: CutModel = found.cut
+    return found.bound.value, max(integer(cut.model), graph.base_cost)
+
+
+def _staged(graph: Graph, budget: int, integer: Callable[[Model], int]) -> tuple[float, int]:
+    """Linear and integer optimum of the fixed-order model that sees memory at the ends of stages only."""
+    grid = build_stage_grid(graph.index, budget, tuple(graph.index.order.tolist()))
+    model = build_stage_model(grid, budget).model
+    return ceil(LinearProgram(model).solve(20).value - SLACK), integer(model)

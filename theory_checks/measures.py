@@ -1,0 +1,44 @@
+"""What planners reach when nothing limits them, and how it grows."""
+
+from collections.abc import Iterable
+from math import log
+
+from hcp.graph.ir import Graph
+from hcp.heuristics.interval_tree import IntervalTree
+from hcp.schedule.actions import keep_everything
+from hcp.schedule.replay import Usage, replay
+from hcp.schedule.solution import Planner, Problem
+
+# More than any graph here could hold.
+UNLIMITED = 2**60
+
+
+def usage_of(planner: Planner, graph: Graph) -> Usage:
+    """What a planner's schedule uses where the budget leaves it the choice."""
+    schedule = planner(Problem(graph, UNLIMITED)).schedule
+    assert schedule is not None
+    return replay(graph, schedule)
+
+
+def rise(graph: Graph) -> int:
+    """Nodes of the graph's order up to the peak of keep-everything: its forward pass, as segment planners see it."""
+    return replay(graph, keep_everything(graph)).peak_step + 1
+
+
+def least_interval_tree_peak(graph: Graph) -> int:
+    """The smallest peak of the interval tree over numbers of blocks a factor of about 1.25 apart."""
+    most = rise(graph)
+    counts = {most}
+    blocks = 1.0
+    while blocks < most:
+        counts.add(int(blocks))
+        blocks = max(blocks + 1, blocks * 1.25)
+    return min(usage_of(IntervalTree(blocks=count), graph).peak for count in sorted(counts))
+
+
+def exponent(points: Iterable[tuple[float, float]]) -> float:
+    """The least-squares slope of log y over log x: the power with which y grows."""
+    logs = [(log(x), log(y)) for x, y in points]
+    middle_x = sum(x for x, _ in logs) / len(logs)
+    middle_y = sum(y for _, y in logs) / len(logs)
+    return sum((x - middle_x) * (y - middle_y) for x, y in logs) / sum((x - middle_x) ** 2 for x, _ in logs)

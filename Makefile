@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test lint types layers check clean
+.PHONY: setup demo test lint types layers theory check clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,9 @@ types: setup
 
 layers: setup
 	$(BIN)/lint-imports
+
+theory: setup
+	$(BIN)/python -m theory_checks
 
 check: lint types layers test
 

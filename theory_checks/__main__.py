@@ -13,6 +13,7 @@ from theory_checks import (
     interval_tree,
     orders,
     pebbling,
+    rotor,
     sandwich,
     sqrt_law,
 )
@@ -31,6 +32,7 @@ CHECKS: dict[str, Check] = {
         frontier_width,
         certificates,
         integrality,
+        rotor,
     )
 }
 

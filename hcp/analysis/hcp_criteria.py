@@ -8,9 +8,10 @@ Claim: the balanced interval tree over k blocks of the rise needs no more than
 
     staying + ceil(log2 k) * boundary + width + block + node
 
-bytes, where the fall reads the blocks in reverse: what the fall holds in any case (gradients, residents, inputs), the frontiers held, the frontier where it is
-computing, a block's values that can be dropped, and a running node. Reason: what is at hand and read again belongs to
-a held frontier, to the frontier at the node that runs, to the block that is served, to the fall, or is that node's own.
+bytes, where the fall reads the blocks in reverse: what the fall holds in any case (gradients, residents, inputs), the
+frontiers held, the frontier where it is computing, a block's values that can be dropped, and a running node. Reason:
+what is at hand and read again belongs to a held frontier, to the frontier at the node that runs, to the block that is
+served, to the fall, or is that node's own.
 And each node of the rise runs at most 2 + ceil(log2 k) times: in the sweep, when its own block is served, and at most
 once a level of the tree for the blocks behind it. Where the fall reads earlier blocks out of turn, as with long skips,
 these are estimates.

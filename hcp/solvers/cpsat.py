@@ -10,6 +10,7 @@ from hcp.graph.index import IntArray
 from hcp.schedule.solution import Problem, Solution
 from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.interrupt import run_interruptibly
+from hcp.solvers.relaxation import Relaxation
 from hcp.solvers.search import search
 
 # CP-SAT sums rows and objectives in 64 bits, with room for its own products.
@@ -24,11 +25,17 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class CpSat:
-    """Bound, lift, polish with CP-SAT as the exact solver."""
+    """Bound, lift, polish with CP-SAT as the exact solver.
+
+    Attributes:
+        relaxation: The linear relaxation of the problem to come, where it is solved already.
+    """
+
+    relaxation: Relaxation | None = None
 
     def __call__(self, problem: Problem, /) -> Solution:
         """Plans; OPTIMAL is proved by CP-SAT for every order."""
-        return search(problem, solve_with_cpsat, "cpsat")
+        return search(problem, solve_with_cpsat, "cpsat", self.relaxation)
 
 
 def solve_with_cpsat(task: IntegerTask) -> IntegerResult:

@@ -14,6 +14,7 @@ from hcp.graph.errors import HcpError
 from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Problem, Solution
 from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.interrupt import run_interruptibly
+from hcp.solvers.relaxation import Relaxation
 from hcp.solvers.search import search
 
 
@@ -23,9 +24,11 @@ class Milp:
 
     Attributes:
         backend: A solver's name as PuLP lists it.
+        relaxation: The linear relaxation of the problem to come, where it is solved already.
     """
 
     backend: str = "HiGHS"
+    relaxation: Relaxation | None = None
 
     def __post_init__(self) -> None:
         known = pulp.listSolvers(onlyAvailable=True)
@@ -34,7 +37,7 @@ class Milp:
 
     def __call__(self, problem: Problem, /) -> Solution:
         """Plans; OPTIMAL is proved by the solver for every order, within its floating-point tolerances."""
-        return search(problem, partial(solve_with_pulp, backend=self.backend), "milp")
+        return search(problem, partial(solve_with_pulp, backend=self.backend), "milp", self.relaxation)
 
 
 def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:

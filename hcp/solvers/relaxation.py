@@ -43,8 +43,8 @@ class Relaxer:
     def best(self) -> Relaxation | None:
         """The strongest relaxation found in time, or None.
 
-        Solves and strengthens the relaxation for one candidate chain after the other. A chain that shows the budget to
-        be infeasible ends the search, with a bound on the peak.
+        Solves and strengthens the relaxation for one candidate chain after the other; of about equal ones the smallest
+        is best. A chain that shows the budget to be infeasible ends the search, with a bound on the peak.
         """
         best: Relaxation | None = None
         for chain in candidate_chains(self.graph):
@@ -59,7 +59,7 @@ class Relaxer:
                     return Relaxation(cut, proof)
             elif result.status is LpStatus.OPTIMAL:
                 found = self.strengthened(self.certified(cut, result), program, result)
-                if best is None or found.bound.value > best.bound.value:
+                if best is None or found.bound.value > best.bound.value + LEAST_GAIN * self.graph.base_cost:
                     best = found
         return best
 

@@ -21,7 +21,7 @@ from hcp.solvers.chains import longest_path
 from hcp.solvers.cuts import CutModel, build_cut_model
 from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.lift import hint, lift
-from hcp.solvers.relaxation import Relaxer, infeasibility_note
+from hcp.solvers.relaxation import Relaxation, Relaxer, infeasibility_note
 
 POLISHES: Final = 3
 START_MOVES: Final = 300_000
@@ -35,23 +35,32 @@ INTEGER_SHARE: Final = 0.8
 ADDED_STAGES: Final = 12
 
 
-def search(problem: Problem, backend: IntegerBackend, planner: str) -> Solution:
-    """Plans by the cut relaxation with a given solver for its integer form; Ctrl-C returns the best so far."""
+def search(problem: Problem, backend: IntegerBackend, planner: str, relaxation: Relaxation | None = None) -> Solution:
+    """Plans by the cut relaxation with a given solver for its integer form; Ctrl-C returns the best so far.
+
+    Args:
+        problem: What to solve.
+        backend: Solves integer forms.
+        planner: Its name.
+        relaxation: The linear relaxation, where it is solved already.
+    """
     tracker = Tracker(problem, planner)
     try:
-        return _search(tracker, backend)
+        return _search(tracker, backend, relaxation)
     except KeyboardInterrupt:
         return tracker.interrupted()
 
 
-def _search(tracker: Tracker, backend: IntegerBackend) -> Solution:
+def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | None) -> Solution:
     problem, watch = tracker.problem, tracker.watch
     graph = problem.graph
     tracker.offer(keep_everything(graph, problem.given_order))
     if tracker.done:
         return tracker.solution()
-    tracker.report("linear relaxation")
-    best = Relaxer(graph, problem.budget, Stopwatch(watch.left * RELAXATION_SHARE)).best()
+    best = relaxation
+    if best is None:
+        tracker.report("linear relaxation")
+        best = Relaxer(graph, problem.budget, Stopwatch(watch.left * RELAXATION_SHARE)).best()
     if best is None:
         return tracker.solution("the linear relaxation did not finish")
     if best.bound.of == "peak":

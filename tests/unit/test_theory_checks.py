@@ -16,6 +16,7 @@ from theory_checks import (
     interval_tree,
     orders,
     pebbling,
+    rotor,
     sandwich,
     sqrt_law,
 )
@@ -59,6 +60,8 @@ BROKEN = {
         {"evaluate": lambda graph, proof: int(certificates.lagrangian(graph, proof, sign=-1))},
     ),
     "integrality: the linear form's value": (integrality, {"integer": lambda model: model.constant}),
+    "rotor: cost": (rotor, {"cost": lambda graph, budget: (rotor.rotor_cost(graph, budget) or 0) - 1}),
+    "rotor: never beaten": (rotor, {"beaten": False}),
     "integrality: above the optimum": (integrality, {"integer": lambda model: integrality.integer_optimum(model) + 1}),
 }
 

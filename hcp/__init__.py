@@ -5,7 +5,7 @@ Importing this package loads no framework and no solver; planners load theirs wh
 
 from hcp.analysis.report import GraphAnalysisReport, analyze_graph
 from hcp.compare import Comparison, Row, compare
-from hcp.graph.builders import from_networkx, graph_from_dict, graph_to_dict, load_graph, save_graph
+from hcp.graph.builders import from_networkx, from_onnx, graph_from_dict, graph_to_dict, load_graph, save_graph
 from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.planfile import load_plan, save_plan, verify_plan
@@ -56,6 +56,7 @@ __all__ = [
     "analyze_graph",
     "compare",
     "from_networkx",
+    "from_onnx",
     "graph_from_dict",
     "graph_to_dict",
     "keep_everything",

@@ -16,12 +16,13 @@ from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json, write_atomically
 from hcp.graph.instances import INSTANCES, instance
 from hcp.graph.ir import Graph
-from hcp.graph.visualize import to_dot
+from hcp.graph.visualize import to_dot, to_svg
 from hcp.planfile import SCHEMA, load_plan, save_plan, verify_plan
 from hcp.planners import PLANNERS, planner_named, solve
 from hcp.progress import live_progress
-from hcp.report.show import graph_table, planners_table
+from hcp.report.show import graph_table, plan_marks, planners_table
 from hcp.report.tables import Table, comparison_table, plan_table
+from hcp.schedule.actions import keep_everything
 from hcp.schedule.solution import DEFAULT_WORKERS
 
 app = typer.Typer(
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 
 GRAPH_HELP = (
-    "A graph file (hcp-graph/1 or networkx node-link JSON), or a generator and its size such as unet:4 "
+    "A graph file (hcp-graph/1, networkx node-link JSON, or ONNX), or a generator and its size such as unet:4 "
     f"({', '.join(INSTANCES)})."
 )
 SOLVER_HELP = "A planner; `hcp planners` lists them."
@@ -127,18 +128,22 @@ def compare_command(
 def show(
     target: Annotated[str, typer.Argument(help=f"{GRAPH_HELP} Or a plan file.")],
     dot: Annotated[Path | None, typer.Option(help="Write the graph to this DOT file.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Draw the graph into this SVG file.")] = None,
 ) -> None:
     """Show a graph, or a plan judged again by replay."""
-    _check_target(dot)
+    for file in (dot, svg):
+        _check_target(file)
     if _is_plan(target):
         plan = load_plan(target)
-        graph, recomputed = plan.graph, plan.usage.recomputed if plan.usage is not None else {}
+        graph, schedule = plan.graph, plan.schedule
         _print(plan_table(plan))
     else:
-        graph, recomputed = _graph(target), {}
+        graph, schedule = _graph(target), None
         _print(graph_table(graph))
-    if dot is not None:
-        write_atomically(dot, to_dot(graph, recomputed))
+    marks = plan_marks(graph, keep_everything(graph) if schedule is None else schedule)
+    for file, draw in ((dot, to_dot), (svg, to_svg)):
+        if file is not None:
+            write_atomically(file, draw(graph, marks))
 
 
 @app.command()

@@ -10,17 +10,28 @@ from hcp.graph.files import read_json, write_atomically
 from hcp.graph.format import SCHEMA, graph_from_dict, graph_to_dict
 from hcp.graph.ir import Graph
 from hcp.graph.nodelink import from_networkx, from_node_link
+from hcp.graph.onnx_model import from_onnx
 
-__all__ = ["from_networkx", "from_node_link", "graph_from_dict", "graph_to_dict", "load_graph", "save_graph"]
+__all__ = [
+    "from_networkx",
+    "from_node_link",
+    "from_onnx",
+    "graph_from_dict",
+    "graph_to_dict",
+    "load_graph",
+    "save_graph",
+]
 
 
 def load_graph(path: str | os.PathLike[str]) -> Graph:
-    """The graph in a JSON file, either ``hcp-graph/1`` or networkx node-link (see ``from_networkx``).
+    """The graph in a file: ``hcp-graph/1``, networkx node-link JSON (see ``from_networkx``), or ONNX by its suffix.
 
     Raises:
         GraphError: If the file is missing, unreadable, not JSON or no legal graph; one sentence that names the file,
             the culprit and the mend.
     """
+    if Path(path).suffix == ".onnx":
+        return from_onnx(path)
     data = read_json(path)
     name = Path(path).stem
     try:

@@ -110,13 +110,21 @@ class Graph:
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(self.nodes))
         object.__setattr__(self, "inputs", tuple(self.inputs))
+        object.__setattr__(self, "order", self.validate())
+        object.__setattr__(self, "_hash", hash((self.nodes, self.inputs, self.order)))
+
+    def validate(self) -> tuple[str, ...]:
+        """Checks every rule of a graph, as its construction does; gives the order that it has.
+
+        Raises:
+            GraphError: See the class.
+        """
         if not self.nodes:
             raise GraphError(f"graph {self.name!r} has no nodes; give it at least one")
         _check_unique("node", (node.name for node in self.nodes))
         self._check_values()
         self._check_totals()
-        object.__setattr__(self, "order", self._checked_order(tuple(self.order)))
-        object.__setattr__(self, "_hash", hash((self.nodes, self.inputs, self.order)))
+        return self._checked_order(tuple(self.order))
 
     def __hash__(self) -> int:
         return self._hash

@@ -1,9 +1,9 @@
-"""Height-compressed replay of a graph's rise: blocks, a balanced interval tree over them, and checkpoints at boundaries.
+"""Height-compressed replay of a graph's rise: blocks, a balanced interval tree over them, checkpoints between them.
 
 The rise of the order (see ``segments``) is cut into blocks, and the blocks are the leaves of a balanced binary tree.
 While block b is served, only frontiers at midpoints left of b on the path from the root to b are held. The fall asks
-for the blocks from the last to the first, a post-order walk of the tree; to come to a block the nearest frontier held is
-advanced, and frontiers on the block's own path are stored on the way.
+for the blocks from the last to the first, a post-order walk of the tree; to come to a block the nearest frontier held
+is advanced, and frontiers on the block's own path are stored on the way.
 
 A checkpoint is the whole frontier at a boundary: what the rise made before it and reads at or after it. Which midpoints
 of a path are stored is a policy's choice: all of them (``balanced``, at most log2(blocks) frontiers), or those that a
@@ -153,12 +153,12 @@ def plan_blocks(
         for b, frontier in enumerate(frontiers)
         if b
     )
-    if policy == "balanced":
-        held = [tuple(_path(block, len(blocks))) for block in range(len(blocks))]
-    elif budget is None:
-        raise HcpError("policy 'dp' chooses checkpoints for a budget; give one, or use policy 'balanced'")
-    else:
-        held = select_checkpoints(_figures(walk, rise, blocks), budget)
+    held = [tuple(_path(block, len(blocks))) for block in range(len(blocks))]
+    if policy == "dp":
+        if budget is None:
+            raise HcpError("policy 'dp' chooses checkpoints for a budget; give one, or use policy 'balanced'")
+        # Where the programme finds nothing that fits, the balanced choice is the one with a proven bound.
+        held = select_checkpoints(_figures(walk, rise, blocks), budget) or held
     tree = build_balanced_interval_tree(len(blocks))
     return IntervalPlan(walk, blocks, tree, checkpoints, tuple(held), rise.predicted_peak(len(blocks)), policy)
 

@@ -43,21 +43,16 @@ class BlockFigures:
     fixed: int
 
 
-def select_checkpoints(figures: BlockFigures, budget: int) -> list[tuple[int, ...]]:
+def select_checkpoints(figures: BlockFigures, budget: int) -> list[tuple[int, ...]] | None:
     """Per block, the blocks whose checkpoints are held while it is served.
 
-    Where nothing fits the budget by these figures, which are on the safe side, the choice is the one for the least
-    memory that does.
+    None where nothing fits the budget by these figures, which are on the safe side.
     """
-    memory = budget - figures.fixed
-    programme = _Programme(figures, memory)
+    if budget < figures.fixed:
+        return None
+    programme = _Programme(figures, budget - figures.fixed)
     costs, _ = programme.solve(0, len(figures.cost), 0)
-    if costs[-1] >= _IMPOSSIBLE:
-        # Enough for the balanced policy in any case.
-        programme = _Programme(figures, sum(figures.frontier) + max(figures.widest) + max(figures.made))
-        costs, _ = programme.solve(0, len(figures.cost), 0)
-        return programme.held(int(np.flatnonzero(costs < _IMPOSSIBLE)[0]))
-    return programme.held(len(costs) - 1)
+    return programme.held(len(costs) - 1) if costs[-1] < _IMPOSSIBLE else None
 
 
 class _Programme:
@@ -65,12 +60,10 @@ class _Programme:
 
     def __init__(self, figures: BlockFigures, memory: int) -> None:
         self.figures = figures
-        self.unit = max(1, -(-max(0, memory) // _LEVELS))
-        self.memory = np.arange(max(0, memory) // self.unit + 1)
+        self.unit = max(1, -(-memory // _LEVELS))
+        self.memory = np.arange(memory // self.unit + 1)
         self.advance = [0, *accumulate(figures.cost)]
         self.table: dict[tuple[int, int, int], tuple[_Int64, NDArray[np.bool_]]] = {}
-        if memory < 0:
-            self.memory = self.memory[:1] - 1
 
     def units(self, size: int) -> int:
         return -(-size // self.unit)

@@ -7,13 +7,18 @@ demand.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from hcp.analysis.hcp_criteria import rise_profile
 from hcp.heuristics.interval_plan import Policy, build_replay_plan, plan_blocks
 from hcp.heuristics.segments import Walk, geometric
 from hcp.schedule.actions import Schedule
+from hcp.schedule.replay import replay
 from hcp.schedule.select import choose
 from hcp.schedule.solution import Problem, Solution
+
+# The programme's figures are on the safe side, so choices for somewhat more than the budget are tried as well.
+_STRETCHES: Final = (1.0, 1.2, 1.5)
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,10 @@ class IntervalTree:
         rise = rise_profile(problem.graph, walk.order)
         counts = geometric(1, walk.rise, 1.25) if self.blocks is None else [max(1, min(self.blocks, walk.rise))]
         for count in counts:
-            balanced = plan_blocks(walk, rise, count)
-            yield build_replay_plan(balanced)
-            if self.policy == "dp":
-                plan = plan_blocks(walk, rise, count, budget=problem.budget, policy="dp")
-                if plan.held != balanced.held:
-                    yield build_replay_plan(plan)
+            schedule = build_replay_plan(plan_blocks(walk, rise, count))
+            yield schedule
+            # Where all of a path's checkpoints fit, holding fewer of them only costs more.
+            if self.policy == "dp" and replay(problem.graph, schedule).peak > problem.budget:
+                budgets = [int(problem.budget * stretch) for stretch in _STRETCHES]
+                plans = [plan_blocks(walk, rise, count, budget=budget, policy="dp") for budget in budgets]
+                yield from (build_replay_plan(plan) for plan in {plan.held: plan for plan in plans}.values())

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from hcp.graph.ir import Graph
+from hcp.graph.visualize import Marks
 from hcp.report.tables import Table
 from hcp.report.units import bytes_text
-from hcp.schedule.actions import keep_everything
+from hcp.schedule.actions import Free, Schedule, keep_everything
 from hcp.schedule.replay import replay
 
 
@@ -29,6 +30,27 @@ def graph_table(graph: Graph) -> Table:
         ("no budget below", f"{bytes_text(int(floor[worst]))}, which node {graph.index.node_names[worst]!r} needs"),
     )
     return Table(("", "value"), rows, (False, False))
+
+
+def plan_marks(graph: Graph, schedule: Schedule) -> Marks:
+    """What a drawing of a schedule points out.
+
+    The frontier is what is live when the schedule first reaches its peak; of that, what can be dropped and is not made
+    twice are its checkpoints, where it recomputes anything at all.
+    """
+    usage = replay(graph, schedule)
+    live: set[str] = set()
+    step = -1
+    for action in schedule.actions:
+        if isinstance(action, Free):
+            live.discard(action.value)
+            continue
+        step += 1
+        if step == usage.peak_step:
+            break
+        live.update(value.name for value in graph.node[action.node].outputs)
+    once = {name for name in live if not graph.values[name].resident and graph.producer[name] not in usage.recomputed}
+    return Marks(usage.recomputed, frozenset(once) if usage.recomputed else frozenset(), frozenset(live))
 
 
 def planners_table(planners: Mapping[str, tuple[str, str]]) -> Table:

@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,9 @@ MAGIC: Final = b"hcpckpt1"
 _DIGEST_BYTES: Final = 32
 _PREAMBLE: Final = len(MAGIC) + 8 + _DIGEST_BYTES
 _SUFFIX: Final = ".ckpt"
+
+# Tells the temporary files of one process apart.
+_NUMBER: Final = count()
 
 
 class DiskTier:
@@ -68,7 +72,7 @@ class DiskTier:
             {"key": key, "dtype": array.dtype.str, "shape": encoded.array.shape, "about": dict(encoded.about)}
         ).encode()
         final = self.path(key)
-        temporary = final.with_name(f".{final.stem}.{socket.gethostname()}.{os.getpid()}.tmp")
+        temporary = final.with_name(f".{final.stem}.{next(_NUMBER)}.{socket.gethostname()}.{os.getpid()}.tmp")
         try:
             _write(temporary, _preamble(header, content), header, content)
             temporary.replace(final)
@@ -136,7 +140,7 @@ def _write(file: Path, preamble: bytes, header: bytes, content: NDArray[np.uint8
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         # Space is taken before the file is mapped: writing to a mapping on a full disk would kill the process.
-        os.posix_fallocate(descriptor, 0, size)
+        _take_space(descriptor, size)
         mapping = np.memmap(file, np.uint8, "r+", shape=(size,))
         mapping[: -content.nbytes or size] = np.frombuffer(preamble + header, np.uint8)
         mapping[size - content.nbytes :] = content
@@ -144,6 +148,16 @@ def _write(file: Path, preamble: bytes, header: bytes, content: NDArray[np.uint8
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _take_space(descriptor: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    # macOS has no such call; zeros take the space as well.
+    zeros = bytes(min(size, 1 << 20))
+    while size > 0:
+        size -= os.write(descriptor, zeros[:size])
 
 
 def _read(file: Path, what: str) -> tuple[str, Encoded]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from time import monotonic
 
 import highspy
 import numpy as np
@@ -49,14 +50,17 @@ def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
     Raises:
         HcpError: If the solver fails.
     """
+    began = monotonic()
     program, columns, unit = _program(task)
+    # PuLP takes about as long again to hand the program over.
+    seconds = max(0.1, task.time_limit - 2 * (monotonic() - began))
 
     def in_full(value: float) -> int:
         # Costs are whole numbers: what is left of a fraction after the solver's tolerance rounds up.
         claimed = value * unit + task.model.constant
         return max(task.bound, ceil(claimed - abs(claimed) * OPTIMALITY_TOLERANCE / 10))
 
-    options = {"msg": False, "timeLimit": max(0.1, task.time_limit), "gapRel": 0.0}
+    options = {"msg": False, "timeLimit": seconds, "gapRel": 0.0}
     if backend == "HiGHS":
         solver = _HiGHS(lambda value: task.on_bound(in_full(value)), random_seed=task.seed, **options)
         stop = solver.stop

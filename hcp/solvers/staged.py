@@ -21,20 +21,24 @@ from hcp.solvers.highs import LinearProgram, LpStatus
 from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.milp import solve_with_pulp
 from hcp.solvers.stage_lift import broken_stages, lift_stages, stage_hint
-from hcp.solvers.stages import STAGED, StageModel, build_stage_grid, build_stage_model, order_of
+from hcp.solvers.stages import STAGED, StageGrid, StageModel, build_stage_grid, build_stage_model, order_of
 
 BACKENDS: Final[Mapping[str, IntegerBackend]] = {"highs": solve_with_pulp, "cpsat": solve_with_cpsat}
 
 # Beyond so many columns R and S the linear form alone takes minutes, and the integer one gigabytes.
 MOST_COLUMNS: Final = 250_000
+# The grid itself has about nodes times nodes and values entries.
+MOST_NODES: Final = 3_000
 
-# Shares of the time that is left: the linear form, annealing a first incumbent, the end rows alone, each later round.
-LINEAR_SHARE: Final = 0.3
+# Shares of the time that is left: annealing a first incumbent, the linear form (whoever needs most of it is beyond
+# the integer form anyway), the end rows alone, each later round.
+LINEAR_SHARE: Final = 0.9
 START_SHARE: Final = 0.1
-ENDS_SHARE: Final = 0.4
+ENDS_SHARE: Final = 0.6
 ROUND_SHARE: Final = 0.8
-# Rounds that would get fewer seconds than this are not begun.
+# Rounds are not begun with fewer seconds than this, nor than a back end takes to read the model.
 LEAST_ROUND: Final = 0.05
+SECONDS_A_ROW: Final = 5e-5
 
 START_MOVES: Final = 300_000
 
@@ -81,22 +85,19 @@ class _Search:
         tracker.offer(keep_everything(graph, self.ordered.order))
         if tracker.done:
             return tracker.solution()
-        grid = build_stage_grid(graph.index, self.ordered.budget, order_of(self.ordered))
-        if grid.count > MOST_COLUMNS:
-            return tracker.solution(
-                f"the staged model has {grid.count} columns, more than {MOST_COLUMNS}; use 'auto' for large graphs"
-            )
-        staged = build_stage_model(grid, self.ordered.budget)
-        tracker.report("linear form")
-        linear = LinearProgram(staged.model).solve(tracker.watch.left * LINEAR_SHARE)
-        if linear.status is LpStatus.INFEASIBLE:
-            return self.infeasible(FIXED_ORDER)
-        if linear.status is LpStatus.STOPPED:
-            return tracker.solution("the linear form did not finish in time")
-        self.bound(int(linear.value * (1 - OPTIMALITY_TOLERANCE)), FIXED_ORDER, "linear form")
         if self.hintable() is None:
             self.anneal()
-        while not self.closed() and tracker.watch.left > LEAST_ROUND:
+        grid = self.lay_out()
+        if grid is None:
+            return tracker.solution(
+                f"the staged model takes at most {MOST_NODES} nodes and {MOST_COLUMNS} columns; "
+                "use 'auto' for large graphs"
+            )
+        staged = build_stage_model(grid, self.ordered.budget)
+        ended = self.relax(staged)
+        if ended is not None:
+            return ended
+        while not self.closed() and tracker.watch.left > LEAST_ROUND + SECONDS_A_ROW * staged.model.shape[0]:
             result = self.solve(staged)
             if result.status is IntegerStatus.INFEASIBLE:
                 return self.infeasible(_scope(staged))
@@ -112,6 +113,25 @@ class _Search:
             tracker.report(f"detailing {len(broken)} stages")
             staged = build_stage_model(grid, self.ordered.budget, staged.detailed | broken)
         return tracker.solution(self.verdict())
+
+    def lay_out(self) -> StageGrid | None:
+        """The grid, where it is not too large."""
+        index = self.ordered.graph.index
+        if index.n > MOST_NODES:
+            return None
+        grid = build_stage_grid(index, self.ordered.budget, order_of(self.ordered))
+        return grid if grid.count <= MOST_COLUMNS else None
+
+    def relax(self, staged: StageModel) -> Solution | None:
+        """Bounds by the linear form of the end rows; a solution where that ends the search."""
+        self.tracker.report("linear form")
+        linear = LinearProgram(staged.model).solve(self.tracker.watch.left * LINEAR_SHARE)
+        if linear.status is LpStatus.INFEASIBLE:
+            return self.infeasible(FIXED_ORDER)
+        if linear.status is LpStatus.STOPPED:
+            return self.tracker.solution("the linear form did not finish in time")
+        self.bound(int(linear.value * (1 - OPTIMALITY_TOLERANCE)), FIXED_ORDER, "linear form")
+        return None
 
     def bound(self, value: int, scope: str, source: str) -> None:
         if value > self.best.get(scope, self.tracker.problem.graph.base_cost):

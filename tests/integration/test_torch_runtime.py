@@ -19,10 +19,13 @@ from hcp.schedule.replay import replay  # noqa: E402
 
 BATCH = torch.randn(32, 16, generator=torch.Generator().manual_seed(3))
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
 
-def make_model():
+
+def make_model(device="cpu"):
     torch.manual_seed(0)
-    return MLP(width=16, depth=8, classes=4)
+    return MLP(width=16, depth=8, classes=4).to(device)
 
 
 class TrainingStep(ExecutionCallbacks):
@@ -30,18 +33,19 @@ class TrainingStep(ExecutionCallbacks):
 
     def __init__(self, model):
         self.parameters = dict(model.named_parameters())
+        data = BATCH.to(next(model.parameters()).device)
 
         def step(parameters, batch):
             loss = torch.func.functional_call(model, parameters, (batch,)).square().mean()
             return loss, torch.autograd.grad(loss, list(parameters.values()))
 
-        program = make_fx(step)(self.parameters, BATCH).graph
+        program = make_fx(step)(self.parameters, data).graph
         program.eliminate_dead_code()
         self.node = {node.name: node for node in program.nodes if node.op == "call_function"}
         (output,) = program.find_nodes(op="output")
         self.loss, self.gradients = output.args[0][0].name, [node.name for node in output.args[0][1:]]
         placeholders = program.find_nodes(op="placeholder")
-        self.sources = dict(zip([node.name for node in placeholders], [*self.parameters.values(), BATCH], strict=True))
+        self.sources = dict(zip([node.name for node in placeholders], [*self.parameters.values(), data], strict=True))
         held = {self.loss, *self.gradients}
         self.graph = Graph(
             tuple(
@@ -84,12 +88,13 @@ def size(node):
     return 0 if node.target is operator.getitem or not isinstance(value, torch.Tensor) else value.nbytes
 
 
-def eager(steps=3):
-    model = make_model()
+def eager(device, steps=3):
+    model = make_model(device)
+    data = BATCH.to(device)
     found = []
     for _ in range(steps):
         model.zero_grad()
-        loss = model(BATCH).square().mean()
+        loss = model(data).square().mean()
         loss.backward()
         found += [loss.detach(), *(parameter.grad.clone() for parameter in model.parameters())]
         with torch.no_grad():
@@ -100,9 +105,10 @@ def eager(steps=3):
 
 @pytest.mark.parametrize("tier", ["disk", "host", "device"])
 @pytest.mark.parametrize("how", ["solved", "block size"])
-def test_training_with_checkpoints_elsewhere_is_bit_identical_to_eager(tmp_path, tier, how):
-    step = TrainingStep(make_model())
-    reference = eager()
+@pytest.mark.parametrize("device", DEVICES)
+def test_training_with_checkpoints_elsewhere_is_bit_identical_to_eager(tmp_path, tier, how, device):
+    step = TrainingStep(make_model(device))
+    reference = eager(device)
     with CheckpointStorage(tmp_path, TensorCodec()) as storage:
         executor = HeightCompressedExecutor(storage, tier)
         if how == "solved":
@@ -132,7 +138,7 @@ def test_without_callbacks_autograd_itself_runs():
     loss = model(BATCH).square().mean()
     with pytest.warns(FallbackWarning):
         assert executor.backward(loss, torch.Tensor.backward).fallback
-    reference = eager(1)
+    reference = eager("cpu", 1)
     assert torch.equal(loss, reference[0])
     assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), reference[1:], strict=True))
 
@@ -166,6 +172,22 @@ def test_tensors_come_back_bit_for_bit(tmp_path, tier, tensor):
     assert not found.requires_grad
     if torch.ops.aten.is_non_overlapping_and_dense(tensor):
         assert found.stride() == tensor.stride()
+
+
+@needs_gpu
+@pytest.mark.parametrize("tier", ["disk", "host"])
+def test_tensors_on_their_way_on_another_stream_are_waited_for(tmp_path, tier):
+    factor = torch.full((2048, 2048), 1 / 2048, device="cuda")
+    with CheckpointStorage(tmp_path, TensorCodec()) as storage:
+        with torch.cuda.stream(torch.cuda.Stream()):
+            product = torch.ones(2048, 2048, device="cuda")
+            for _ in range(50):
+                product = product @ factor
+            storage.put("x", product * 2, tier)
+        storage.flush()
+        found = storage.get("x")
+    assert found.is_cuda
+    assert torch.equal(found.cpu(), torch.full((2048, 2048), 2.0))
 
 
 def test_what_is_no_dense_tensor_is_refused(tmp_path):

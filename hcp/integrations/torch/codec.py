@@ -21,6 +21,9 @@ class TensorCodec:
         # A dense tensor keeps its strides (they decide which kernels its readers use); others become contiguous.
         if not torch.ops.aten.is_non_overlapping_and_dense(tensor):
             tensor = tensor.contiguous()
+        if tensor.is_cuda:
+            # A background transfer does not know the stream that computes the tensor.
+            torch.cuda.synchronize(tensor.device)
         flat = tensor.as_strided((tensor.numel(),), (1,)).cpu()
         about = {
             "dtype": str(tensor.dtype).removeprefix("torch."),

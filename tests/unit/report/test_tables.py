@@ -8,7 +8,7 @@ from rich.console import Console
 
 import hcp
 from hcp.graph.instances import chain, unet
-from hcp.graph.visualize import to_dot
+from hcp.graph.visualize import Marks, to_dot
 from hcp.report.tables import Table, comparison_table
 from hcp.report.units import bytes_text, percent_text, seconds_text
 
@@ -71,7 +71,7 @@ def test_other_numbers():
 
 def test_dot_quotes_names():
     graph = hcp.Graph((hcp.Node('a"b', outputs=(hcp.Value("x", 1),)), hcp.Node("c", inputs=("x",))))
-    text = to_dot(graph, {"c": 2})
+    text = to_dot(graph, Marks({"c": 2}))
     assert r'"a\"b" -> "c" [label="x: 1 B"];' in text
     assert "runs 3 times" in text
     assert text.count("{") == text.count("}") == 1

@@ -97,6 +97,22 @@ def check(graph, schedule, storage=None, tier="device", checkpoints=None):
     return usage, done, callbacks
 
 
+def peak_beside_storage(graph, schedule, stored):
+    """Most bytes at hand: what is live and not stored, what the running node reads of storage, and what it makes."""
+    live = {value.name for value in graph.inputs}
+    peak = 0
+    for action in schedule.actions:
+        if isinstance(action, Compute):
+            node = graph.node[action.node]
+            at_hand = (live - stored) | set(node.inputs)
+            fresh = sum(value.bytes for value in node.outputs) + node.workspace
+            peak = max(peak, sum(graph.values[name].bytes for name in at_hand) + fresh)
+            live |= {value.name for value in node.outputs}
+        else:
+            live.discard(action.value)
+    return peak
+
+
 @st.composite
 def recomputing(draw):
     """A graph and an optimal schedule for a budget near its least peak, which recomputes more often than not."""
@@ -124,7 +140,8 @@ def test_checkpoints_elsewhere_change_no_result(tmp_path_factory, drawn, tier, d
         usage, done, callbacks = check(graph, schedule, storage, tier, names)
         assert len(storage) == 0
         assert not list(folder.iterdir())
-    assert done.profile.peak_bytes <= usage.peak
+    # Between nodes nothing is at hand that is not while a node runs, except outputs on their way into storage.
+    assert done.profile.peak_bytes == peak_beside_storage(graph, schedule, names) <= usage.peak
     assert set(callbacks.in_storage) == names
     sizes = [graph.values[name].bytes for name in names]
     assert max(sizes, default=0) <= done.profile.peak_stored_bytes <= sum(sizes)
@@ -152,6 +169,31 @@ def test_find_checkpoints_names_what_is_held_while_something_is_recomputed():
     assert replay(graph, schedule).recomputed == {"v0": 2, "v1": 1}
     # v3 and v4 are gradients that wait; v1's and v2's first instances do not outlive what is recomputed.
     assert find_checkpoints(graph, schedule) == {"v3", "v4"}
+    schedule = Schedule.from_computes(graph, ["v0", "v1", "v2", "v3", "v1", "v4", "v5"])
+    assert find_checkpoints(graph, schedule) == {"v0", "v3"}
+
+
+def test_a_run_again_of_what_is_live_takes_its_place_and_leaves_residents():
+    graph = Graph(
+        (
+            Node("a", outputs=(Value("x", 5), Value("y", 3), Value("z", 7, "output", resident=True))),
+            Node("b", inputs=("y",)),
+            Node("c", inputs=("x", "y")),
+        )
+    )
+    schedule = Schedule((Compute("a"), Compute("b"), Free("y"), Compute("a"), Compute("c"), Free("x"), Free("y")))
+    executor = HeightCompressedExecutor()
+    usage = executor.configure(graph, plan=schedule).usage
+
+    class Counting(Arithmetic):
+        def compute(self, node, inputs, *, again):
+            outputs = super().compute(node, inputs, again=again)
+            return {name: array + 1000 * again for name, array in outputs.items()}
+
+    done = executor.run(Counting(graph))
+    assert int(done.results["z"][0]) == straight(graph)["z"]
+    assert done.profile.samples[-1].held == usage.final == 7
+    assert done.profile.peak_bytes == usage.peak == 27
 
 
 @pytest.mark.parametrize("text", ["training-chain:30", "residual-net:5", "unet:2", "transformer:1", "pyramid:5"])

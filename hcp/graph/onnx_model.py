@@ -1,0 +1,242 @@
+"""ONNX models as hcp graphs; needs the extra ``onnx``.
+
+Shapes come from ONNX's own shape inference. Every node becomes a node, every tensor a value: graph inputs are inputs,
+initializers and constants are parameters, graph outputs stay to the end. Costs are floating-point operations where they
+are easily told (convolutions and matrix products), else one operation an element of the largest tensor involved; bodies
+of ``If``, ``Loop`` and ``Scan`` are not looked into, but for the values that they take from outside.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from math import prod
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, cast
+
+from hcp.graph.errors import GraphError
+from hcp.graph.ir import Graph, Node, Value
+
+if TYPE_CHECKING:
+    import onnx
+
+# What draws random numbers gives others when it runs again.
+_RANDOM: Final = {
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+}
+_BITS: Final = {"INT2": 2, "UINT2": 2, "INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "FLOAT6E2M3": 6, "FLOAT6E3M2": 6}
+
+
+def from_onnx(
+    model: "onnx.ModelProto | str | os.PathLike[str]", dims: Mapping[str, int] | None = None, name: str | None = None
+) -> Graph:
+    """The graph of an ONNX model.
+
+    Args:
+        model: The model, or the path of its file; weights in files beside it are not read.
+        dims: Sizes of symbolic dimensions, such as ``{"batch": 8}``.
+        name: The graph's name; the model's own where not given.
+
+    Raises:
+        GraphError: If onnx is not installed, the file is no model, or the size of a tensor cannot be told.
+    """
+    package = _onnx()
+    if isinstance(model, str | os.PathLike):
+        name, model = name or Path(model).stem, _load(model)
+    fixed = _with_dims(model, dims or {})
+    try:
+        inferred: onnx.ModelProto = package.shape_inference.infer_shapes(fixed, data_prop=True)
+    except package.shape_inference.InferenceError as error:
+        raise GraphError(f"onnx cannot infer the model's shapes ({error}); check the model with onnx.checker") from None
+    graph = inferred.graph
+    tensors = _Tensors(graph)
+    constants = [output for node in graph.node if node.op_type == "Constant" for output in node.output]
+    parameters = [*(tensor.name for tensor in (*graph.initializer, *_sparse(graph))), *constants]
+    inputs = [value.name for value in graph.input if value.name not in set(parameters)]
+    results = {value.name for value in graph.output}
+    names = _Names()
+    return Graph(
+        nodes=tuple(
+            Node(
+                name=names.unique(node.name or f"{node.op_type}_{i}"),
+                op=node.op_type,
+                inputs=tuple(_reads(node)),
+                outputs=tuple(
+                    Value(out, tensors.size(out), "output" if out in results else "activation", out in results)
+                    for out in node.output
+                    if out
+                ),
+                cost=_cost(node, tensors),
+                recomputable=not _draws(node),
+            )
+            for i, node in enumerate(graph.node)
+            if node.op_type != "Constant"
+        ),
+        inputs=(
+            *(Value(value, tensors.size(value), "input") for value in dict.fromkeys(inputs)),
+            *(Value(value, tensors.size(value), "parameter") for value in dict.fromkeys(parameters)),
+        ),
+        name=name or graph.name or "onnx",
+        cost_unit="flops",
+    )
+
+
+class _Tensors:
+    """Shapes and sizes of a model's tensors by name."""
+
+    def __init__(self, graph: "onnx.GraphProto") -> None:
+        self._shape: dict[str, list[int | str]] = {}
+        self._type: dict[str, int] = {}
+        for value in (*graph.input, *graph.value_info, *graph.output):
+            tensor = value.type.tensor_type
+            if tensor.elem_type and tensor.HasField("shape"):
+                self._shape[value.name] = [
+                    dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim
+                ]
+                self._type[value.name] = tensor.elem_type
+        for constant in (*graph.initializer, *_constants(graph)):
+            self._shape[constant.name] = list(constant.dims)
+            self._type[constant.name] = constant.data_type
+        for sparse in _sparse(graph):
+            # The stored values alone; their indices are left out.
+            self._shape[sparse.name] = list(sparse.dims)
+            self._type[sparse.name] = sparse.data_type
+
+    def shape(self, name: str) -> list[int] | None:
+        """Whole sizes, or None where they are not known."""
+        found = [dim for dim in self._shape.get(name, ["?"]) if isinstance(dim, int)]
+        return found if name in self._shape and len(found) == len(self._shape[name]) else None
+
+    def elements(self, name: str) -> int:
+        """Number of elements; 0 where it is not known."""
+        return prod(self.shape(name) or [0]) if self.shape(name) != [] else 1
+
+    def size(self, name: str) -> int:
+        """Bytes.
+
+        Raises:
+            GraphError: If the shape or the type does not tell.
+        """
+        if name not in self._shape:
+            raise GraphError(
+                f"the shape of tensor {name!r} cannot be inferred; add it to the model's value_info, "
+                "or replace the operator that makes it"
+            )
+        unknown = next((dim for dim in self._shape[name] if isinstance(dim, str)), None)
+        if unknown is not None:
+            raise GraphError(
+                f"tensor {name!r} has a dimension {unknown!r} of unknown size; give it, as in dims={{{unknown!r}: 8}}"
+            )
+        return -(-self.elements(name) * _bits(self._type[name], name) // 8)
+
+
+class _Names:
+    """Names of nodes, which may be missing or twice in a model."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def unique(self, name: str) -> str:
+        """The name, with a number where it is taken."""
+        found, number = name, 1
+        while found in self._taken:
+            number += 1
+            found = f"{name}_{number}"
+        self._taken.add(found)
+        return found
+
+
+def _load(path: "str | os.PathLike[str]") -> "onnx.ModelProto":
+    from google.protobuf.message import DecodeError
+
+    package = _onnx()
+    try:
+        return cast("onnx.ModelProto", package.load(path, load_external_data=False))
+    except OSError as error:
+        raise GraphError(f"ONNX file {os.fspath(path)!r} cannot be read ({error}); check the path") from None
+    except DecodeError as error:
+        raise GraphError(f"file {os.fspath(path)!r} is no ONNX model ({error}); give an ONNX file") from None
+
+
+def _with_dims(model: "onnx.ModelProto", dims: Mapping[str, int]) -> "onnx.ModelProto":
+    """A copy whose symbolic dimensions have the given sizes."""
+    fixed: onnx.ModelProto = _onnx().ModelProto()
+    fixed.CopyFrom(model)
+    for value in (*fixed.graph.input, *fixed.graph.output, *fixed.graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param in dims:
+                dim.dim_value = dims[dim.dim_param]
+    return fixed
+
+
+def _reads(node: "onnx.NodeProto") -> Iterator[str]:
+    """A node's inputs, and what its bodies take from outside."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        for body in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+            made = {value.name for value in (*body.input, *body.initializer)}
+            for inner in body.node:
+                yield from (name for name in _reads(inner) if name not in made)
+                made.update(inner.output)
+            yield from (value.name for value in body.output if value.name not in made)
+
+
+def _draws(node: "onnx.NodeProto") -> bool:
+    # Dropout draws where its third input, training mode, is given.
+    return node.op_type in _RANDOM or (node.op_type == "Dropout" and len(node.input) > 2 and bool(node.input[2]))
+
+
+def _cost(node: "onnx.NodeProto", tensors: _Tensors) -> int:
+    made = tensors.elements(node.output[0]) if node.output else 0
+    shapes = [tensors.shape(name) for name in node.input if name]
+    weight = shapes[1] if len(shapes) > 1 else None
+    left = shapes[0] if shapes else None
+    if node.op_type == "Conv" and weight:
+        return 2 * made * prod(weight[1:])
+    if node.op_type == "ConvTranspose" and weight and left:
+        return 2 * prod(left) * prod(weight[1:])
+    if node.op_type == "MatMul" and left:
+        return 2 * made * left[-1]
+    if node.op_type == "Gemm" and left:
+        turned = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+        return 2 * made * left[0 if turned else -1]
+    return max((tensors.elements(name) for name in (*node.input, *node.output) if name), default=0)
+
+
+def _constants(graph: "onnx.GraphProto") -> "Iterator[onnx.TensorProto]":
+    """The tensors of constant nodes, under the names of their outputs."""
+    onnx = _onnx()
+    for node in graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value":
+                    yield onnx.TensorProto(name=node.output[0], dims=attribute.t.dims, data_type=attribute.t.data_type)
+
+
+def _sparse(graph: "onnx.GraphProto") -> "Iterable[onnx.TensorProto]":
+    """The stored values of sparse initializers."""
+    return [sparse.values for sparse in graph.sparse_initializer]
+
+
+def _bits(kind: int, name: str) -> int:
+    package = _onnx()
+    label: str = package.TensorProto.DataType.Name(kind)
+    if label in _BITS:
+        return _BITS[label]
+    if label in {"STRING", "UNDEFINED"}:
+        raise GraphError(f"tensor {name!r} has elements of type {label}, whose size is not known; leave it out")
+    return 8 * int(package.helper.tensor_dtype_to_np_dtype(kind).itemsize)
+
+
+def _onnx() -> ModuleType:
+    """The onnx package, loaded when a model is read."""
+    try:
+        import onnx
+        import onnx.shape_inference
+    except ImportError:
+        raise GraphError("onnx is not installed; pip install 'hcp-checkpointing[onnx]'") from None
+    return onnx

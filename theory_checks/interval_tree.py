@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from math import ceil
 
-from hcp.heuristics.interval_tree import IntervalTree
 from theory_checks.claims import require
 from theory_checks.families import wide_chain
-from theory_checks.measures import rise, usage_of
+from theory_checks.measures import rise, tree_usage
 
 CLAIM = "k blocks, frontier F = 2w-1: peak <= ceil(log2 k) F + ceil(n/k) + 2w, runs <= ceil(log2 k) + 1"
 SOURCE = "theory.md, interval tree"
@@ -59,7 +58,7 @@ def _holds(  # noqa: PLR0917 - the claim's parts
 ) -> int:
     graph = wide_chain(layers, width)
     forward = rise(graph)
-    usage = usage_of(IntervalTree(blocks=blocks), graph)
+    usage = tree_usage(graph, blocks)
     where = f"{graph.name}, {blocks} blocks"
     require(usage.peak <= peak(forward, width, blocks), f"{where}: peak {usage.peak}")
     most = max(usage.recomputed.values(), default=0) + 1

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from math import log
 
+from hcp.analysis.hcp_criteria import rise_profile
 from hcp.graph.ir import Graph
-from hcp.heuristics.interval_tree import IntervalTree
+from hcp.heuristics.interval_plan import build_replay_plan, plan_blocks
+from hcp.heuristics.segments import Walk
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import Usage, replay
 from hcp.schedule.solution import Planner, Problem
@@ -20,6 +22,12 @@ def usage_of(planner: Planner, graph: Graph) -> Usage:
     return replay(graph, schedule)
 
 
+def tree_usage(graph: Graph, blocks: int) -> Usage:
+    """What the balanced interval tree over a number of blocks uses."""
+    plan = plan_blocks(Walk(graph, graph.order), rise_profile(graph, graph.order), blocks)
+    return replay(graph, build_replay_plan(plan))
+
+
 def rise(graph: Graph) -> int:
     """Nodes of the graph's order up to the peak of keep-everything: its forward pass, as segment planners see it."""
     return replay(graph, keep_everything(graph)).peak_step + 1
@@ -33,7 +41,7 @@ def least_interval_tree_peak(graph: Graph) -> int:
     while blocks < most:
         counts.add(int(blocks))
         blocks = max(blocks + 1, blocks * 1.25)
-    return min(usage_of(IntervalTree(blocks=count), graph).peak for count in sorted(counts))
+    return min(tree_usage(graph, count).peak for count in sorted(counts))
 
 
 def exponent(points: Iterable[tuple[float, float]]) -> float:

@@ -1,4 +1,11 @@
-"""Running schedules without any framework: executor, checkpoint storage on several tiers, registries, profiles."""
+"""Running schedules without any framework: executor, checkpoint storage on several tiers, registries, profiles.
+
+with CheckpointStorage("/scratch/checkpoints") as storage:
+    executor = HeightCompressedExecutor(storage, tier="disk")
+    executor.configure(graph, planner=SqrtN(), budget="50%")
+    done = executor.run(callbacks)  # callbacks.compute(node, inputs, again=...) runs a node
+    done.profile.save_chrome_trace("trace.json")
+"""
 
 from hcp.runtime.codec import Codec, Encoded, NumpyCodec
 from hcp.runtime.errors import DamagedCheckpoint, MissingCheckpoint, RunError, StorageError

@@ -16,8 +16,9 @@ from hcp.runtime.storage import CheckpointStorage, TierName
 from hcp.schedule.actions import Compute, Schedule
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.plan import Plan
-from hcp.schedule.replay import Usage, replay
+from hcp.schedule.replay import Usage
 from hcp.schedule.solution import Planner, Problem
+from hcp.schedule.validate import validate_plan
 
 # Without a budget a planner may use any amount.
 _UNLIMITED = 2**62
@@ -111,22 +112,21 @@ class HeightCompressedExecutor:
             checkpoints: Names of values to put into storage; by default those held while others are recomputed.
 
         Raises:
-            RunError: If the arguments do not name one plan for one graph, or the plan exceeds the budget.
-            ScheduleError: If the schedule is illegal.
+            RunError: If the arguments do not name one plan for one graph, or the plan is illegal or over the budget.
         """
         if sum(choice is not None for choice in (plan, planner, block_size)) != 1:
             raise RunError("configure() takes exactly one of plan, planner and block_size")
         graph = _graph_of(graph, plan)
         limit = _UNLIMITED if budget is None else parse_budget(budget, graph)
         schedule = _schedule_of(graph, plan, planner, block_size, limit)
-        usage = replay(graph, schedule)
-        if usage.peak > limit:
-            raise RunError(f"the plan peaks at {usage.peak} bytes, over the budget of {limit}; raise the budget")
+        verdict = validate_plan(graph, schedule, limit)
+        if verdict.usage is None or not verdict.valid:
+            raise RunError(f"the plan for {graph.name!r} cannot be run: {'; '.join(verdict.faults)}")
         names = find_checkpoints(graph, schedule) if checkpoints is None else frozenset(checkpoints)
         for name in sorted(names):
             if name not in graph.producer or graph.values[name].resident:
                 raise RunError(f"value {name!r} cannot be a checkpoint; name values that nodes make and that can go")
-        self._configuration = Configuration(graph, schedule, usage, names)
+        self._configuration = Configuration(graph, schedule, verdict.usage, names)
         return self._configuration
 
     def run(self, callbacks: ExecutionCallbacks, loss: Content = None) -> Execution:

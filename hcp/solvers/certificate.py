@@ -17,6 +17,7 @@ from hcp.graph.ir import Graph
 from hcp.schedule.solution import ORDER_FREE, Quantity
 from hcp.solvers.cuts import CutModel, build_cut_model
 from hcp.solvers.rows import FloatArray
+from hcp.solvers.stages import StageModel
 from hcp.solvers.staircase import PathCut
 
 # What plan files call these certificates.
@@ -108,7 +109,7 @@ def certify_peak(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArr
     return certificate if value > 0 else None
 
 
-def combine(cut: CutModel, multipliers: dict[int, int], denominator: int, *, with_cost: bool) -> Fraction:
+def combine(cut: CutModel | StageModel, multipliers: dict[int, int], denominator: int, *, with_cost: bool) -> Fraction:
     """Evaluates ``-y b + sum_j min(0, c_j + (y A)_j)``, plus the constant, exactly; costs count as 0 without cost."""
     model = cut.model
     if any(numerator < 0 or not 0 <= row < model.shape[0] for row, numerator in multipliers.items()):
@@ -126,6 +127,17 @@ def combine(cut: CutModel, multipliers: dict[int, int], denominator: int, *, wit
     return Fraction(fixed, denominator) + (model.constant if with_cost else 0)
 
 
+def rounded(multipliers: FloatArray) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Dual values as pairs (row, numerator) with one denominator, rounded down."""
+    largest = float(np.max(multipliers, initial=0.0))
+    # A power of two beyond the largest multiplier keeps every numerator within PRECISION_BITS digits.
+    shift = PRECISION_BITS - int(np.ceil(np.log2(largest))) if largest > 0 else 0
+    scale = 2.0 ** max(shift, 0)
+    rows = np.flatnonzero(multipliers * scale >= 1)
+    numerators = [int(multipliers[row] * scale) for row in rows]
+    return tuple(zip(rows.tolist(), numerators, strict=True)), 2 ** max(shift, 0)
+
+
 def round_up(value: Fraction, graph: Graph) -> int:
     """The least possible cost that is not below a bound: costs are sums of the nodes' costs."""
     unit = gcd(*(node.cost for node in graph.nodes)) or 1
@@ -133,18 +145,13 @@ def round_up(value: Fraction, graph: Graph) -> int:
 
 
 def _certificate(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray, *, of_peak: bool) -> CutCertificate:
-    largest = float(np.max(multipliers, initial=0.0))
-    # A power of two beyond the largest multiplier keeps every numerator within PRECISION_BITS digits.
-    shift = PRECISION_BITS - int(np.ceil(np.log2(largest))) if largest > 0 else 0
-    scale = 2.0 ** max(shift, 0)
-    rows = np.flatnonzero(multipliers * scale >= 1)
-    numerators = [int(multipliers[row] * scale) for row in rows]
+    pairs, denominator = rounded(multipliers)
     names = graph.index.node_names
     return CutCertificate(
         tuple(names[b] for b in cut.chain),
         budget,
-        tuple(zip(rows.tolist(), numerators, strict=True)),
-        2 ** max(shift, 0),
+        pairs,
+        denominator,
         cut.cuts,
         of_peak,
     )

@@ -4,11 +4,12 @@ from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.ir import Graph
 from hcp.solvers.certificate import KIND, CutCertificate
+from hcp.solvers.stage_certificate import STAGE_KIND, StageCertificate
 from hcp.solvers.staircase import PathCut
 
 
-def read_certificate(data: object, owner: str, graph: Graph) -> CutCertificate:
-    """A certificate as ``CutCertificate.to_dict`` wrote it; what it proves is checked when it is asked.
+def read_certificate(data: object, owner: str, graph: Graph) -> CutCertificate | StageCertificate:
+    """A certificate as its ``to_dict`` wrote it; what it proves is checked when it is asked.
 
     Args:
         data: The JSON object.
@@ -19,17 +20,21 @@ def read_certificate(data: object, owner: str, graph: Graph) -> CutCertificate:
         GraphError: On anything else; says what is wrong.
     """
     record = Record(data, owner)
-    if record.text("kind") != KIND:
-        raise GraphError(f"{owner} has kind {record.text('kind')!r}; expected {KIND!r}")
+    kind = record.text("kind")
+    if kind not in (KIND, STAGE_KIND):
+        raise GraphError(f"{owner} has kind {kind!r}; expected {KIND!r} or {STAGE_KIND!r}")
     denominator = record.get("denominator")
     if isinstance(denominator, bool) or not isinstance(denominator, int) or denominator <= 0:
         raise GraphError(f"{owner} has denominator {shown(denominator)}; expected a whole number above zero")
+    multipliers = tuple(_pair(item, owner) for item in record.items("multipliers"))
+    if kind == STAGE_KIND:
+        return StageCertificate(record.amount("budget_bytes"), multipliers, denominator)
     nodes = {name: i for i, name in enumerate(graph.index.node_names)}
     values = {name: i for i, name in enumerate(graph.index.value_names)}
     return CutCertificate(
         tuple(record.texts("chain")),
         record.amount("budget_bytes"),
-        tuple(_pair(item, owner) for item in record.items("multipliers")),
+        multipliers,
         denominator,
         tuple(_cut(item, owner, nodes, values) for item in record.items("cuts")),
         record.flag("of_peak", False),

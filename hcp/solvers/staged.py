@@ -20,6 +20,7 @@ from hcp.solvers.cpsat import solve_with_cpsat
 from hcp.solvers.highs import LinearProgram, LpStatus
 from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.milp import solve_with_pulp
+from hcp.solvers.stage_certificate import StageCertificate, certify_stages
 from hcp.solvers.stage_lift import broken_stages, lift_stages, stage_hint
 from hcp.solvers.stages import STAGED, StageGrid, StageModel, build_stage_grid, build_stage_model, order_of
 
@@ -130,13 +131,17 @@ class _Search:
             return self.infeasible(FIXED_ORDER)
         if linear.status is LpStatus.STOPPED:
             return self.tracker.solution("the linear form did not finish in time")
-        self.bound(int(linear.value * (1 - OPTIMALITY_TOLERANCE)), FIXED_ORDER, "linear form")
+        problem = self.ordered
+        value, proof = certify_stages(problem.graph, staged, problem.budget, linear.multipliers)
+        # Certificates are about the graph's own order.
+        own = problem.order == problem.graph.order
+        self.bound(value, FIXED_ORDER, "linear form", proof if own else None)
         return None
 
-    def bound(self, value: int, scope: str, source: str) -> None:
+    def bound(self, value: int, scope: str, source: str, certificate: StageCertificate | None = None) -> None:
         if value > self.best.get(scope, self.tracker.problem.graph.base_cost):
             self.best[scope] = value
-            self.tracker.add_bound(Bound(value, "cost", scope, None, f"staged model, {source}"))
+            self.tracker.add_bound(Bound(value, "cost", scope, certificate, f"staged model, {source}"))
 
     def closed(self) -> bool:
         """Whether the incumbent meets the bound of all schedules in the order."""

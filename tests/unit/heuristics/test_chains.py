@@ -55,15 +55,15 @@ def test_the_formula():
             assert advances(n, slots) == least_advances(n, slots)
 
 
-@pytest.mark.parametrize("n", [*range(1, 101, 9), 97, 99])
-def test_revolve_equals_the_formula(n):
-    if n == 1:
-        return
-    sequence = sequence_of(taped_chain(n))
-    base = sum(node.cost for node in sequence.walk.graph.nodes)
-    for slots in range(1, min(n, 10) + 1):
-        usage = replay(sequence.walk.graph, binomial_schedule(sequence, slots))
-        assert usage.cost - base == advances(n, slots)
+def test_revolve_equals_the_formula():
+    for n in range(2, 101):
+        graph = taped_chain(n)
+        sequence = sequence_of(graph)
+        for slots in range(1, min(n, 10) + 1):
+            schedule = binomial_schedule(sequence, slots)
+            assert len(schedule.computes) - len(graph.nodes) == advances(n, slots)
+            if n % 10 == 7:
+                replay(graph, schedule)
 
 
 @pytest.mark.parametrize("n", [2, 5, 24, 60, 100])

@@ -1,5 +1,6 @@
 """The staged model against searches that know nothing but the rules of replay."""
 
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
 
@@ -207,3 +208,22 @@ def test_a_graph_too_large_is_left_alone(monkeypatch):
 def test_an_unknown_backend_is_named():
     with pytest.raises(HcpError, match="choose one of highs, cpsat"):
         Staged("gurobi")
+
+
+def test_the_linear_bound_is_proved_and_survives_a_plan_file(tmp_path):
+    graph = instance("unet:2")
+    plan = hcp.solve(graph, "75%", "staged", time_limit=20)
+    bound = next(bound for bound in plan.bounds if bound.scope == FIXED_ORDER and bound.certificate)
+    budget = plan.problem.budget
+    assert bound.value > graph.base_cost
+    assert bound.certificate.proven(graph, budget) == bound.value
+    assert bound.certificate.proven(graph, budget - 1) == bound.value
+    assert bound.certificate.proven(graph, budget + 1) == 0
+    for changed in (
+        replace(bound.certificate, multipliers=bound.certificate.multipliers[::2]),
+        replace(bound.certificate, multipliers=((10**9, 1),)),
+        replace(bound.certificate, denominator=bound.certificate.denominator * 3),
+    ):
+        assert changed.proven(graph, budget) < bound.value
+    hcp.save_plan(plan, tmp_path / "plan.json")
+    assert bound in hcp.verify_plan(tmp_path / "plan.json").bounds

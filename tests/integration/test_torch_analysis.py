@@ -1,0 +1,87 @@
+"""Analysis, heuristics and height compression on captured training steps."""
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch  # noqa: E402
+
+import hcp  # noqa: E402
+from hcp.analysis.frontier_width import compute_frontier_width  # noqa: E402
+from hcp.analysis.width_heuristics import best_heuristic_order  # noqa: E402
+from hcp.graph.topo import induced_subgraph, is_topological  # noqa: E402
+from hcp.graph.visualize import to_svg  # noqa: E402
+from hcp.heuristics.interval_plan import build_replay_plan, make_interval_plan  # noqa: E402
+from hcp.integrations.torch import capture_graph, checkpoint  # noqa: E402
+from hcp.report.show import plan_marks  # noqa: E402
+from hcp.schedule.validate import validate_plan  # noqa: E402
+from tests.integration.training_steps import STEPS  # noqa: E402
+
+MODELS = ["gpt", "resnet"]
+HEURISTICS = [
+    "recompute_all",
+    "revolve",
+    "rotor",
+    "lower_sets",
+    "treewidth",
+    "eviction",
+    "knapsack",
+    "interval_tree",
+    "reorder",
+]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def graph(request):
+    step = STEPS[request.param]
+    return capture_graph(step.model(), step.inputs)
+
+
+def test_the_analysis_reports(graph):
+    report = hcp.analyze_graph(graph)
+    peak = hcp.replay(graph, hcp.keep_everything(graph)).peak
+    assert report.frontier.peak == peak == report.criteria.base_peak
+    assert compute_frontier_width(graph) == report.frontier.width
+    assert all(bound.value <= peak for bound in report.bounds if bound.of == "peak" and bound.holds)
+    assert is_topological(graph, best_heuristic_order(graph))
+    assert graph.validate() == graph.order
+
+
+@pytest.mark.parametrize("solver", HEURISTICS)
+def test_every_heuristic_plans_within_the_budget_or_says_why_not(graph, solver):
+    try:
+        plan = hcp.solve(graph, "70%", solver, time_limit=20)
+    except hcp.NotApplicable as error:
+        assert "needs a sequence of blocks" in str(error)
+        return
+    if plan.schedule is None:
+        assert "smallest peak reached" in plan.note
+    else:
+        assert plan.peak <= plan.problem.budget
+
+
+def test_interval_plans_are_ordinary_schedules(graph):
+    for block_size in ("sqrt", "tuned", 8):
+        plan = make_interval_plan(graph, block_size=block_size)
+        verdict = validate_plan(graph, build_replay_plan(plan), order=graph.order)
+        assert verdict.valid
+        assert all(set(checkpoint.values) <= graph.values.keys() for checkpoint in plan.checkpoints)
+
+
+def test_parts_and_pictures(graph):
+    first = induced_subgraph(graph, graph.order[: len(graph.order) // 3])
+    assert hcp.solve(first, "100%", "keep_all").cost == first.base_cost
+    schedule = hcp.solve(graph, "80%", "eviction").schedule
+    assert 'fill="orange"' in to_svg(graph, plan_marks(graph, schedule))
+
+
+@pytest.mark.parametrize("solver", ["rotor", "eviction"])
+def test_a_planned_step_gives_the_same_gradients(solver):
+    step = STEPS["gpt"]
+    model, reference = step.model(), step.model()
+    reference.load_state_dict(model.state_dict())
+    checkpoint(model, "70%", solver=solver)
+    step.run(model)
+    step.run(reference)
+    for a, b in zip(model.parameters(), reference.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad)

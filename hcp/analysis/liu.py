@@ -1,6 +1,6 @@
 """The order of least peak on trees.
 
-After Liu: An application of generalized tree pebbling to sparse matrix factorization (SIAM Journal on Algebraic and
+After Liu: An application of generalized tree pebbling to sparse matrix factorization (SIAM Journal on Algebraic
 Discrete Methods 8(3), 1987).
 
 A subtree's order is cut into hill-valley segments: up to the last of its highest points, on to the last of its lowest

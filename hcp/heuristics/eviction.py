@@ -33,6 +33,7 @@ from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.rematerialize import lasting
 from hcp.schedule.select import choose
 from hcp.schedule.solution import Problem, Solution
+from hcp.schedule.stopwatch import Stopwatch
 
 # Executions per node beyond which bringing back has become a treadmill.
 MOST_RUNS_PER_NODE: Final = 30
@@ -55,8 +56,9 @@ class Eviction:
         return choose(problem, "eviction", self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
+        watch = Stopwatch(problem.time_limit)
         for share in self.shares:
-            runtime = Runtime(problem.graph, problem.given_order, problem.budget * share // 100)
+            runtime = Runtime(problem.graph, problem.given_order, problem.budget * share // 100, watch)
             if runtime.run():
                 names = problem.graph.index.node_names
                 yield Schedule.from_computes(problem.graph, (names[v] for v in runtime.computes))
@@ -72,8 +74,9 @@ class Runtime:
         evicted_log: Values evicted to make room so far, in order.
     """
 
-    def __init__(self, graph: Graph, order: Sequence[str], budget: int) -> None:
+    def __init__(self, graph: Graph, order: Sequence[str], budget: int, watch: Stopwatch | None = None) -> None:
         index = graph.index
+        self.watch = watch
         rank = {name: v for v, name in enumerate(index.node_names)}
         self.budget = budget
         self.program = [rank[name] for name in order]
@@ -97,7 +100,7 @@ class Runtime:
         self.evicted_log: list[int] = []
 
     def run(self) -> bool:
-        """Runs the program; False where memory did not suffice or nothing but bringing back happened."""
+        """Runs the program; False where memory or time did not suffice, or nothing but bringing back happened."""
         for node in self.program:
             if not self.execute(node):
                 return False
@@ -119,7 +122,7 @@ class Runtime:
                 self.lock(stack[-1])
                 continue
             fresh = sum(self.size[x] for x in self.outputs[at]) + self.workspace[at]
-            if not self.free(fresh) or len(self.computes) >= MOST_RUNS_PER_NODE * len(self.program):
+            if self.hopeless or not self.free(fresh):
                 return False
             self.compute(at)
             stack.pop()
@@ -129,6 +132,12 @@ class Runtime:
                 for x in (*self.inputs[at], *self.outputs[at]):
                     self.release(x)
         return True
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it has brought back too much already, or has taken too long."""
+        late = self.watch is not None and self.watch.left <= 0
+        return late or len(self.computes) >= MOST_RUNS_PER_NODE * len(self.program)
 
     def lock(self, node: int) -> None:
         """Keeps a node's inputs from eviction until it has run."""

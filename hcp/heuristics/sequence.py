@@ -12,11 +12,15 @@ from enum import Enum
 from functools import cached_property
 from typing import Final
 
+from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.heuristics.segments import Walk
 from hcp.schedule.actions import Schedule
 from hcp.schedule.rematerialize import lasting
 from hcp.schedule.solution import NotApplicable
+
+# Run-once nodes that may be the end of the forward pass.
+_BOUNDARIES: Final = 4
 
 _EMPTY: Final[frozenset[int]] = frozenset()
 
@@ -40,8 +44,8 @@ class BlockSequence:
 
     @cached_property
     def lasting(self) -> set[int]:
-        """The values that never go: inputs, residents, outputs of nodes that run once."""
-        return lasting(self.walk.graph.index)
+        """The values that never go: inputs, residents, outputs of nodes that run once, and values of no bytes."""
+        return _staying(self.walk.graph.index)
 
     @cached_property
     def rises(self) -> list[list[int]]:
@@ -207,26 +211,38 @@ class _Machine:
         self.at_hand -= dropped
 
 
-def _turns(graph: Graph, order: tuple[str, ...]) -> Iterator[int]:
-    """Places where the forward pass may end: around the peaks of the bytes and of the number of values held."""
+def _staying(index: GraphIndex) -> set[int]:
+    # Values of no bytes, which orderings are made of, cross blocks wherever they like: to hold them is free.
+    return lasting(index) | {x for x in range(index.m) if not index.size[x]}
+
+
+def _turns(graph: Graph, order: tuple[str, ...]) -> list[int]:
+    """Places where the forward pass may end.
+
+    Around the peaks of the bytes and of the number of values held, and at the run-once nodes where most values are
+    held: the boundary between forward and backward is such a node, where a graph has one.
+    """
     index = graph.index
     walk = Walk(graph, order)
-    stays = lasting(index)
+    stays = _staying(index)
     uses = [set(index.inputs[v].tolist()) - stays for v in walk.nodes]
     last = {x: i for i, used in enumerate(uses) for x in used}
-    held = most = fullest = 0
+    held = 0
+    counts = []
     for i, v in enumerate(walk.nodes):
         held += sum(1 for x in index.outputs[v].tolist() if last.get(x, -1) > i)
-        if held > most:
-            most, fullest = held, i + 1
+        counts.append(held)
         held -= sum(1 for x in uses[i] if last[x] == i)
+    fullest = counts.index(max(counts)) + 1
+    once = sorted((i for i, v in enumerate(walk.nodes) if not index.recomputable[v]), key=lambda i: -counts[i])
     near = {turn + shift for turn in (walk.rise, fullest) for shift in (-2, -1, 0, 1)}
-    yield from sorted(turn for turn in near if 0 < turn < len(order))
+    near |= {i + shift for i in once[:_BOUNDARIES] for shift in (0, 1)}
+    return sorted(turn for turn in near if 0 < turn < len(order))
 
 
 def _divide(walk: Walk, most_blocks: int | None) -> BlockSequence | None:
     """Cuts a rise wherever one value crosses, at most; None where the fall does not fit the blocks."""
-    stays = lasting(walk.graph.index)
+    stays = _staying(walk.graph.index)
     crossing: list[set[int]] = [set() for _ in range(walk.rise + 1)]
     for x, made, last in walk.spans:
         if x not in stays:

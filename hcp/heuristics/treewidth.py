@@ -1,7 +1,7 @@
 """Divide and conquer along a tree decomposition.
 
-After Kumar, Purohit, Svitkina, Vee, Wang: Efficient Rematerialization for Deep Networks (NeurIPS 2019). The recursion
-was checked against TWRemat, a public implementation of the paper's treewidth schedule:
+After Kumar, Purohit, Svitkina, Vee, Wang: Efficient Rematerialization for Deep Networks (NeurIPS 2019). The paper's
+text was not at hand; the recursion is that of TWRemat, a public implementation of its treewidth schedule:
 
 Take a tree decomposition of the graph without directions. A bag whose removal leaves parts of at most half the bags is
 a balanced separator X; the parts are treated alike, which makes a tree of separators of logarithmic depth. To have the

@@ -1,4 +1,4 @@
-"""Certificates of fixed-order bounds: multipliers on the end rows of the staged model, checked as in ``certificate.py``."""
+"""Certificates of fixed-order bounds: multipliers on the end rows of the staged model, as in ``certificate.py``."""
 
 from dataclasses import dataclass
 

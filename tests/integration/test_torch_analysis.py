@@ -4,18 +4,18 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch  # noqa: E402
+import torch
 
-import hcp  # noqa: E402
-from hcp.analysis.frontier_width import compute_frontier_width  # noqa: E402
-from hcp.analysis.width_heuristics import best_heuristic_order  # noqa: E402
-from hcp.graph.topo import induced_subgraph, is_topological  # noqa: E402
-from hcp.graph.visualize import to_svg  # noqa: E402
-from hcp.heuristics.interval_plan import build_replay_plan, make_interval_plan  # noqa: E402
-from hcp.integrations.torch import capture_graph, checkpoint  # noqa: E402
-from hcp.report.show import plan_marks  # noqa: E402
-from hcp.schedule.validate import validate_plan  # noqa: E402
-from tests.integration.training_steps import STEPS  # noqa: E402
+import hcp
+from hcp.analysis.frontier_width import compute_frontier_width
+from hcp.analysis.width_heuristics import best_heuristic_order
+from hcp.graph.topo import induced_subgraph, is_topological
+from hcp.graph.visualize import to_svg
+from hcp.heuristics.interval_plan import build_replay_plan, make_interval_plan
+from hcp.integrations.torch import capture_graph, checkpoint
+from hcp.report.show import plan_marks
+from hcp.schedule.validate import validate_plan
+from tests.integration.training_steps import STEPS
 
 MODELS = ["gpt", "resnet"]
 HEURISTICS = [
@@ -48,12 +48,8 @@ def test_the_analysis_reports(graph):
 
 
 @pytest.mark.parametrize("solver", HEURISTICS)
-def test_every_heuristic_plans_within_the_budget_or_says_why_not(graph, solver):
-    try:
-        plan = hcp.solve(graph, "70%", solver, time_limit=20)
-    except hcp.NotApplicable as error:
-        assert "needs a sequence of blocks" in str(error)
-        return
+def test_every_heuristic_plans_within_the_budget_or_says_how_far_it_got(graph, solver):
+    plan = hcp.solve(graph, "70%", solver, time_limit=20)
     if plan.schedule is None:
         assert "smallest peak reached" in plan.note
     else:
@@ -81,7 +77,5 @@ def test_a_planned_step_gives_the_same_gradients(solver):
     model, reference = step.model(), step.model()
     reference.load_state_dict(model.state_dict())
     checkpoint(model, "70%", solver=solver)
-    step.run(model)
-    step.run(reference)
-    for a, b in zip(model.parameters(), reference.parameters(), strict=True):
-        assert torch.equal(a.grad, b.grad)
+    for a, b in zip(step.trace(model), step.trace(reference), strict=True):
+        assert torch.equal(a, b)

@@ -6,10 +6,16 @@ from typing import Final
 
 from hcp.heuristics.anneal import Anneal
 from hcp.heuristics.chen_greedy import ChenGreedy
+from hcp.heuristics.eviction import Eviction
 from hcp.heuristics.interval_tree import IntervalTree
 from hcp.heuristics.keep_all import KeepAll
+from hcp.heuristics.lower_sets import LowerSets
+from hcp.heuristics.recompute_all import RecomputeAll
+from hcp.heuristics.reorder import Reorder
+from hcp.heuristics.revolve import Revolve
+from hcp.heuristics.rotor import Rotor
 from hcp.heuristics.sqrt_n import SqrtN
-from hcp.schedule.solution import Planner, Problem, Progress, Solution, Status
+from hcp.schedule.solution import NotApplicable, Planner, Problem, Progress, Solution, Status
 from hcp.schedule.stopwatch import Stopwatch
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.cpsat import CpSat
@@ -22,6 +28,12 @@ QUICK: Final[tuple[tuple[Planner, float], ...]] = (
     (SqrtN(), 0.1),
     (ChenGreedy(), 0.1),
     (IntervalTree(), 0.1),
+    (RecomputeAll(), 0.02),
+    (Revolve(), 0.02),
+    (Rotor(), 0.05),
+    (LowerSets(), 0.05),
+    (Eviction(), 0.05),
+    (Reorder(), 0.05),
     (Anneal(), 0.06),
 )
 RELAXATION_SHARE: Final = 0.2
@@ -80,7 +92,10 @@ def _turn(tracker: Tracker, planner: Planner, share: float) -> Solution | None:
     """Lets one member search; returns the portfolio's own result where that ends it."""
     if tracker.done or tracker.watch.left <= 0:
         return tracker.solution()
-    solution = planner(_shared(tracker, share))
+    try:
+        solution = planner(_shared(tracker, share))
+    except NotApplicable:
+        return None
     known = set(tracker.bounds)
     for bound in solution.bounds:
         if bound not in known:

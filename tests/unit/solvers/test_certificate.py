@@ -14,8 +14,8 @@ from hcp.solvers.relaxation import Relaxer
 
 @pytest.fixture(scope="module")
 def proof():
-    graph = instance("transformer:2")
-    budget = replay(graph, keep_everything(graph)).peak * 3 // 4
+    graph = instance("transformer:3")
+    budget = replay(graph, keep_everything(graph)).peak * 3 // 5
     return graph, budget, Relaxer(graph, budget, Stopwatch(20)).best().bound
 
 
@@ -38,7 +38,8 @@ def tampered(certificate):
     yield "negative", replace(certificate, multipliers=((row, -numerator), *rest))
     yield "unknown row", replace(certificate, multipliers=((10**9, numerator), *rest))
     yield "other denominator", replace(certificate, denominator=certificate.denominator * 7)
-    yield "other chain", replace(certificate, chain=certificate.chain[:-1])
+    yield "reversed chain", replace(certificate, chain=certificate.chain[::-1])
+    yield "one node for a chain", replace(certificate, chain=certificate.chain[:1])
     yield "other cuts", replace(certificate, cuts=certificate.cuts[::-1])
     broken = replace(certificate.cuts[0], steps=((0, 0), (0, 0)))
     yield "no staircase", replace(certificate, cuts=(broken, *certificate.cuts[1:]))

@@ -116,8 +116,8 @@ def test_integer_points_bound_and_lift_to_legal_schedules(drawn):
 
 
 def test_path_cuts_strengthen_a_transformer():
-    graph = instance("transformer:2")
-    budget = replay(graph, keep_everything(graph)).peak * 2 // 3
+    graph = instance("transformer:3")
+    budget = replay(graph, keep_everything(graph)).peak * 3 // 5
     plain = max(
         LinearProgram(build_cut_model(graph.index, budget, chain).model).solve(20).value
         for chain in candidate_chains(graph)
@@ -128,9 +128,9 @@ def test_path_cuts_strengthen_a_transformer():
 
 
 def test_separated_cuts_are_violated_staircases():
-    graph = instance("transformer:2")
-    budget = replay(graph, keep_everything(graph)).peak * 2 // 3
-    cut = build_cut_model(graph.index, budget, candidate_chains(graph)[0])
+    graph = instance("transformer:3")
+    budget = replay(graph, keep_everything(graph)).peak // 2
+    cut = build_cut_model(graph.index, budget, candidate_chains(graph)[-1])
     point = LinearProgram(cut.model).solve(20).point
     found = separate(graph.index, *cut.grid.at(point), 1e-3)
     assert found

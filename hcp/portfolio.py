@@ -37,6 +37,9 @@ QUICK: Final[tuple[tuple[Planner, float], ...]] = (
     (Anneal(), 0.06),
 )
 RELAXATION_SHARE: Final = 0.2
+# Where the bound explains less of the extra cost, the relaxation misses what makes the graph hard: annealing serves it
+# better than the relaxation's integer form.
+LEAST_EXPLAINED: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Auto:
                 return tracker.infeasible(relaxation.bound, infeasibility_note(relaxation.bound))
             # A relaxation that says no more than "every node runs once" has no skeleton of a schedule either.
             telling = relaxation is not None and relaxation.bound.value > problem.graph.base_cost
-            for planner, share in _thorough(relaxation if telling else None):
+            for planner, share in _thorough(tracker, relaxation if telling else None):
                 solution = _turn(tracker, planner, share)
                 if solution is not None:
                     return solution
@@ -69,12 +72,19 @@ class Auto:
         return tracker.solution()
 
 
-def _thorough(relaxation: Relaxation | None) -> Iterator[tuple[Planner, float]]:
+def _thorough(tracker: Tracker, relaxation: Relaxation | None) -> Iterator[tuple[Planner, float]]:
     if relaxation is not None:
         yield CpSat(relaxation), 0.2
-        yield Anneal(), 0.4
-        yield Milp(relaxation=relaxation), 1.0
+        if _explained(tracker) >= LEAST_EXPLAINED:
+            yield Anneal(), 0.4
+            yield Milp(relaxation=relaxation), 1.0
     yield Anneal(), 1.0
+
+
+def _explained(tracker: Tracker) -> float:
+    """The part of the best schedule's extra cost that the bound shows to be needed; 1 where there is no schedule."""
+    base = tracker.problem.graph.base_cost
+    return 1.0 if tracker.cost is None or tracker.cost == base else (tracker.bound - base) / (tracker.cost - base)
 
 
 def _relaxation(tracker: Tracker) -> Relaxation | None:

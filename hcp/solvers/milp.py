@@ -120,14 +120,18 @@ class _HiGHS(pulp.HiGHS):  # type: ignore[misc]
         super().__init__(**options)
         self._on_bound = on_bound
         self._model: highspy.Highs | None = None
+        self._stopped = False
 
     def callSolver(self, lp: pulp.LpProblem) -> None:  # noqa: N802 - PuLP's name
         self._model = lp.solverModel
         self._model.HandleUserInterrupt = True
         self._model.cbMipInterrupt += self._report
-        self._model.run()
+        # Building the model takes a while as well; whoever was stopped in it must not start to solve.
+        if not self._stopped:
+            self._model.run()
 
     def stop(self) -> None:
+        self._stopped = True
         if self._model is not None:
             self._model.cancelSolve()
 

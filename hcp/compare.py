@@ -1,98 +1,20 @@
 """Planners x graphs x budgets: judged rows whose gaps use the best bound that any of the planners proved."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
-from hcp.planners import planner_named, solve
-from hcp.schedule.budget import parse_budget
-from hcp.schedule.plan import Plan, excess
-from hcp.schedule.solution import (
-    DEFAULT_WORKERS,
-    OPTIMALITY_TOLERANCE,
-    ORDER_FREE,
-    InfeasibleBudget,
-    Monitor,
-    NotApplicable,
-    Status,
-    silent,
-)
+from hcp.planners import planner_named
+from hcp.schedule.solution import DEFAULT_WORKERS, Monitor, silent
+from hcp.sweeps.engines import Engine, Local, Notice
+from hcp.sweeps.grid import resolved
+from hcp.sweeps.rows import FAILED, Comparison, Row, judged
+from hcp.sweeps.store import Store
+from hcp.sweeps.task import Limits, Task
 
-
-@dataclass(frozen=True)
-class Row:
-    """One planner on one graph and budget.
-
-    Attributes:
-        graph: Name of the graph.
-        budget: The budget as it was given.
-        budget_bytes: The budget in bytes.
-        solver: Name of the planner.
-        status: A ``Status`` by name, ``"BOUND"`` for a planner that only bounds, or ``"NOT_APPLICABLE"``.
-        plan: The judged plan; None where the planner raised an error.
-        best_bound: The best order-free bound on the cost that any planner of the group proved.
-        gap: Cost over ``best_bound``, minus 1.
-        winner: Whether no planner of the group found a lower cost.
-        message: What to know: a proof of infeasibility, why a planner does not apply, or its note.
-    """
-
-    graph: str
-    budget: int | str
-    budget_bytes: int
-    solver: str
-    status: str
-    plan: Plan | None = None
-    best_bound: int | None = None
-    gap: float | None = None
-    winner: bool = False
-    message: str = ""
-
-    @property
-    def bound(self) -> int | None:
-        """The planner's own best order-free bound on the cost."""
-        own = None if self.plan is None else self.plan.best_bound()
-        return None if own is None else own.value
-
-    def to_dict(self) -> dict[str, object]:
-        """The row, ready for JSON."""
-        plan = self.plan
-        return {
-            "graph": self.graph,
-            "budget": self.budget,
-            "budget_bytes": self.budget_bytes,
-            "solver": self.solver,
-            "status": self.status,
-            "cost": None if plan is None else plan.cost,
-            "peak": None if plan is None else plan.peak,
-            "overhead": None if plan is None else plan.overhead,
-            "bound": self.bound,
-            "best_bound": self.best_bound,
-            "gap": self.gap,
-            "gap_scope": ORDER_FREE,
-            "gap_fixed_order": None if plan is None else plan.gap_fixed_order,
-            "seconds": None if plan is None else plan.seconds,
-            "winner": self.winner,
-            "message": self.message,
-        }
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Rows in the order graphs, budgets, planners."""
-
-    rows: tuple[Row, ...]
-
-    def groups(self) -> Iterator[tuple[Row, ...]]:
-        """The rows of each graph and budget."""
-        keys = dict.fromkeys((row.graph, row.budget) for row in self.rows)
-        for key in keys:
-            yield tuple(row for row in self.rows if (row.graph, row.budget) == key)
-
-    def to_dict(self) -> dict[str, object]:
-        """The comparison, ready for JSON."""
-        return {"gap_scope": ORDER_FREE, "rows": [row.to_dict() for row in self.rows]}
+__all__ = ["Comparison", "Row", "compare"]
 
 
 def compare(
@@ -103,18 +25,26 @@ def compare(
     time_limit: float = 60.0,
     workers: int = DEFAULT_WORKERS,
     seed: int = 0,
+    store: str | os.PathLike[str] | None = None,
+    engine: Engine | None = None,
     monitor: Monitor = silent,
+    notice: Notice = lambda _: None,
 ) -> Comparison:
     """Runs every planner on every graph and budget, each by itself, and judges the schedules by replay.
 
     Args:
         graphs: One graph or several, with different names.
-        budgets: One budget or several, as ``solve`` takes them.
+        budgets: One budget or several, as ``solve`` takes them; ``"grid:8"`` stands for eight of each graph, from the
+            smallest that is known to work to keep-everything.
         solvers: One name from ``PLANNERS`` or several.
         time_limit: Seconds for each planner.
         workers: Threads for solvers that have a choice.
         seed: For planners that draw random numbers.
-        monitor: Called with the progress of each search.
+        store: A file that results are kept in as they come; what is in it already for the same graph, budget, planner
+            and limits is not run again, so that an interrupted comparison goes on where it was.
+        engine: Who runs the planners; this process by default.
+        monitor: Called with the progress of each search in this process.
+        notice: Called with what a user should know at once, such as a worker that died.
 
     Returns:
         A row for each; planners that do not apply and infeasible budgets give rows that say so. Ctrl-C ends with the
@@ -122,6 +52,7 @@ def compare(
 
     Raises:
         HcpError: On bad budgets, unknown planners, or graphs of the same name.
+        StoreError: If the store cannot be used.
     """
     graph_list = [graphs] if isinstance(graphs, Graph) else list(graphs)
     budget_list = [budgets] if isinstance(budgets, int | str) else list(budgets)
@@ -134,62 +65,37 @@ def compare(
     _check_different("solver", solver_list)
     for solver in solver_list:
         planner_named(solver)
-    # Bad budgets are refused before hours of solving.
-    cases = [(graph, budget, parse_budget(budget, graph)) for graph in graph_list for budget in budget_list]
-    rows: list[Row] = []
-    for graph, budget, size in cases:
-        run = partial(solve, graph, size, time_limit=time_limit, workers=workers, seed=seed, monitor=monitor)
-        group: list[Row] = []
-        for solver in solver_list:
-            group.append(_solved(Row(graph.name, budget, size, solver, ""), run))
-            if _interrupted(group[-1]):
-                break
-        rows += _judged(group)
-        if _interrupted(group[-1]):
-            break
-    return Comparison(tuple(rows))
+    if not time_limit > 0:
+        raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
+    with nullcontext() if store is None else Store(store) as kept:
+        # Bad budgets are refused before hours of solving.
+        cases = [(graph, *case) for graph in graph_list for case in resolved(graph, budget_list, kept)]
+        limits = Limits(time_limit, workers, seed)
+        tasks = [
+            Task(graph, Row(graph.name, budget, size, solver, ""), limits)
+            for graph, budget, size in cases
+            for solver in solver_list
+        ]
+        rows = dict(_rows(tasks, kept, Local() if engine is None else engine, monitor, notice))
+    found = (rows[i] for i in sorted(rows))
+    return Comparison(tuple(row for group in Comparison(tuple(found)).groups() for row in judged(group)))
 
 
-def _interrupted(row: Row) -> bool:
-    return row.plan is not None and row.plan.interrupted
-
-
-def _solved(row: Row, run: Callable[[str], Plan]) -> Row:
-    try:
-        plan = run(row.solver)
-    except InfeasibleBudget as error:
-        return replace(row, status=Status.INFEASIBLE.name, message=str(error))
-    except NotApplicable as error:
-        return replace(row, status="NOT_APPLICABLE", message=str(error))
-    only_bounds = plan.schedule is None and len(plan.bounds) > 1
-    return replace(row, status="BOUND" if only_bounds else plan.status.name, plan=plan, message=plan.note)
-
-
-def _judged(group: Sequence[Row]) -> list[Row]:
-    """Fills in what depends on the other planners of the group."""
-    bounds = [row.bound for row in group if row.bound is not None]
-    costs = [row.plan.cost for row in group if row.plan is not None and row.plan.cost is not None]
-    best_bound = max(bounds, default=None)
-    lowest = min(costs, default=None)
-    if best_bound is not None and lowest is not None and best_bound > lowest * (1 + OPTIMALITY_TOLERANCE):
-        raise RuntimeError(f"a bound of {best_bound} contradicts a schedule of cost {lowest}: a planner is defective")
-    found = []
-    for row in group:
-        cost = None if row.plan is None else row.plan.cost
-        if cost is None or best_bound is None:
-            found.append(replace(row, best_bound=best_bound))
-            continue
-        proved = cost <= best_bound * (1 + OPTIMALITY_TOLERANCE)
-        found.append(
-            replace(
-                row,
-                best_bound=best_bound,
-                gap=max(0.0, excess(cost, best_bound)),
-                winner=cost == lowest,
-                status=Status.OPTIMAL.name if proved else row.status,
-            )
-        )
-    return found
+def _rows(
+    tasks: Sequence[Task], store: Store | None, engine: Engine, monitor: Monitor, notice: Notice
+) -> Iterator[tuple[int, Row]]:
+    """Rows by position of the task: those in the store, then those that come."""
+    stored = {} if store is None else {i: row for i, task in enumerate(tasks) if (row := store.find(task)) is not None}
+    yield from stored.items()
+    missing = [i for i in range(len(tasks)) if i not in stored]
+    for position, row in engine.run([tasks[i] for i in missing], monitor, notice):
+        interrupted = row.plan is not None and row.plan.interrupted
+        # What was cut short is shown, and run again when the comparison is resumed.
+        if store is not None and not interrupted and row.status != FAILED:
+            store.add(tasks[missing[position]], row)
+        yield missing[position], row
+        if interrupted:
+            return
 
 
 def _check_different(what: str, items: Sequence[object]) -> None:

@@ -13,7 +13,7 @@ from hcp.graph.ir import Graph
 from hcp.schedule.actions import Action, Compute, Free, Schedule
 from hcp.schedule.plan import EveryNodeOnce, Plan, judge
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Bound, Problem, Solution, Status
+from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Bound, Problem, Solution, Status, TracePoint
 
 SCHEMA: Final = "hcp-plan/1"
 
@@ -30,10 +30,13 @@ def save_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
     """
     if plan.schedule is None:
         raise HcpError(f"planner {plan.planner!r} found no schedule, so there is no plan to save; {plan.status.remedy}")
-    data = {
-        "schema": SCHEMA,
-        "graph_hash": plan.graph.fingerprint,
-        "graph": graph_to_dict(plan.graph),
+    graph = {"schema": SCHEMA, "graph_hash": plan.graph.fingerprint, "graph": graph_to_dict(plan.graph)}
+    write_atomically(path, json.dumps(graph | outcome_to_dict(plan), separators=(",", ":")) + "\n")
+
+
+def outcome_to_dict(plan: Plan) -> dict[str, object]:
+    """What a plan says beside its graph, ready for JSON; a plan without a schedule as well."""
+    return {
         "budget_bytes": plan.problem.budget,
         "solver": plan.planner,
         "status": plan.status.name,
@@ -52,12 +55,15 @@ def save_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
             # The judge adds this one by itself.
             if not isinstance(bound.certificate, EveryNodeOnce)
         ],
-        "actions": [
+        "note": plan.note,
+        "trace": [[point.seconds, point.incumbent, point.bound] for point in plan.trace],
+        "actions": None
+        if plan.schedule is None
+        else [
             ["compute", action.node] if isinstance(action, Compute) else ["free", action.value]
             for action in plan.schedule.actions
         ],
     }
-    write_atomically(path, json.dumps(data, separators=(",", ":")) + "\n")
 
 
 def load_plan(path: str | os.PathLike[str]) -> Plan:
@@ -107,31 +113,47 @@ def _plan(record: Record) -> Plan:
     graph = graph_from_dict(record.get("graph"))
     if graph.fingerprint != record.text("graph_hash"):
         raise PlanFileError("the plan's graph does not match its graph_hash; the file was changed: plan again")
-    schedule = Schedule(tuple(_action(item, i) for i, item in enumerate(record.items("actions"))))
-    usage = replay(graph, schedule)
-    budget = record.amount("budget_bytes")
-    for what, found in (("cost", usage.cost), ("peak", usage.peak)):
-        if record.amount(what) != found:
-            raise PlanFileError(f"the plan claims {what} {record.amount(what)}, but replay gives {found}; plan again")
-    if usage.peak > budget:
-        raise PlanFileError(f"the plan's peak of {usage.peak} bytes breaks its budget of {budget}; plan again")
+    record.items("actions")
+    return outcome_from_record(record, graph)
+
+
+def outcome_from_record(record: Record, graph: Graph) -> Plan:
+    """The plan that ``outcome_to_dict`` wrote, its schedule replayed.
+
+    Raises:
+        HcpError: If replay does not confirm what it says.
+    """
+    budget, seconds = record.amount("budget_bytes"), record.get("seconds")
     status = record.text("status")
     if status not in Status.__members__:
         raise PlanFileError(f"the plan has status {status!r}; expected one of {', '.join(Status.__members__)}")
-    bounds = tuple(_bound(item, i, graph) for i, item in enumerate(record.items("bounds")))
-    seconds = record.get("seconds")
     solution = Solution(
-        schedule,
+        _schedule(record, graph, budget),
         Status[status],
-        bounds,
+        tuple(_bound(item, i, graph) for i, item in enumerate(record.items("bounds"))),
         record.text("solver"),
         float(seconds) if isinstance(seconds, int | float) else 0.0,
+        tuple(_point(item, i) for i, item in enumerate(record.items("trace"))) if "trace" in record else (),
+        record.text("note", ""),
     )
     plan = judge(Problem(graph, budget), replace(solution, status=Status.FEASIBLE))
     # An optimum is what a bound says, not what the file says.
     if Status[status] is Status.OPTIMAL and not _met(plan):
         raise PlanFileError("the plan claims to be OPTIMAL, but none of its bounds meets its cost; plan again")
     return replace(plan, status=Status[status])
+
+
+def _schedule(record: Record, graph: Graph, budget: int) -> Schedule | None:
+    if record.get("actions") is None:
+        return None
+    schedule = Schedule(tuple(_action(item, i) for i, item in enumerate(record.items("actions"))))
+    usage = replay(graph, schedule)
+    for what, found in (("cost", usage.cost), ("peak", usage.peak)):
+        if record.amount(what) != found:
+            raise PlanFileError(f"the plan claims {what} {record.amount(what)}, but replay gives {found}; plan again")
+    if usage.peak > budget:
+        raise PlanFileError(f"the plan's peak of {usage.peak} bytes breaks its budget of {budget}; plan again")
+    return schedule
 
 
 def _met(plan: Plan) -> bool:
@@ -150,6 +172,15 @@ def _action(item: object, position: int) -> Action:
             return Free(name)
     raise PlanFileError(
         f"entry {position} of the actions is {shown(item)}; expected ['compute', node] or ['free', value]"
+    )
+
+
+def _point(item: object, position: int) -> TracePoint:
+    match item:
+        case [int() | float() as seconds, int() | None as incumbent, int() | None as bound]:
+            return TracePoint(float(seconds), incumbent, bound)
+    raise PlanFileError(
+        f"entry {position} of the trace is {shown(item)}; expected [seconds, incumbent or null, bound or null]"
     )
 
 

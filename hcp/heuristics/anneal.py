@@ -1,17 +1,16 @@
 """Simulated annealing on execution sequences: several starts, the promising ones again for longer.
 
-The engine, with its source, is ``hcp.schedule.annealing``. Runs come in rounds of growing length, and each round keeps
-the better half of the kinds of run: which start and which mix of moves serve a graph shows in short runs already. Runs
-are fresh each time, since at equal moves they end lower than reheated ones. The result is optimal where it recomputes
-nothing; otherwise nothing is proved.
+The engine, with its source, is ``hcp.schedule.annealing``. Runs come in rounds of growing length, two at a time on two
+cores, and each round keeps the better half of the kinds of run: which start and which mix of moves serve a graph shows
+in short runs already. The last round has half of the time, since one long run ends lower than several short ones, and
+fresh runs end lower than reheated ones. The result is optimal where it recomputes nothing; otherwise nothing is proved.
 """
 
 import math
+import os
 import time
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import count
-from operator import itemgetter
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Final
 
 from hcp.graph.errors import HcpError
@@ -19,7 +18,8 @@ from hcp.schedule.actions import Schedule
 from hcp.schedule.plan import EveryNodeOnce
 from hcp.schedule.replay import replay
 from hcp.schedule.select import follows
-from hcp.schedule.solution import INTERRUPTED, ORDER_FREE, Bound, Problem, Progress, Solution, Status, TracePoint
+from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
+from hcp.schedule.tracker import Tracker
 
 if TYPE_CHECKING:
     from hcp.schedule.annealing import Annealer, Cooling, Outcome
@@ -30,8 +30,9 @@ NAME: Final = "anneal"
 _FIRST_MOVES_PER_NODE: Final = 600
 _FIRST_SECONDS_PER_NODE: Final = 1.5e-3
 _FIRST_SHARE: Final = 0.02
-_GROWTH: Final = 1.6
-_KINDS_KEPT: Final = 2
+_GROWTH: Final = 2
+_LAST_SHARE: Final = 0.5
+_LAST_RUNS: Final = 2
 _UNTRIED: Final = (True, math.inf, math.inf)
 
 # Much heat serves graphs that gain from reordering, and tight budgets; a strict end then makes the result fit.
@@ -62,136 +63,141 @@ class Anneal:
         """Anneals until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C.
 
         The first call on an installation compiles the moves, which takes seconds.
+
+        Raises:
+            ScheduleError: If the problem's incumbent is illegal.
         """
-        search = _Search(problem, self.moves)
+        graph, incumbent = problem.graph, problem.incumbent
+        if incumbent is not None:
+            replay(graph, incumbent)
+            if problem.order is not None and not follows(incumbent, problem.order):
+                # It can be neither returned nor a start.
+                problem = replace(problem, incumbent=None)
+        tracker = Tracker(problem, NAME)
         try:
-            search.run()
+            _Search(tracker, self.moves).run()
         except KeyboardInterrupt:
-            return replace(search.solution(INTERRUPTED), interrupted=True)
-        return search.solution("")
+            return tracker.interrupted()
+        finally:
+            if tracker.done:
+                proof = Bound(graph.base_cost, "cost", ORDER_FREE, EveryNodeOnce(), "every node runs at least once")
+                tracker.add_bound(proof)
+        if tracker.schedule is None:
+            return tracker.solution(f"found nothing within {problem.budget} bytes")
+        return tracker.solution()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Kind:
-    """A kind of run: where it starts and how it cools."""
+    """A kind of run: where it starts and how it cools, its best result so far, and the round it ran in last."""
 
     name: str
     start: tuple[int, ...]
     cooling: "Cooling"
+    result: tuple[bool, float, float] = _UNTRIED
+    used: int = 0
 
 
 @dataclass
 class _Search:
-    problem: Problem
+    tracker: Tracker
     moves: int | None
-    began: float = field(default_factory=time.perf_counter)
-    schedule: Schedule | None = None
-    cost: int | None = None
-    smallest_peak: int | None = None
-    trace: list[TracePoint] = field(default_factory=list)
     runs: int = 0
     done: int = 0
+    threads: int = field(init=False)
 
-    @property
-    def deadline(self) -> float:
-        return self.began + self.problem.time_limit
+    def __post_init__(self) -> None:
+        self.threads = max(1, min(self.tracker.problem.workers, _cores()))
 
     def run(self) -> None:
-        problem, graph = self.problem, self.problem.graph
-        incumbent = _usable_incumbent(problem)
-        for start in (incumbent, Schedule.from_computes(graph, problem.given_order)):
-            if start is not None and self.offer(start, "start"):
-                return
+        tracker, problem = self.tracker, self.tracker.problem
+        tracker.offer(Schedule.from_computes(problem.graph, problem.given_order))
+        if tracker.done:
+            return
         from hcp.schedule.annealing import Annealer
 
-        annealer = Annealer(graph, problem.budget, problem.order)
-        kinds = _kinds(annealer, problem.given_order, incumbent)
+        annealer = Annealer(problem.graph, problem.budget, problem.order)
+        kinds = _kinds(annealer, problem.given_order, problem.incumbent)
         for kind in kinds:
-            if self.offer(annealer.schedule(kind.start), kind.name):
+            tracker.offer(annealer.schedule(kind.start))
+        per_node = _FIRST_SECONDS_PER_NODE if self.moves is None else _FIRST_MOVES_PER_NODE
+        length = min(per_node * problem.graph.index.n, _FIRST_SHARE * self.left())
+        least = _LAST_SHARE * self.left()
+        chosen, number = kinds, 0
+        while not tracker.done and self.left() > 0:
+            number += 1
+            last = self.left() - self.spent(length, len(chosen)) < least
+            if last:
+                chosen = self.finalists(kinds)
+                length = self.left() / self.spent(1.0, len(chosen))
+            self.one_round(annealer, chosen, length, number)
+            if last:
                 return
-        length = self.first_length()
-        ranked: list[tuple[tuple[bool, float, float], int, int]] = [(_UNTRIED, 0, i) for i in range(len(kinds))]
-        chosen = list(range(len(kinds)))
-        for turn in count(1):
-            for i in chosen:
-                # What would be left after this run has to be worth another one.
-                outcome = self.one_run(annealer, kinds[i], length if self.left() >= 1.5 * length else self.left())
-                if self.cost == graph.base_cost or self.left() <= 0:
-                    return
-                result = (outcome.within is None, outcome.cost, outcome.area)
-                ranked[i] = (min(ranked[i][0], result), turn, i)
-            if self.schedule is None:
-                kinds = [replace(kind, cooling=kind.cooling.harder()) for kind in kinds]
-            ranking = sorted(ranked)
-            longest_unused = min(ranking[_KINDS_KEPT:], key=itemgetter(1))
-            chosen = [i for _, _, i in (*ranking[:_KINDS_KEPT], longest_unused)]
+            if tracker.schedule is None:
+                for kind in kinds:
+                    kind.cooling = kind.cooling.harder()
+            chosen = _better_half(kinds)
             length *= _GROWTH
 
-    def first_length(self) -> float:
-        """Of a run in the first round: moves where they are limited, else seconds."""
-        per_node = _FIRST_SECONDS_PER_NODE if self.moves is None else _FIRST_MOVES_PER_NODE
-        return min(per_node * self.problem.graph.index.n, _FIRST_SHARE * self.left())
+    def spent(self, length: float, runs: int) -> float:
+        """Of the moves or the seconds, by a round."""
+        return length * (runs if self.moves is not None else -(-runs // self.threads))
 
     def left(self) -> float:
         """Moves where they are limited, else seconds."""
-        seconds = self.deadline - time.perf_counter()
-        if self.moves is None or seconds <= 0:
-            return seconds
-        return self.moves - self.done
+        seconds = self.tracker.watch.left
+        return seconds if self.moves is None or seconds <= 0 else self.moves - self.done
 
-    def one_run(self, annealer: "Annealer", kind: _Kind, length: float) -> "Outcome":
-        self.runs += 1
-        outcome = annealer.run(
-            kind.start,
-            kind.cooling,
-            moves=None if self.moves is None else max(1, int(length)),
-            seed=self.problem.seed * 1_000_003 + self.runs,
+    def finalists(self, kinds: list[_Kind]) -> list[_Kind]:
+        """The best kinds, some more than once where there are many cores; moves are to give the same anywhere."""
+        count = _LAST_RUNS if self.moves is not None else max(_LAST_RUNS, self.threads)
+        return list(islice(cycle(_ranked(kinds)[:_LAST_RUNS]), count))
+
+    def one_round(self, annealer: "Annealer", chosen: list[_Kind], length: float, number: int) -> None:
+        from hcp.schedule.annealing import Run, run_together
+
+        tracker = self.tracker
+        seconds = tracker.watch.left
+        runs = []
+        for kind in chosen:
+            self.runs += 1
+            seed = tracker.problem.seed * 1_000_003 + self.runs
             # Equal time, not equal moves, is what kinds of run are compared by: plain moves are many times faster.
-            deadline=self.deadline if self.moves is not None else time.perf_counter() + length,
-            on_improvement=partial(self.improved, annealer, kind.name),
-        )
-        self.done += outcome.moves
-        return outcome
+            moves, limit = (None, length) if self.moves is None else (max(1, int(length)), seconds)
+            runs.append(Run(kind.start, kind.cooling, seed, moves, limit))
 
-    def improved(self, annealer: "Annealer", name: str, outcome: "Outcome") -> bool:
-        return self.offer(annealer.schedule(outcome.least), name)
+        def better(place: int, outcome: "Outcome") -> bool:
+            tracker.offer(annealer.schedule(outcome.least))
+            tracker.report(f"annealing from {chosen[place].name}")
+            # With moves given, the others go on: which of them is the first must not decide.
+            return tracker.done and self.moves is None
 
-    def offer(self, schedule: Schedule, phase: str) -> bool:
-        """Judges a schedule, keeps it if it is the best, and says whether it cannot be beaten."""
-        graph = self.problem.graph
-        usage = replay(graph, schedule)
-        self.smallest_peak = min(usage.peak, self.smallest_peak or usage.peak)
-        if usage.peak <= self.problem.budget and (self.cost is None or usage.cost < self.cost):
-            self.schedule, self.cost = schedule, usage.cost
-            self.trace.append(TracePoint(time.perf_counter() - self.began, self.cost, graph.base_cost))
-        seconds = time.perf_counter() - self.began
-        self.problem.monitor(Progress(NAME, seconds, self.cost, graph.base_cost, f"annealing from {phase}"))
-        return self.cost == graph.base_cost
-
-    def solution(self, note: str) -> Solution:
-        graph, budget = self.problem.graph, self.problem.budget
-        bounds: tuple[Bound, ...] = ()
-        status = Status.FEASIBLE
-        if self.schedule is None:
-            status = Status.NO_SOLUTION
-            reached = f"found nothing within {budget} bytes; the smallest peak reached is {self.smallest_peak} bytes"
-            note = f"{reached}; {note}" if note else reached
-        elif self.cost == graph.base_cost:
-            status = Status.OPTIMAL
-            bounds = (Bound(graph.base_cost, "cost", ORDER_FREE, EveryNodeOnce(), "every node runs at least once"),)
-        seconds = time.perf_counter() - self.began
-        return Solution(self.schedule, status, bounds, NAME, seconds, tuple(self.trace), note)
+        outcomes = run_together(annealer, runs, self.threads, time.perf_counter() + seconds, better)
+        for place, outcome in outcomes.items():
+            self.done += outcome.moves
+            kind = chosen[place]
+            kind.result = min(kind.result, (outcome.within is None, outcome.cost, outcome.area))
+            kind.used = number
 
 
-def _usable_incumbent(problem: Problem) -> Schedule | None:
-    """The incumbent, unless it breaks an order that the problem fixes."""
-    if problem.incumbent is None or problem.order is None or follows(problem.incumbent, problem.order):
-        return problem.incumbent
-    return None
+def _cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _ranked(kinds: list[_Kind]) -> list[_Kind]:
+    return sorted(kinds, key=lambda kind: kind.result)
+
+
+def _better_half(kinds: list[_Kind]) -> list[_Kind]:
+    """The kinds with the best results, and of the others the one that waits longest."""
+    ranked = _ranked(kinds)
+    half = (len(kinds) + 1) // 2
+    return [*ranked[: half - 1], min(ranked[half - 1 :], key=lambda kind: kind.used)]
 
 
 def _kinds(annealer: "Annealer", given_order: tuple[str, ...], incumbent: Schedule | None) -> list[_Kind]:
-    from hcp.schedule.annealing import PLAIN, Cooling
+    from hcp.schedule.annealing import BRISK, PLAIN, Cooling
 
     order = annealer.indices(given_order)
     evicted = annealer.evicted(order)
@@ -201,6 +207,7 @@ def _kinds(annealer: "Annealer", given_order: tuple[str, ...], incumbent: Schedu
         _Kind("the order, hot, plain moves", order, Cooling(_HOT, _STRICT, PLAIN)),
         _Kind("eviction", evicted, Cooling(temperature=(3e-4, 3e-6))),
         _Kind("eviction, warm", evicted, Cooling(penalty=_STRICT)),
+        _Kind("eviction, brisk moves", evicted, Cooling(temperature=(3e-4, 3e-6), mix=BRISK)),
         _Kind("the order, hottest", order, Cooling(_HOTTEST, _STRICTEST)),
         _Kind("eviction, hottest", evicted, Cooling(_HOTTEST, _STRICTEST)),
     ]

@@ -11,12 +11,13 @@ from hcp.runtime.codec import Codec, Encoded, NumpyCodec
 from hcp.runtime.errors import DamagedCheckpoint, MissingCheckpoint, RunError, StorageError
 from hcp.runtime.executor import Execution, FallbackWarning, HeightCompressedExecutor, StorageWarning
 from hcp.runtime.hooks import ExecutionCallbacks
-from hcp.runtime.profiling import Event, Profile, Profiler
-from hcp.runtime.registry import ActivationRegistry, CheckpointRegistry
+from hcp.runtime.profiling import Event, Profile, Profiler, Sample
+from hcp.runtime.registry import ActivationRegistry, CheckpointRecord, CheckpointRegistry, find_checkpoints
 from hcp.runtime.storage import CheckpointStorage
 
 __all__ = [
     "ActivationRegistry",
+    "CheckpointRecord",
     "CheckpointRegistry",
     "CheckpointStorage",
     "Codec",
@@ -32,6 +33,8 @@ __all__ = [
     "Profile",
     "Profiler",
     "RunError",
+    "Sample",
     "StorageError",
     "StorageWarning",
+    "find_checkpoints",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from hcp.graph.index import GraphIndex
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.annealing import Annealer, Cooling, polish
+from hcp.schedule.annealing import polish
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
 from hcp.schedule.stopwatch import Stopwatch
@@ -22,13 +22,12 @@ from hcp.solvers.cuts import CutModel, build_cut_model
 from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.lift import hint, lift
 from hcp.solvers.relaxation import Relaxation, Relaxer, infeasibility_note
+from hcp.solvers.start import first_incumbent
 
 POLISHES: Final = 3
-START_MOVES: Final = 300_000
 
-# Shares of the time that is left: the linear form, annealing for a first incumbent, the integer form.
+# Shares of the time that is left: the linear form, the integer form.
 RELAXATION_SHARE: Final = 0.3
-START_SHARE: Final = 0.1
 INTEGER_SHARE: Final = 0.8
 
 # Stages added where a lifted schedule breaks the budget.
@@ -67,7 +66,7 @@ def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | 
         return tracker.infeasible(best.bound, infeasibility_note(best.bound))
     tracker.add_bound(best.bound)
     if tracker.schedule is None:
-        _first_incumbent(tracker)
+        first_incumbent(tracker, problem)
 
     cut = best.cut
     while not tracker.done and watch.left > 0:
@@ -101,18 +100,6 @@ def _task(tracker: Tracker, cut: CutModel) -> IntegerTask:
         on_bound=tracker.raise_bound,
         poll=lambda: tracker.report(f"integer form, {len(cut.chain)} stages"),
     )
-
-
-def _first_incumbent(tracker: Tracker) -> None:
-    """A short anneal from the greedy eviction along the given order."""
-    problem = tracker.problem
-    tracker.report("annealing a first incumbent")
-    annealer = Annealer(problem.graph, problem.budget, problem.order)
-    start = annealer.evicted(annealer.indices(problem.given_order))
-    tracker.offer(annealer.schedule(start))
-    deadline = time.perf_counter() + tracker.watch.left * START_SHARE
-    outcome = annealer.run(start, Cooling(), moves=START_MOVES, seed=problem.seed, deadline=deadline)
-    tracker.offer(annealer.schedule(outcome.least))
 
 
 def _polish(tracker: Tracker, lifted: Schedule) -> None:

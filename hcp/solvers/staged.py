@@ -13,6 +13,7 @@ from typing import Final
 
 from hcp.graph.errors import HcpError
 from hcp.schedule.actions import Schedule, keep_everything
+from hcp.schedule.annealing import polish
 from hcp.schedule.select import follows
 from hcp.schedule.solution import FIXED_ORDER, OPTIMALITY_TOLERANCE, Bound, Problem, Solution
 from hcp.schedule.tracker import Tracker
@@ -23,6 +24,7 @@ from hcp.solvers.milp import solve_with_pulp
 from hcp.solvers.stage_certificate import StageCertificate, certify_stages
 from hcp.solvers.stage_lift import broken_stages, lift_stages, stage_hint
 from hcp.solvers.stages import STAGED, StageGrid, StageModel, build_stage_grid, build_stage_model, order_of
+from hcp.solvers.start import first_incumbent
 
 BACKENDS: Final[Mapping[str, IntegerBackend]] = {"highs": solve_with_pulp, "cpsat": solve_with_cpsat}
 
@@ -31,17 +33,15 @@ MOST_COLUMNS: Final = 250_000
 # The grid itself has about nodes times nodes and values entries.
 MOST_NODES: Final = 3_000
 
-# Shares of the time that is left: annealing a first incumbent, the linear form (whoever needs most of it is beyond
-# the integer form anyway), the end rows alone, each later round.
+# Shares of the time that is left: the linear form (whoever needs most of it is beyond the integer form anyway),
+# polishing, the end rows alone, each later round.
 LINEAR_SHARE: Final = 0.9
-START_SHARE: Final = 0.1
+POLISH_SHARE: Final = 0.1
 ENDS_SHARE: Final = 0.6
 ROUND_SHARE: Final = 0.8
 # Rounds are not begun with fewer seconds than this, nor than a back end takes to read the model.
 LEAST_ROUND: Final = 0.05
 SECONDS_A_ROW: Final = 5e-5
-
-START_MOVES: Final = 300_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class _Search:
         if tracker.done:
             return tracker.solution()
         if self.hintable() is None:
-            self.anneal()
+            first_incumbent(self.tracker, self.ordered)
         grid = self.lay_out()
         if grid is None:
             return tracker.solution(
@@ -171,25 +171,10 @@ class _Search:
             )
         )
 
-    def anneal(self) -> None:
-        """A short anneal within the order, from greedy eviction."""
-        from hcp.schedule.annealing import Annealer, Cooling
-
-        tracker, ordered = self.tracker, self.ordered
-        tracker.report("annealing a first incumbent")
-        annealer = Annealer(ordered.graph, ordered.budget, ordered.order)
-        start = annealer.evicted(annealer.indices(ordered.given_order))
-        tracker.offer(annealer.schedule(start))
-        deadline = time.perf_counter() + tracker.watch.left * START_SHARE
-        found = annealer.run(start, Cooling(), moves=START_MOVES, seed=ordered.seed, deadline=deadline)
-        tracker.offer(annealer.schedule(found.least))
-
     def polish(self, lifted: Schedule) -> None:
         """A cool anneal within the order that makes a lifted schedule fit."""
-        from hcp.schedule.annealing import polish
-
         self.tracker.report("polishing the lifted schedule")
-        deadline = time.perf_counter() + self.tracker.watch.left * START_SHARE
+        deadline = time.perf_counter() + self.tracker.watch.left * POLISH_SHARE
         self.tracker.offer(polish(self.ordered, lifted, seed=self.ordered.seed, deadline=deadline))
 
     def infeasible(self, scope: str) -> Solution:

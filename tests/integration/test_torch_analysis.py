@@ -37,9 +37,13 @@ def graph(request):
     return capture_graph(step.model(), step.inputs)
 
 
+def graph_peak(graph):
+    return hcp.replay(graph, hcp.keep_everything(graph)).peak
+
+
 def test_the_analysis_reports(graph):
     report = hcp.analyze_graph(graph)
-    peak = hcp.replay(graph, hcp.keep_everything(graph)).peak
+    peak = graph_peak(graph)
     assert report.frontier.peak == peak == report.criteria.base_peak
     assert compute_frontier_width(graph) == report.frontier.width
     assert all(bound.value <= peak for bound in report.bounds if bound.of == "peak" and bound.holds)
@@ -49,7 +53,8 @@ def test_the_analysis_reports(graph):
 
 @pytest.mark.parametrize("solver", HEURISTICS)
 def test_every_heuristic_plans_within_the_budget_or_says_how_far_it_got(graph, solver):
-    plan = hcp.solve(graph, "70%", solver, time_limit=20)
+    # What a convolution's backward needs at least depends on the number of threads.
+    plan = hcp.solve(graph, max(round(0.7 * graph_peak(graph)), int(graph.index.floor.max())), solver, time_limit=20)
     if plan.schedule is None:
         assert "smallest peak reached" in plan.note
     else:

@@ -1,5 +1,7 @@
 """A planned module is used as any other: names, modes, shapes, copies of plans, frozen parameters."""
 
+import logging
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -119,6 +121,28 @@ def test_autocast_is_captured():
             loss = each(x).float().square().sum()
         loss.backward()
     assert all(torch.equal(a.grad, b.grad) for a, b in zip(model.parameters(), reference.parameters(), strict=True))
+
+
+LOGGER = logging.getLogger(__name__)
+
+
+class Talks(nn.Module):
+    """Logs in its forward, as libraries do."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 4)
+
+    def forward(self, x):
+        LOGGER.warning("called")
+        return self.linear(x)
+
+
+def test_logging_does_not_keep_a_model_from_being_planned():
+    x = torch.ones(2, 8)
+    model = checkpoint(Talks(), "100%", solver="keep_all")
+    assert torch.equal(model(x), model.linear(x))
+    assert len(plan_of(model)) == 1
 
 
 def test_forward_hooks_run():

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hcp.graph.ir import Graph
-from hcp.integrations.torch.models import GPT, MLP, ResNet
+from hcp.integrations.torch.models import GPT, MLP, ResNet, UNet
 from hcp.schedule.actions import Schedule
 
 
@@ -84,17 +84,61 @@ class ChannelsLast(nn.Module):
         return self.body(x.contiguous(memory_format=torch.channels_last)).tanh().sum()
 
 
-class FusedAttention(nn.Module):
-    """Attention by PyTorch's own kernel."""
+class Unrolled(nn.Module):
+    """A recurrent cell unrolled over time: the same weights at every step, and an initial state that is a buffer."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.qkv = nn.Linear(32, 96)
+        self.inside = nn.Linear(16, 24)
+        self.across = nn.Linear(24, 24)
+        self.gate = nn.Linear(24, 24)
+        self.register_buffer("start", torch.zeros(24))
 
     def forward(self, x: Tensor) -> Tensor:
-        query, key, value = (part.view(4, 16, 2, 16).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
-        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return (x + mixed.transpose(1, 2).reshape(4, 16, 32)).square().mean()
+        state = self.start.expand(x.shape[0], -1)
+        for time in range(x.shape[1]):
+            new = torch.tanh(self.inside(x[:, time]) + self.across(state))
+            kept = torch.sigmoid(self.gate(state))
+            state = kept * state + (1 - kept) * new
+        return state.square().mean()
+
+
+class Mixture(nn.Module):
+    """A mixture-of-experts layer with top-2 routing and a balancing loss beside the output."""
+
+    def __init__(self, experts: int = 4) -> None:
+        super().__init__()
+        self.router = nn.Linear(16, experts)
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16)) for _ in range(experts)
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        routed = self.router(x).softmax(-1)
+        weight, chosen = routed.topk(2, -1)
+        weight = weight / weight.sum(-1, keepdim=True)
+        out = x
+        for number, expert in enumerate(self.experts):
+            share = (weight * (chosen == number)).sum(-1, keepdim=True)
+            out = out + share * expert(x)
+        balance = (routed.mean(0) * functional.one_hot(chosen, len(self.experts)).float().mean((0, 1))).sum()
+        return out, balance
+
+
+class Tied(nn.Module):
+    """An autoencoder whose decoder is its encoder's weight transposed, and one layer applied three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(16, 32)
+        self.middle = nn.Linear(32, 32)
+        self.twin = self.middle
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.encoder(x))
+        for layer in (self.middle, self.twin, self.middle):
+            y = torch.relu(layer(y))
+        return (functional.linear(y, self.encoder.weight.t()) - x).square().mean()
 
 
 @dataclass(frozen=True)
@@ -138,8 +182,12 @@ def clear(model: nn.Module) -> None:
         parameter.grad = None
 
 
-def _gpt() -> nn.Module:
-    return GPT(layers=2, width=32, heads=2, context=16, vocabulary=64)
+def _gpt(fused: bool = False) -> nn.Module:
+    return GPT(layers=2, width=32, heads=2, context=16, vocabulary=64, fused=fused)
+
+
+def _still_gpt() -> nn.Module:
+    return GPT(layers=2, width=32, heads=2, context=16, vocabulary=64, dropout=0.0, fused=True)
 
 
 def _resnet() -> nn.Module:
@@ -163,7 +211,12 @@ def _steps() -> dict[str, Step]:
         "shared norm": Step(SharedNorm, (features,)),
         "two outputs": Step(TwoOutputs, (features,)),
         "channels last": Step(ChannelsLast, (torch.randn(4, 3, 12, 12, generator=draw),)),
-        "fused attention": Step(FusedAttention, (torch.randn(4, 16, 32, generator=draw),)),
+        "fused attention": Step(_still_gpt, (tokens[:, :-1], tokens[:, 1:])),
+        "fused attention, dropout": Step(lambda: _gpt(fused=True), (tokens[:, :-1], tokens[:, 1:])),
+        "unet": Step(lambda: UNet(4, 2), (images, torch.randint(0, 4, (4, 16, 16), generator=draw))),
+        "unrolled": Step(Unrolled, (torch.randn(8, 6, 16, generator=draw),)),
+        "mixture of experts": Step(Mixture, (features,)),
+        "tied weights": Step(Tied, (features,)),
         "random": Step(RandomMasks, (torch.randn(32, 64, generator=draw),)),
     }
 

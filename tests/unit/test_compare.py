@@ -5,12 +5,13 @@ import json
 import pytest
 
 import hcp
-from hcp.compare import Comparison, Row, _judged
+from hcp.compare import Comparison, Row
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import chain, training_chain, unet
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.plan import judge
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution, Status
+from hcp.sweeps.rows import judged as _judged
 
 
 def test_gaps_use_the_best_bound_of_all_planners():

@@ -6,20 +6,36 @@ loss.backward()
 print(plan_of(model)[0])
 """
 
-from hcp.integrations.torch.checkpoint import TorchPlan, capture_graph, checkpoint, plan_of
+from hcp.integrations.torch.batch import MaxBatch, max_batch
+from hcp.integrations.torch.cache import CacheWarning
+from hcp.integrations.torch.checkpoint import Backend, backend, capture_graph, checkpoint, plan_for, plan_of
 from hcp.integrations.torch.errors import CaptureError, ExecutionError, TorchError, TorchVersionError
+from hcp.integrations.torch.executor import TorchExecutor
+from hcp.integrations.torch.fx_builder import from_pytorch_fx
 from hcp.integrations.torch.measure import Memory, measure_peak, record
+from hcp.integrations.torch.module import HCConfig, HCModule
+from hcp.integrations.torch.plans import TorchPlan
 
 __all__ = [
+    "Backend",
+    "CacheWarning",
     "CaptureError",
     "ExecutionError",
+    "HCConfig",
+    "HCModule",
+    "MaxBatch",
     "Memory",
     "TorchError",
+    "TorchExecutor",
     "TorchPlan",
     "TorchVersionError",
+    "backend",
     "capture_graph",
     "checkpoint",
+    "from_pytorch_fx",
+    "max_batch",
     "measure_peak",
+    "plan_for",
     "plan_of",
     "record",
 ]

@@ -1,13 +1,13 @@
-"""Every touch of the semi-private parts of PyTorch: capture, code generation, and the guard around compiled calls.
+"""Every touch of the semi-private parts of PyTorch: capture, code generation, and compiled calls.
 
 PyTorch gives no public way to the joint graph of a training step. What is used here (``aot_autograd`` as a
 ``torch.compile`` backend with its own ``partition_fn``, boxed code generation, descriptors of inputs and outputs) was
 tested with the range of versions that pyproject.toml names; another version is refused, not guessed at.
 """
 
-import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from torch._dynamo.exc import BackendCompilerFailed, FailOnRecompileLimitHit, Un
 from torch._functorch._aot_autograd.descriptors import InputMutationAOTOutput
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.graph import _BoxedCodeGen
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
 from hcp.graph.errors import HcpError
@@ -25,6 +26,9 @@ from hcp.integrations.torch.errors import CaptureError, ExecutionError, TorchVer
 
 OLDEST: Final = (2, 11)
 NEWEST: Final = (2, 13)
+
+# How autograd calls the node of a captured graph.
+COMPILED_NODE: Final = "CompiledFunctionBackward"
 
 Boxed = Callable[[list[Any]], Any]
 
@@ -132,19 +136,6 @@ def real_tensors() -> Iterator[None]:
         yield
 
 
-def install(module: torch.nn.Module, compiler: Callable[..., Any]) -> None:
-    """Routes the module's calls through a backend; its type and the names of its parameters stay.
-
-    Raises:
-        CaptureError: If the module is compiled already.
-    """
-    if module._compiled_call_impl is not None:
-        raise CaptureError(
-            f"{type(module).__name__} is compiled or planned already; give checkpoint() a module that is not"
-        )
-    module._compiled_call_impl = _compile(module, compiler)
-
-
 class _CapturedError(HcpError):
     """Not a failure: ends compilation once the graph is there."""
 
@@ -162,7 +153,7 @@ def trace(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) 
         raise _CapturedError
 
     try:
-        _compile(module, backend(split))(*args, **kwargs)
+        compile_whole(module, backend(split))(*args, **kwargs)
     except _CapturedError:
         return found[0]
     raise CaptureError(
@@ -171,8 +162,13 @@ def trace(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) 
     )
 
 
-def _compile(module: torch.nn.Module, compiler: Callable[..., Any]) -> Callable[..., Any]:
-    """What ``module.compile()`` would make of a module's calls, but compiled whole, and with errors translated."""
+def compile_whole(module: torch.nn.Module, compiler: Callable[..., Any]) -> Callable[..., Any]:
+    """What ``module.compile()`` would make of a module's calls, but compiled whole, and with errors translated.
+
+    The function raises, besides what the backend does:
+        CaptureError: If the call cannot be captured as one graph.
+        ExecutionError: Under a dispatch mode, inside another compiled module, or past the recompile limit.
+    """
 
     def call(*args: object, **kwargs: object) -> object:
         return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
@@ -180,12 +176,16 @@ def _compile(module: torch.nn.Module, compiler: Callable[..., Any]) -> Callable[
     # Dynamo skips frames of PyTorch's own containers, so that an nn.Sequential would run uncompiled: hence a function
     # of ours. It keeps compiled variants by code object, and counts them: hence one code object a module.
     call.__code__ = call.__code__.replace(co_name=f"call_{type(module).__name__}")
-    return _guarded(torch.compile(call, backend=compiler, fullgraph=True, dynamic=False), type(module).__name__)
+    return _translated(torch.compile(call, backend=compiler, fullgraph=True, dynamic=False), type(module).__name__)
 
 
-def _guarded(call: Callable[..., Any], name: str) -> Callable[..., Any]:
-    @functools.wraps(call)
-    def guarded(*args: object, **kwargs: object) -> object:
+def packs_saved_tensors() -> bool:
+    """Whether what autograd saves goes through hooks now, as under ``torch.autograd.graph.save_on_cpu``."""
+    return torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+
+
+def _translated(call: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def translated(*args: object, **kwargs: object) -> object:
         mode = _get_current_dispatch_mode()
         if mode is not None:
             raise ExecutionError(
@@ -193,7 +193,8 @@ def _guarded(call: Callable[..., Any], name: str) -> Callable[..., Any]:
                 "nothing compiled; call it outside the mode"
             )
         try:
-            return call(*args, **kwargs)
+            with _undivided():
+                return _without_logging(call, *args, **kwargs)
         except BackendCompilerFailed as error:
             inner = error.inner_exception
             if isinstance(inner, HcpError):
@@ -211,7 +212,26 @@ def _guarded(call: Callable[..., Any], name: str) -> Callable[..., Any]:
                 f"({torch._dynamo.config.recompile_limit}) allows plans for; pad to fewer shapes or raise the limit"
             ) from error
 
-    return guarded
+    return translated
+
+
+def _without_logging(call: Callable[..., Any], *args: object, **kwargs: object) -> object:
+    """Leaves what libraries log out of the capture, instead of failing on it."""
+    try:
+        return call(*args, **kwargs)
+    except Unsupported as error:
+        if "logging.Logger" not in str(error):
+            raise
+    ignored = {item for item in vars(logging.Logger).values() if callable(item)}
+    with torch._dynamo.config.patch(ignore_logger_methods=ignored):
+        return call(*args, **kwargs)
+
+
+def _undivided() -> AbstractContextManager[object]:
+    """Has Dynamo leave a module whole inside DistributedDataParallel, which it would cut at the gradient buckets."""
+    if DistributedDataParallel._get_active_ddp_module() is None:  # type: ignore[no-untyped-call]
+        return nullcontext()
+    return torch._dynamo.config.patch(optimize_ddp=False)  # type: ignore[no-any-return]
 
 
 def _joint(module: fx.GraphModule, forward_outputs: int) -> Joint:
@@ -219,6 +239,12 @@ def _joint(module: fx.GraphModule, forward_outputs: int) -> Joint:
     primals = tuple(node for node in placeholders if "tangents" not in str(node.target))
     tangents = tuple(node for node in placeholders if "tangents" in str(node.target))
     (output,) = module.graph.find_nodes(op="output")
+    symbolic = next((node for node in primals if _symbolic(node)), None)
+    if symbolic is not None:
+        raise CaptureError(
+            f"input {symbolic.name} of the captured graph has a symbolic shape, and a plan needs sizes; "
+            "call torch.compile with dynamic=False"
+        )
     descriptions = output.meta["desc"]
     by_input = {node.meta["desc"]: node for node in primals}
     mutated = tuple(
@@ -232,3 +258,9 @@ def _joint(module: fx.GraphModule, forward_outputs: int) -> Joint:
             "subclasses and effect tokens; hcp plans plain tensors only"
         )
     return joint
+
+
+def _symbolic(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    shape = value.shape if isinstance(value, torch.Tensor) else (value,)
+    return any(isinstance(size, torch.SymInt) for size in shape)

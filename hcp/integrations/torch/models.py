@@ -29,14 +29,23 @@ class MLP(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal self-attention, written out so that dropout acts on the attention weights."""
+    """Causal self-attention; dropout acts on the attention weights.
+
+    Args:
+        width: Features of each position.
+        heads: Attention heads.
+        context: Most positions.
+        dropout: Probability of dropping a weight.
+        fused: Whether PyTorch's own attention does it, or the operations are written out.
+    """
 
     mask: Tensor
 
-    def __init__(self, width: int, heads: int, context: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, context: int, dropout: float, fused: bool = False) -> None:
         super().__init__()
         self.heads = heads
         self.dropout = dropout
+        self.fused = fused
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         mask = torch.full((context, context), float("-inf")).triu(1)
@@ -48,20 +57,29 @@ class Attention(nn.Module):
         query, key, value = (
             part.view(batch, length, self.heads, -1).transpose(1, 2) for part in self.qkv(x).split(width, dim=2)
         )
-        scores = query @ key.transpose(-2, -1) * (width // self.heads) ** -0.5
-        weights = functional.dropout((scores + self.mask[:length, :length]).softmax(-1), self.dropout, self.training)
-        mixed = (weights @ value).transpose(1, 2).reshape(batch, length, width)
-        projected: Tensor = self.out(mixed)
+        if self.fused:
+            mixed = functional.scaled_dot_product_attention(
+                query, key, value, dropout_p=self.dropout if self.training else 0.0, is_causal=True
+            )
+        else:
+            mixed = self._mixed(query, key, value)
+        projected: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, width))
         return projected
+
+    def _mixed(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        length, width = query.shape[-2:]
+        scores = query @ key.transpose(-2, -1) * width**-0.5
+        weights = functional.dropout((scores + self.mask[:length, :length]).softmax(-1), self.dropout, self.training)
+        return weights @ value
 
 
 class Block(nn.Module):
     """A pre-norm transformer block."""
 
-    def __init__(self, width: int, heads: int, context: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, context: int, dropout: float, fused: bool = False) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width)
-        self.attention = Attention(width, heads, context, dropout)
+        self.attention = Attention(width, heads, context, dropout, fused)
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(
             nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(dropout)
@@ -84,6 +102,7 @@ class GPT(nn.Module):
         context: Most positions.
         vocabulary: Number of tokens.
         dropout: Probability of dropping; zero for none.
+        fused: Whether attention is PyTorch's own.
     """
 
     def __init__(
@@ -95,12 +114,13 @@ class GPT(nn.Module):
         context: int = 64,
         vocabulary: int = 256,
         dropout: float = 0.1,
+        fused: bool = False,
     ) -> None:
         super().__init__()
         self.dropout = dropout
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Parameter(torch.zeros(context, width))
-        self.blocks = nn.ModuleList(Block(width, heads, context, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads, context, dropout, fused) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         nn.init.normal_(self.tokens.weight, std=0.02)
         nn.init.normal_(self.positions, std=0.02)
@@ -192,4 +212,50 @@ class ResNet(nn.Module):
         """Logits of shape (batch, classes) for images of shape (batch, 3, height, width), or the loss as a scalar."""
         features = self.body(self.stem(images)).mean((2, 3))
         logits: Tensor = self.head(features)
+        return logits if labels is None else functional.cross_entropy(logits, labels)
+
+
+def _twice(inside: int, outside: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outside),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(outside, outside, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outside),
+        nn.ReLU(inplace=True),
+    )
+
+
+class UNet(nn.Module):
+    """A U-Net: every level of the way down is joined to the same level of the way up.
+
+    Args:
+        channels: Of the first level; each deeper one doubles them and halves the picture.
+        levels: Number of levels above the bottom.
+        classes: Features of each pixel of the output.
+    """
+
+    def __init__(self, channels: int = 8, levels: int = 3, classes: int = 4) -> None:
+        super().__init__()
+        widths = [channels * 2**level for level in range(levels + 1)]
+        self.down = nn.ModuleList(
+            _twice(inside, outside) for inside, outside in zip([3, *widths[:-2]], widths[:-1], strict=True)
+        )
+        self.bottom = _twice(widths[-2], widths[-1])
+        self.rise = nn.ModuleList(nn.ConvTranspose2d(2 * width, width, 2, 2) for width in reversed(widths[:-1]))
+        self.up = nn.ModuleList(_twice(2 * width, width) for width in reversed(widths[:-1]))
+        self.head = nn.Conv2d(channels, classes, 1)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits of shape (batch, classes, height, width) for images (batch, 3, height, width), or the loss."""
+        passed = []
+        x = images
+        for level in self.down:
+            x = level(x)
+            passed.append(x)
+            x = functional.max_pool2d(x, 2)
+        x = self.bottom(x)
+        for rise, level in zip(self.rise, self.up, strict=True):
+            x = level(torch.cat((rise(x), passed.pop()), 1))
+        logits: Tensor = self.head(x)
         return logits if labels is None else functional.cross_entropy(logits, labels)

@@ -36,6 +36,7 @@ _TRIAL_STRETCH: Final = 500
 MOST_EXECUTIONS: Final = 12
 
 CHAINS: Final = Mix(shift=0.20, chain=0.30, drop=0.25, swap=0.17, far=0.5)
+BRISK: Final = Mix(shift=0.60, chain=0.15, drop=0.125, swap=0.085, far=0.5)
 PLAIN: Final = Mix(shift=0.60, chain=0.0, drop=0.20, swap=0.0, far=0.5)
 
 
@@ -96,7 +97,7 @@ class Outcome:
     moves: int
 
 
-OnImprovement = Callable[[Outcome], bool]
+OnStretch = Callable[[Outcome], bool]
 
 
 def _carry_on(_: Outcome) -> bool:
@@ -157,7 +158,7 @@ class Annealer:
         moves: int | None = None,
         seed: int = 0,
         deadline: float = math.inf,
-        on_improvement: OnImprovement = _carry_on,
+        on_stretch: OnStretch = _carry_on,
     ) -> Outcome:
         """One run: ``moves`` moves, or as many as fit before the deadline where ``moves`` is None.
 
@@ -167,8 +168,8 @@ class Annealer:
             moves: The same seed and moves give the same outcome, unless the deadline cuts them short.
             seed: Of the random numbers.
             deadline: By ``time.perf_counter``; needed where ``moves`` is None.
-            on_improvement: Called after a stretch of moves that found something better; ends the run by True. What it
-                raises passes through, and so does Ctrl-C, at the end of a stretch.
+            on_stretch: Called after every stretch of moves with the best so far; ends the run by True. What it raises
+                passes through, and so does Ctrl-C, at the end of a stretch.
         """
         random = new_random(seed)
         line = self.timeline(start)
@@ -186,13 +187,11 @@ class Annealer:
             best = new_best(len(line.slot))
             best.score[:] = (found.cost, found.area)
             walk(self.network, line, best, random, cooling.mix, cooling.between(progress, following, stretch))
-            better = _updated(found, best, stretch)
-            improved = (better.cost, better.area) != (found.cost, found.area)
-            found, progress = better, following
+            found, progress = _updated(found, best, stretch), following
             line = self.timeline(_sequence(line.slot))
             now, before = time.perf_counter(), now
             pace = max((now - before) / max(stretch, 1), 1e-9)
-            if improved and on_improvement(found):
+            if on_stretch(found):
                 break
         return found
 

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Runs every benchmark at a size, writes tables and JSON, and compares them with the committed results.
+#
+#   benchmarks/run_all.sh [--profile small|medium|large] [--data FOLDER] [--out FOLDER]
+#
+# small takes a few minutes, medium about an hour, large a working day. --data is a folder of published graphs (see
+# benchmarks/published.py), which are not part of this project; without it that benchmark is left out.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+profile=small
+data=
+out=
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --profile) profile="${2:?--profile needs small, medium or large}" && shift 2 ;;
+    --data) data="${2:?--data needs a folder}" && shift 2 ;;
+    --out) out="${2:?--out needs a folder}" && shift 2 ;;
+    *) echo "unknown argument '$1'; give --profile small|medium|large, --data FOLDER or --out FOLDER" >&2 && exit 2 ;;
+    esac
+done
+out="${out:-results/benchmarks/$profile}"
+python="${PYTHON:-.venv/bin/python}"
+
+heuristics=(sqrt_n chen_greedy interval_tree rotor lower_sets treewidth eviction knapsack reorder)
+exact=(lp staged moccasin cpsat auto)
+case "$profile" in
+small)
+    solvers=("${heuristics[@]}" lp auto) budgets=(70% 50%) seconds=5 layers=(4 8)
+    ;;
+medium)
+    solvers=("${heuristics[@]}" anneal "${exact[@]}") budgets=(70% 50% 30%) seconds=20 layers=(8 24 72)
+    ;;
+large)
+    # Every planner, every size.
+    solvers=() budgets=(70% 50% 30%) seconds=60 layers=(8 24 72 180 360)
+    ;;
+*) echo "unknown profile '$profile'; choose small, medium or large" >&2 && exit 2 ;;
+esac
+
+each() { # each OPTION ITEM...: the option before every item
+    local option="$1" item
+    shift
+    for item in "$@"; do printf '%s\n%s\n' "$option" "$item"; done
+}
+
+run() { # run NAME ARGUMENT...
+    echo "== $1 ($profile)"
+    "$python" -m "benchmarks.$1" --out "$out" "${@:2}"
+}
+
+mapfile -t of_solvers < <(each --solver ${solvers[@]+"${solvers[@]}"})
+mapfile -t of_budgets < <(each --budget "${budgets[@]}")
+mapfile -t of_layers < <(each --layers "${layers[@]}")
+run captured --time-limit "$seconds" "${of_budgets[@]}" ${of_solvers[@]+"${of_solvers[@]}"}
+run scaling --time-limit "$((2 * seconds))" "${of_layers[@]}"
+if [ -n "$data" ]; then
+    run published --data "$data" --time-limit "$seconds"
+fi
+# Benchmarks that know the profiles themselves.
+for file in benchmarks/*.py; do
+    if grep -q '"--profile"' "$file"; then
+        run "$(basename "$file" .py)" --profile "$profile"
+    fi
+done
+"$python" -m benchmarks.regression "$out" "benchmarks/results/$profile"

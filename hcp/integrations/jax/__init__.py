@@ -1,0 +1,25 @@
+"""JAX: ``grad`` and ``value_and_grad`` whose compiled program keeps a memory budget.
+
+step = jit(lambda params, batch: value_and_grad(loss, budget="50%")(params, batch))
+"""
+
+from hcp.integrations.jax.errors import CaptureError, ExecutionError, JaxError, UnreachableBudget
+from hcp.integrations.jax.jit import PlannedJit, jit
+from hcp.integrations.jax.lower import from_jaxpr
+from hcp.integrations.jax.plan import JaxPlan
+from hcp.integrations.jax.transform import BarrierWarning, checkpoint_plan, grad, value_and_grad
+
+__all__ = [
+    "BarrierWarning",
+    "CaptureError",
+    "ExecutionError",
+    "JaxError",
+    "JaxPlan",
+    "PlannedJit",
+    "UnreachableBudget",
+    "checkpoint_plan",
+    "from_jaxpr",
+    "grad",
+    "jit",
+    "value_and_grad",
+]

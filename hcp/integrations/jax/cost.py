@@ -1,0 +1,70 @@
+"""What operations cost: formulas of JAX's primitives for arithmetic, bytes moved, and a roofline over both."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final
+
+from hcp.integrations.jax.jaxpr import Equation, inner_jaxprs, size
+from hcp.integrations.jax.primitives import MOVEMENT, TRANSCENDENTAL
+from hcp.integrations.roofline import nanoseconds
+
+# Operations per element, by order of magnitude.
+TRANSCENDENTAL_FLOPS: Final = 10
+RANDOM_FLOPS: Final = 60
+
+
+def flops(equation: Equation) -> int:
+    """Arithmetic operations of one execution; a scan counts its body as often as it runs.
+
+    A ``while`` whose trip count is unknown counts once, and a ``cond`` as much as its most expensive branch.
+    """
+    name = equation.primitive.name
+    params = equation.params
+    produced = sum(_elements(var) for var in equation.outvars)
+    if name == "dot_general":
+        (contracted, _), _ = params["dimension_numbers"]
+        shape = equation.invars[0].aval.shape
+        return 2 * produced * math.prod(shape[axis] for axis in contracted)
+    if name == "conv_general_dilated":
+        return 2 * produced * _taps(equation)
+    inner = [_jaxpr_flops(jaxpr.eqns) for jaxpr in inner_jaxprs(equation)]
+    if name == "scan":
+        return int(params["length"]) * sum(inner)
+    if name == "cond":
+        return max(inner, default=0)
+    if inner:
+        return sum(inner)
+    if name in MOVEMENT:
+        return 0
+    if name in ("random_bits", "threefry2x32"):
+        return RANDOM_FLOPS * produced
+    read = sum(_elements(item) for item in equation.invars)
+    return (TRANSCENDENTAL_FLOPS if name in TRANSCENDENTAL else 1) * max(produced, read)
+
+
+def group_cost(equations: Iterable[Equation], inputs: Iterable[Any], outputs: Iterable[Any], platform: str) -> int:
+    """Nanoseconds of a group by the roofline: a launch, and the larger of arithmetic and traffic.
+
+    Args:
+        equations: What runs.
+        inputs: Variables read from memory.
+        outputs: Variables written to memory.
+        platform: JAX's name of it, such as ``"cpu"``.
+    """
+    moved = sum(size(var) for var in (*inputs, *outputs))
+    return nanoseconds(sum(flops(equation) for equation in equations), moved, platform)
+
+
+def _jaxpr_flops(equations: Iterable[Equation]) -> int:
+    return sum(flops(equation) for equation in equations)
+
+
+def _elements(item: Any) -> int:  # noqa: ANN401
+    return math.prod(getattr(item.aval, "shape", ()))
+
+
+def _taps(equation: Equation) -> int:
+    """Products per output element of a convolution: the kernel's extent times the input channels of its group."""
+    kernel = equation.invars[1].aval.shape
+    spec = equation.params["dimension_numbers"].rhs_spec
+    return int(kernel[spec[1]]) * math.prod(kernel[axis] for axis in spec[2:])

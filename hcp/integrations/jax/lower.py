@@ -1,0 +1,119 @@
+"""From a jaxpr to hcp's graph: groups of equations become nodes, what passes between them values."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import jax
+from jax.extend import core
+
+from hcp.graph.ir import Graph, Node, Value
+from hcp.integrations.jax.cost import group_cost
+from hcp.integrations.jax.fusion import Group, group
+from hcp.integrations.jax.jaxpr import Program, flatten, is_variable, size
+from hcp.integrations.jax.workspace import workspaces
+
+# XLA reserves the buffers of all results from the start to the end.
+OUTPUTS: Final = "outputs"
+# Beside each result's buffer there is a pointer to it, and buffers of intermediate values begin at multiples of this.
+POINTER: Final = 8
+ALIGNMENT: Final = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """An hcp graph and what its nodes and values stand for.
+
+    Attributes:
+        graph: What is planned.
+        program: What it was made from.
+        groups: The equations behind each node.
+        value_of: The name of each variable that is a value of the graph.
+    """
+
+    graph: Graph
+    program: Program
+    groups: Mapping[str, Group]
+    value_of: Mapping[Any, str]
+
+    @cached_property
+    def variable_of(self) -> Mapping[str, Any]:
+        """The variable behind each value."""
+        return {name: var for var, name in self.value_of.items()}
+
+
+def from_jaxpr(closed: core.ClosedJaxpr, *, name: str = "jaxpr", calibrate: bool = True) -> Graph:
+    """The graph of a captured jaxpr, such as ``jax.make_jaxpr(jax.value_and_grad(loss))(params, batch)``.
+
+    Memory is counted above the arguments and constants, which are no values of the graph: results, reserved from the
+    start to the end as XLA does, and what is held between groups of operations that are compiled together. Costs are
+    nanoseconds of a deterministic roofline.
+
+    Args:
+        closed: The jaxpr.
+        name: Of the graph, for people.
+        calibrate: Compile each distinct group of operations to learn how much workspace it needs; else it counts 0.
+
+    Raises:
+        CaptureError: If it holds an operation that cannot be planned, or none at all.
+    """
+    return lower(flatten(closed), name=name, calibrate=calibrate).graph
+
+
+def lower(program: Program, *, name: str, calibrate: bool = True, shares: Mapping[Any, int] | None = None) -> Lowered:
+    """Builds the graph that planners see.
+
+    Args:
+        program: The flat jaxpr.
+        name: Of the graph.
+        calibrate: Whether to compile groups for their workspace.
+        shares: Bytes of variables whose arrays are spread over several devices, on one of them.
+    """
+    return _Lowering(program, dict(shares or {})).run(name, calibrate)
+
+
+@dataclass
+class _Lowering:
+    program: Program
+    shares: dict[Any, int]
+    value_of: dict[Any, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+
+    def run(self, name: str, calibrate: bool) -> Lowered:
+        groups = group(self.program)
+        self.names = [f"{each.main.primitive.name}_{i}" for i, each in enumerate(groups)]
+        for node, each in zip(self.names, groups, strict=True):
+            single = len(each.outputs) == 1
+            self.value_of.update((var, node if single else f"{node}:{k}") for k, var in enumerate(each.outputs))
+        extra = workspaces(self.program, groups) if calibrate else [0] * len(groups)
+        # What is returned twice has two buffers.
+        results = sum(self.size(var) + POINTER for var in self.program.outvars)
+        reserved = Value(OUTPUTS, results, "output", resident=True)
+        nodes = tuple(self.nodes(groups, extra))
+        graph = Graph(nodes, (reserved,), tuple(self.names), name, "ns")
+        return Lowered(graph, self.program, dict(zip(self.names, groups, strict=True)), self.value_of)
+
+    def size(self, var: Any) -> int:  # noqa: ANN401
+        return self.shares.get(var, size(var))
+
+    def nodes(self, groups: Sequence[Group], extra: Sequence[int]) -> Iterator[Node]:
+        platform = jax.default_backend()
+        outvars = {item for item in self.program.outvars if is_variable(item)}
+        before: str | None = None
+        for name, each, workspace in zip(self.names, groups, extra, strict=True):
+            reads = [self.value_of[var] for var in each.inputs if var in self.value_of]
+            outputs = [
+                Value(self.value_of[var], 0, "output", resident=True)
+                if var in outvars
+                else Value(self.value_of[var], -(-self.size(var) // ALIGNMENT) * ALIGNMENT)
+                for var in each.outputs
+            ]
+            if each.effects:
+                # Effects happen once, and in the program's order.
+                reads += [] if before is None else [before]
+                before = f"{name}:done"
+                outputs.append(Value(before, 0))
+            cost = group_cost(each.equations, each.inputs, each.outputs, platform)
+            op = "+".join(dict.fromkeys(equation.primitive.name for equation in each.equations))
+            yield Node(name, op, tuple(reads), tuple(outputs), cost, workspace, recomputable=not each.effects)

@@ -1,0 +1,171 @@
+"""The plan of one captured function, and the loop that makes its compiled program keep the budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from hcp.graph.ir import Graph
+from hcp.integrations.jax.emit import emit
+from hcp.integrations.jax.errors import UnreachableBudget
+from hcp.integrations.jax.lower import Lowered
+from hcp.integrations.jax.measure import measure
+from hcp.planners import solve
+from hcp.schedule.actions import Schedule
+from hcp.schedule.budget import parse_budget
+from hcp.schedule.plan import Plan, judge
+from hcp.schedule.solution import InfeasibleBudget, Monitor, Planner, Problem, Solution, Status, silent
+
+# Compiling and planning again; each attempt lowers the budget that is planned for by what was too much.
+ATTEMPTS: Final = 6
+
+
+@dataclass(frozen=True)
+class JaxPlan:
+    """A plan in force for one variant (shapes, types) of a function.
+
+    Attributes:
+        plan: The judged plan; its budget is what was asked for.
+        measured_bytes: Temporary and output memory of the compiled program on one device; None where not measured.
+    """
+
+    plan: Plan
+    measured_bytes: int | None
+
+    @property
+    def graph(self) -> Graph:
+        """The captured computation."""
+        return self.plan.graph
+
+    @property
+    def schedule(self) -> Schedule:
+        """What is executed."""
+        assert self.plan.schedule is not None
+        return self.plan.schedule
+
+    @property
+    def budget_bytes(self) -> int:
+        """What temporary and output memory may come to."""
+        return self.plan.problem.budget
+
+    @property
+    def memory_bytes(self) -> int:
+        """Temporary and output memory as planned: the schedule's peak."""
+        assert self.plan.peak is not None
+        return self.plan.peak
+
+    @property
+    def keep_everything_bytes(self) -> int:
+        """Peak that the captured computation would have without any recomputation."""
+        return self.plan.base.peak
+
+    @property
+    def overhead(self) -> float:
+        """Cost of recomputation over the cost of the computation without any."""
+        assert self.plan.overhead is not None
+        return self.plan.overhead
+
+    @property
+    def gap(self) -> float | None:
+        """How far the plan's cost can be above the best possible, relatively; None where nothing is known."""
+        return self.plan.gap
+
+    @property
+    def gap_scope(self) -> str:
+        """Among which schedules the gap holds."""
+        return self.plan.gap_scope
+
+    def __str__(self) -> str:
+        gap = "unknown" if self.gap is None else f"{self.gap:.2%} ({self.gap_scope})"
+        measured = "not measured" if self.measured_bytes is None else f"measured {self.measured_bytes:,}"
+        return (
+            f"{self.graph.name}: {self.memory_bytes:,} bytes planned, {measured}, of {self.budget_bytes:,} "
+            f"({self.memory_bytes / self.keep_everything_bytes:.1%} of keep-everything), "
+            f"overhead {self.overhead:.2%}, gap {gap}, by {self.plan.planner}"
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to plan.
+
+    Attributes:
+        budget: Most bytes of temporary and output memory: an integer, a size such as ``"8GiB"``, or a percentage of
+            the keep-everything peak of the captured computation.
+        solver: A name from ``hcp.planners.PLANNERS``, or a planner.
+        time_limit: Seconds that the planner may take.
+        seed: For planners that draw random numbers.
+        measure: Whether to compile and plan again until the compiled program keeps the budget.
+        monitor: Called with the progress of planning.
+    """
+
+    budget: int | str
+    solver: str | Planner = "auto"
+    time_limit: float = 60.0
+    seed: int = 0
+    measure: bool = True
+    monitor: Monitor = silent
+
+    def plan(self, graph: Graph, budget: int) -> Plan:
+        """Plans within some bytes."""
+        return solve(
+            graph, budget, self.solver, time_limit=self.time_limit, seed=self.seed, monitor=self.monitor
+        )
+
+
+def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:
+    """Plans, compiles, measures, and plans for less until the compiled program keeps the budget.
+
+    Args:
+        lowered: What is planned.
+        request: How.
+        shapes: Of the constants and arguments, for the compiler.
+
+    Raises:
+        InfeasibleBudget: Where it is proved that no schedule keeps the budget.
+        UnreachableBudget: Where no plan was found that does, or no compiled program.
+    """
+    budget = parse_budget(request.budget, lowered.graph)
+    target, smallest = budget, None
+    first: Plan | None = None
+    for _ in range(ATTEMPTS if request.measure else 1):
+        try:
+            plan = request.plan(lowered.graph, target)
+        except InfeasibleBudget:
+            if first is None:
+                raise
+            break
+        first = first or plan
+        if plan.schedule is None or plan.peak is None:
+            break
+        if not request.measure:
+            return JaxPlan(plan, None)
+        taken = measure(emit(lowered, plan.schedule), shapes).total
+        if taken <= budget:
+            return JaxPlan(_for(first, plan), taken)
+        smallest = taken if smallest is None else min(smallest, taken)
+        target = min(target, plan.peak) - (taken - budget)
+        if target <= 0:
+            break
+    raise _unreachable(lowered.graph, budget, first, smallest)
+
+
+def _for(first: Plan, plan: Plan) -> Plan:
+    """A plan for a lowered budget as one for the budget asked for, whose bounds are the first plan's."""
+    if plan is first:
+        return plan
+    solution = Solution(plan.schedule, Status.FEASIBLE, first.bounds, plan.planner, plan.seconds, plan.trace)
+    return judge(replace(first.problem, incumbent=None), solution)
+
+
+def _unreachable(graph: Graph, budget: int, first: Plan | None, smallest: int | None) -> UnreachableBudget:
+    assert first is not None
+    if smallest is None:
+        return UnreachableBudget(
+            f"solver {first.planner!r} found no plan for {graph.name} within {budget:,} bytes; {first.status.remedy}"
+        )
+    return UnreachableBudget(
+        f"no plan was found for {graph.name} whose compiled program keeps {budget:,} bytes; the smallest one takes "
+        f"{smallest:,} bytes: raise the budget to that, or the time limit"
+    )
+
+

@@ -1,0 +1,29 @@
+"""What differs between the platforms that XLA compiles for."""
+
+import os
+from typing import Any, Final
+
+import jax
+
+# XLA's CPU compiler strips optimization barriers early, and common-subexpression elimination then undoes every
+# rematerialization, jax.checkpoint's as well. GPUs and TPUs keep barriers until after scheduling.
+_STRIPPING_PASS: Final = "cse_barrier_expander"
+CPU_OPTIONS: Final[dict[str, Any]] = {"xla_disable_hlo_passes": _STRIPPING_PASS}
+
+
+def compiler_options(platform: str | None = None) -> dict[str, Any] | None:
+    """Options for the outermost ``jax.jit`` of a planned program, or None where it needs none.
+
+    Args:
+        platform: JAX's name of it; the default backend's where not given.
+    """
+    if (jax.default_backend() if platform is None else platform) != "cpu" or _disabled_by_environment():
+        return None
+    return dict(CPU_OPTIONS)
+
+
+def _disabled_by_environment() -> bool:
+    return any(
+        flag.startswith("--xla_disable_hlo_passes") and _STRIPPING_PASS in flag
+        for flag in os.environ.get("XLA_FLAGS", "").split()
+    )

@@ -1,0 +1,271 @@
+"""The drop-in: ``grad`` and ``value_and_grad`` as JAX's, planned within a memory budget."""
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial, update_wrapper
+from typing import Any
+
+import jax
+from jax import tree_util
+from jax.extend import core
+
+from hcp.integrations.jax.capture import Arguments, Captured, capture
+from hcp.integrations.jax.emit import emit
+from hcp.integrations.jax.errors import ExecutionError, JaxError
+from hcp.integrations.jax.lower import Lowered, lower
+from hcp.integrations.jax.plan import JaxPlan, Request, fit
+from hcp.integrations.jax.platform import compiler_options
+from hcp.integrations.jax.workspace import shape_of
+from hcp.schedule.solution import Monitor, Planner, silent
+
+
+class BarrierWarning(UserWarning):
+    """A planned function is compiled in a way that lets the compiler undo the plan; results are right all the same."""
+
+
+def value_and_grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    *,
+    budget: int | str,
+    solver: str | Planner = "auto",
+    time_limit: float = 60.0,
+    seed: int = 0,
+    measure: bool = True,
+    monitor: Monitor = silent,
+) -> "Planned":
+    """``jax.value_and_grad`` whose compiled program keeps a memory budget.
+
+    The first call with given shapes captures and plans; every call then runs the plan. Called with arrays it compiles
+    and runs; called within ``jit`` it becomes part of that program. On CPUs that has to be
+    ``hcp.integrations.jax.jit``, since the compiler needs an option there. Arguments that are not differentiated and
+    hold no array (Python numbers, strings, functions) reach ``fun`` as they are, and each value gets a plan of its own.
+
+    Args:
+        fun: Returns a scalar, or with ``has_aux`` a pair of a scalar and a pytree of arrays.
+        argnums: Which positional arguments to differentiate with respect to.
+        has_aux: See ``fun``.
+        holomorphic: Whether ``fun`` is holomorphic; inputs and outputs are complex then.
+        budget: Most bytes of temporary and output memory on a device: an integer, a size such as ``"8GiB"``, or a
+            percentage such as ``"50%"`` of what keeping everything would take.
+        solver: A name from ``hcp.planners.PLANNERS``, or a planner.
+        time_limit: Seconds that the planner may take.
+        seed: For planners that draw random numbers.
+        measure: Compile, compare with the budget, and plan again until the compiled program keeps it.
+        monitor: Called with the progress of planning.
+
+    Returns:
+        A function with ``.plan`` (after the first call) and ``.plans`` (one a variant of shapes).
+
+    Raises:
+        CaptureError: At the first call, if the function cannot be captured.
+        InfeasibleBudget: At the first call, if no schedule, or no compiled program, keeps the budget.
+    """
+    request = Request(budget, solver, time_limit, seed, measure, monitor)
+    inner = jax.value_and_grad(fun, argnums, has_aux, holomorphic)
+    return _planned(fun, inner, argnums, request)
+
+
+def grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    *,
+    budget: int | str,
+    solver: str | Planner = "auto",
+    time_limit: float = 60.0,
+    seed: int = 0,
+    measure: bool = True,
+    monitor: Monitor = silent,
+) -> "Planned":
+    """``jax.grad`` whose compiled program keeps a memory budget; see ``value_and_grad``."""
+    request = Request(budget, solver, time_limit, seed, measure, monitor)
+    inner = jax.grad(fun, argnums, has_aux, holomorphic)
+    return _planned(fun, inner, argnums, request)
+
+
+def checkpoint_plan(
+    fun: Callable[..., Any],
+    *args: Any,  # noqa: ANN401
+    budget: int | str,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    solver: str | Planner = "auto",
+    time_limit: float = 60.0,
+    seed: int = 0,
+    measure: bool = True,
+    monitor: Monitor = silent,
+    **kwargs: Any,  # noqa: ANN401
+) -> JaxPlan:
+    """The plan that ``value_and_grad(fun, ...)(*args, **kwargs)`` would run; nothing is executed.
+
+    Args:
+        fun: As for ``value_and_grad``, as are the other options.
+        *args: Arrays, or ``jax.ShapeDtypeStruct`` in their place.
+        **kwargs: The same, by name.
+    """
+    planned = value_and_grad(
+        fun,
+        argnums,
+        has_aux,
+        holomorphic,
+        budget=budget,
+        solver=solver,
+        time_limit=time_limit,
+        seed=seed,
+        measure=measure,
+        monitor=monitor,
+    )
+    return planned.prepare(*args, **kwargs).plan
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A captured and planned call.
+
+    Attributes:
+        captured: What was captured.
+        lowered: Its graph.
+        plan: What is run.
+    """
+
+    captured: Captured
+    lowered: Lowered
+    plan: JaxPlan
+
+    def __call__(self, *arrays: Any) -> Any:  # noqa: ANN401
+        """Runs the plan on the arrays of the call, in the order of the tree's leaves."""
+        program = self.captured.program
+        results = emit(self.lowered, self.plan.schedule)(*program.constants, *arrays)
+        return tree_util.tree_unflatten(self.captured.structure, results)
+
+
+@dataclass(eq=False)
+class Planned:
+    """What ``grad`` and ``value_and_grad`` return.
+
+    Attributes:
+        plans: The plans in force, in the order in which calls asked for them.
+    """
+
+    function: Callable[..., Any]
+    differentiated: Callable[..., Any]
+    argnums: tuple[int, ...]
+    request: Request
+    plans: list[JaxPlan] = field(default_factory=list)
+    _compiled: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def plan(self) -> JaxPlan:
+        """The latest plan.
+
+        Raises:
+            ExecutionError: If there is none yet.
+        """
+        if not self.plans:
+            raise ExecutionError(f"{self.name} has no plan yet; call it, or trace it in a jit, first")
+        return self.plans[-1]
+
+    @property
+    def name(self) -> str:
+        """Of the function, for people."""
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Runs the planned program; see ``value_and_grad``."""
+        arguments = self._split(args, kwargs)
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in arguments.arrays):
+            return self._within(arguments)
+        key = arguments.key
+        if key not in self._compiled:
+            self._compiled[key] = jax.jit(partial(self._traced, replace(arguments, arrays=())), **_jit_options())
+        with outermost_planned():
+            return self._compiled[key](*arguments.arrays)
+
+    def prepare(self, *args: Any, **kwargs: Any) -> Prepared:  # noqa: ANN401
+        """Captures and plans a call without running it; arguments may be ``jax.ShapeDtypeStruct``."""
+        return self._prepare(self._split(args, kwargs))
+
+    def _split(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:
+        wanted = [i if i >= 0 else len(args) + i for i in self.argnums]
+        if wanted and not max(wanted) < len(args):
+            raise JaxError(
+                f"{self.name} is differentiated with respect to positional argument {max(wanted)}, but got "
+                f"{len(args)}; pass it by position"
+            )
+        return Arguments.split(args, kwargs, wanted)
+
+    def _prepare(self, arguments: Arguments) -> Prepared:
+        captured = capture(self.differentiated, arguments, self.name)
+        program = captured.program
+        lowered = lower(program, name=self.name)
+        plan = fit(lowered, self.request, [shape_of(var) for var in program.sources])
+        self.plans.append(plan)
+        return Prepared(captured, lowered, plan)
+
+    def _traced(self, arguments: Arguments, *arrays: Any) -> Any:  # noqa: ANN401
+        return self._prepare(replace(arguments, arrays=arrays))(*arrays)
+
+    def _within(self, arguments: Arguments) -> Any:  # noqa: ANN401
+        """A call from a trace of somebody else's."""
+        prepared = self._prepare(arguments)
+        # Outside of any jit, as in a bare vmap, operations run one by one and go as the plan says.
+        if compiler_options() is not None and under_jit() and not _STATE.planned:
+            warnings.warn(
+                f"{self.name} is planned within a jax.jit for CPUs, where the compiler removes what keeps a plan "
+                "together; use hcp.integrations.jax.jit for the outermost one, or set "
+                "XLA_FLAGS=--xla_disable_hlo_passes=cse_barrier_expander",
+                BarrierWarning,
+                stacklevel=3,
+            )
+        return prepared(*arguments.arrays)
+
+
+@contextmanager
+def outermost_planned() -> Iterator[None]:
+    """While this is entered, traces belong to a jit that passes the compiler option."""
+    before, _STATE.planned = _STATE.planned, True
+    try:
+        yield
+    finally:
+        _STATE.planned = before
+
+
+def within_planned() -> bool:
+    """Whether the current trace belongs to a jit that passes the compiler option."""
+    return _STATE.planned
+
+
+def under_jit() -> bool:
+    """Whether JAX is tracing for a jit at the moment."""
+    # The only public way to tell a jit's trace from a vmap's; where it goes away, the warning comes too often.
+    ask = getattr(core, "unsafe_am_i_under_a_jit_DO_NOT_USE", None)
+    return True if ask is None else bool(ask())
+
+
+class _State(threading.local):
+    planned = False
+
+
+_STATE = _State()
+
+
+def _planned(
+    fun: Callable[..., Any], inner: Callable[..., Any], argnums: int | Sequence[int], request: Request
+) -> Planned:
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    planned = Planned(fun, inner, numbers, request)
+    update_wrapper(planned, fun, updated=())
+    return planned
+
+
+def _jit_options() -> dict[str, Any]:
+    options = compiler_options()
+    return {} if options is None else {"compiler_options": options}

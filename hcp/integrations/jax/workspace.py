@@ -1,0 +1,63 @@
+"""How much memory XLA takes inside one node: found by compiling each distinct node once, alone."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import jax
+
+from hcp.integrations.jax.fusion import Group
+from hcp.integrations.jax.jaxpr import Program
+from hcp.integrations.jax.platform import compiler_options
+from hcp.integrations.jax.primitives import FUSIBLE
+
+# Compiled nodes by what they are: text, platform, devices. A process plans many functions that share their layers.
+_KNOWN: Final[dict[tuple[str, str], int]] = {}
+
+
+def workspaces(program: Program, groups: Sequence[Group]) -> list[int]:
+    """Bytes that each group takes beyond its results while it runs."""
+    return [_workspace(program, each) for each in groups]
+
+
+def node_function(program: Program, each: Group) -> Callable[..., list[Any]]:
+    """A group as a function of its inputs, then its literals, that returns its outputs in their order."""
+    jaxpr = part(program, each)
+
+    def run(*inputs: Any) -> list[Any]:  # noqa: ANN401
+        return jax.core.eval_jaxpr(jaxpr, (), *inputs)
+
+    return run
+
+
+def part(program: Program, each: Group) -> Any:  # noqa: ANN401
+    """A group as a jaxpr."""
+    return program.part(each.equations, arguments(each), each.outputs)
+
+
+def arguments(each: Group) -> tuple[Any, ...]:
+    """The variables that a group's function takes."""
+    return (*each.inputs, *(var for var, _ in each.literals))
+
+
+def shape_of(var: Any) -> jax.ShapeDtypeStruct:  # noqa: ANN401
+    """An argument's shape and type, to compile with."""
+    return jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype, weak_type=getattr(var.aval, "weak_type", False))
+
+
+def _workspace(program: Program, each: Group) -> int:
+    # One loop over elements needs no room of its own.
+    if len(each.equations) == 1 and each.equations[0].primitive.name in FUSIBLE:
+        return 0
+    if each.effects:
+        return 0
+    text = str(part(program, each))
+    key = (text, jax.default_backend())
+    if key not in _KNOWN:
+        compiled = (
+            jax.jit(node_function(program, each), compiler_options=compiler_options())
+            .lower(*(shape_of(var) for var in arguments(each)))
+            .compile()
+        )
+        analysis = compiled.memory_analysis()
+        _KNOWN[key] = 0 if analysis is None else int(analysis.temp_size_in_bytes)
+    return _KNOWN[key]

@@ -1,0 +1,160 @@
+"""The largest batch that a budget allows, kept whole and planned."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from torch import nn
+
+from hcp.graph.ir import Graph
+from hcp.integrations.torch.checkpoint import capture_graph
+from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.plans import TorchPlan
+from hcp.planners import solve
+from hcp.schedule.actions import Schedule, ScheduleError, keep_everything
+from hcp.schedule.budget import parse_budget
+from hcp.schedule.plan import Plan, judge
+from hcp.schedule.replay import replay
+from hcp.schedule.solution import InfeasibleBudget, Planner, Problem, Solution, Status
+
+MOST: Final = 2**20
+
+
+@dataclass(frozen=True)
+class MaxBatch:
+    """Largest batches within a budget.
+
+    Attributes:
+        budget_bytes: Most bytes of a forward and backward.
+        keep_everything: The largest batch whose step fits without recomputation; 0 for none.
+        planned: The largest for which a plan was found; 0 for none.
+        plan: The plan for it, or None.
+    """
+
+    budget_bytes: int
+    keep_everything: int
+    planned: int
+    plan: TorchPlan | None
+
+    def __str__(self) -> str:
+        extra = "" if self.plan is None else f" at {self.plan.overhead:.1%} more work"
+        return (
+            f"within {self.budget_bytes:,} bytes: batch {self.keep_everything} as it is, {self.planned} planned{extra}"
+        )
+
+
+def max_batch(
+    module: nn.Module,
+    make_inputs: Callable[[int], tuple[Any, ...]],
+    budget: int | str,
+    *,
+    solver: str | Planner = "auto",
+    time_limit: float = 20.0,
+    most: int = MOST,
+    seed: int = 0,
+) -> MaxBatch:
+    """Searches for the largest batch that fits, by captures of the step at a few batch sizes; nothing is trained.
+
+    A larger batch is taken to need more memory. That a batch does not fit is the planner's word within its time limit,
+    so that more time may find a plan for a somewhat larger one.
+
+    Args:
+        module: Neither run nor changed.
+        make_inputs: Positional arguments of the module for a batch size of one or more.
+        budget: Bytes, or a size such as ``"8GiB"``; counted as ``checkpoint`` does.
+        solver: As for ``checkpoint``.
+        time_limit: Seconds for each batch size that is planned.
+        most: Largest batch to try.
+        seed: For planners that draw random numbers.
+
+    Raises:
+        HcpError: If the budget is a percentage, or the step cannot be captured.
+    """
+    if isinstance(budget, str) and "%" in budget:
+        raise TorchError(
+            f"budget {budget!r} is a share of a step's own peak, which any batch meets; give bytes, or a size"
+        )
+    search = _Search(module, make_inputs, solver, time_limit, seed)
+    limit = parse_budget(budget, search.graph(1))
+    kept = _largest(lambda batch: search.kept(batch, limit), 0, most)
+    planned = _largest(lambda batch: search.planned(batch, limit), kept, most)
+    plan = search.plans.get(planned)
+    return MaxBatch(limit, kept, planned, None if plan is None else TorchPlan(plan, f"a batch of {planned}"))
+
+
+def _largest(fits: Callable[[int], bool], known: int, most: int) -> int:
+    """The largest number that fits, by doubling from one that is known to, and bisection."""
+    step = max(1, known)
+    low, high = known, most + 1
+    while low + step <= most:
+        if not fits(low + step):
+            high = low + step
+            break
+        low += step
+        step *= 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+class _Search:
+    def __init__(
+        self,
+        module: nn.Module,
+        make_inputs: Callable[[int], tuple[Any, ...]],
+        solver: str | Planner,
+        time_limit: float,
+        seed: int,
+    ) -> None:
+        self.module, self.make_inputs = module, make_inputs
+        self.solver, self.time_limit, self.seed = solver, time_limit, seed
+        self.graphs: dict[int, Graph] = {}
+        self.plans: dict[int, Plan] = {}
+
+    def graph(self, batch: int) -> Graph:
+        if batch not in self.graphs:
+            self.graphs[batch] = capture_graph(self.module, self.make_inputs(batch))
+        return self.graphs[batch]
+
+    def kept(self, batch: int, limit: int) -> bool:
+        graph = self.graph(batch)
+        whole = keep_everything(graph)
+        if replay(graph, whole).peak > limit:
+            return False
+        self.plans[batch] = judge(Problem(graph, limit), Solution(whole, Status.FEASIBLE, (), "keep_all"))
+        return True
+
+    def planned(self, batch: int, limit: int) -> bool:
+        graph = self.graph(batch)
+        if int(graph.index.floor.max()) > limit:
+            return False
+        try:
+            plan = solve(
+                graph,
+                limit,
+                self.solver,
+                time_limit=self.time_limit,
+                seed=self.seed,
+                incumbent=self._carried_over(graph, limit),
+            )
+        except InfeasibleBudget:
+            return False
+        if plan.schedule is None:
+            return False
+        self.plans[batch] = plan
+        return True
+
+    def _carried_over(self, graph: Graph, limit: int) -> Schedule | None:
+        """The schedule of another batch size, where it is one for this graph and fits."""
+        for batch in sorted(self.plans, reverse=True):
+            known = self.plans[batch].schedule
+            if known is None:
+                continue
+            try:
+                schedule = Schedule.from_computes(graph, known.computes)
+                if replay(graph, schedule).peak <= limit:
+                    return schedule
+            except ScheduleError:
+                continue
+        return None

@@ -1,0 +1,202 @@
+"""What captures, plans and runs the training steps of one module: options, plans in force, and where they come from."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from hcp.graph.ir import Graph
+from hcp.integrations.torch.cache import CacheOption, cache_for, key_of
+from hcp.integrations.torch.capture import Joint, Split
+from hcp.integrations.torch.cost import Cost, check_cost, costs
+from hcp.integrations.torch.emit import emit
+from hcp.integrations.torch.errors import ExecutionError, TorchError
+from hcp.integrations.torch.lower import Lowered, lower
+from hcp.integrations.torch.plans import TorchPlan
+from hcp.integrations.torch.probe import probe
+from hcp.integrations.torch.program import prepare
+from hcp.planners import solve
+from hcp.progress import live_progress
+from hcp.schedule.actions import Schedule
+from hcp.schedule.budget import parse_budget
+from hcp.schedule.plan import Plan, judge
+from hcp.schedule.replay import replay
+from hcp.schedule.solution import Bound, Monitor, Planner, Problem, Solution, Status, silent
+
+GivenPlan = TorchPlan | Plan | Schedule | Callable[[Graph], Schedule]
+Fallback = Literal["error", "warn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a module's steps are planned; ``checkpoint`` explains each."""
+
+    budget: int | str | None = None
+    solver: str | Planner = "auto"
+    time_limit: float = 60.0
+    cost: Cost = "roofline"
+    plan: GivenPlan | None = None
+    cache: CacheOption = True
+    seed: int = 0
+    fallback: Fallback = "error"
+    quiet: bool = False
+    monitor: Monitor = silent
+
+    def __post_init__(self) -> None:
+        check_cost(self.cost)
+        cache_for(self.cache)
+        if self.budget is None and self.plan is None:
+            raise TorchError("got neither a budget nor a plan; give a budget such as '50%' or '8GiB'")
+        if self.fallback not in ("error", "warn"):
+            raise TorchError(f"fallback {self.fallback!r} is not understood; give 'error' or 'warn'")
+
+
+@dataclass(eq=False)
+class TorchExecutor:
+    """Plans each variant (shapes, mode) of a module's training step once, and emits the code that runs it.
+
+    Attributes:
+        name: Of the module's class, for people.
+        options: How to plan.
+        plans: The plans in force, in the order in which calls asked for them.
+        called_with: Arguments of the call at hand, while there is one.
+    """
+
+    name: str
+    options: Options
+    plans: list[TorchPlan] = field(default_factory=list)
+    called_with: object = None
+
+    def inputs(self) -> str:
+        """Shapes and types of the call at hand, for people."""
+        return ", ".join(_described(item) for item in tree_leaves(self.called_with) if item is not None)
+
+    def split(self, joint: Joint) -> Split:
+        """The two halves of a captured training step, as planned.
+
+        Raises:
+            HcpError: If it cannot be planned, or no plan meets the budget.
+        """
+        lowered = lower_joint(joint, self.options.cost, self.name)
+        plan = self.plan_graph(lowered.graph)
+        halves = emit(lowered, plan.schedule)
+        self.plans.append(plan)
+        return halves
+
+    def plan_graph(self, graph: Graph) -> TorchPlan:
+        """A plan for a captured step: the given one, one made before, or a new one.
+
+        Raises:
+            HcpError: If the plan does not fit the graph, or no plan meets the budget.
+        """
+        options, inputs = self.options, self.inputs()
+        if options.plan is not None:
+            return TorchPlan(adopt(graph, options.plan, options.budget), inputs, "given")
+        assert options.budget is not None
+        problem = Problem(graph, parse_budget(options.budget, graph), time_limit=options.time_limit, seed=options.seed)
+        cache, planner = cache_for(options.cache), _identity(options.solver)
+        key = None if planner is None else key_of(problem, planner)
+        known = None if key is None else cache.find(key, problem)
+        if known is not None:
+            self._say(f"took the plan for {self.name}{_on(inputs)} from {known[1]}")
+            return TorchPlan(known[0], inputs, known[1])
+        plan = self._solve(graph, inputs)
+        if key is not None and not plan.interrupted:
+            cache.keep(key, plan)
+        return TorchPlan(plan, inputs)
+
+    def _solve(self, graph: Graph, inputs: str) -> Plan:
+        options = self.options
+        assert options.budget is not None
+        which = "" if not self.plans else f" again, as this is variant {len(self.plans) + 1} of its shapes and modes"
+        self._say(
+            f"planning {self.name}{_on(inputs)}{which}: {len(graph.nodes):,} operations within {options.budget}, "
+            f"up to {options.time_limit:g} s"
+        )
+        with live_progress(options.time_limit, options.quiet or options.monitor is not silent) as display:
+            plan = solve(
+                graph,
+                options.budget,
+                options.solver,
+                time_limit=options.time_limit,
+                seed=options.seed,
+                monitor=display if options.monitor is silent else options.monitor,
+            )
+        if plan.schedule is None:
+            raise TorchError(_no_schedule(plan, options.time_limit))
+        self._say(f"{TorchPlan(plan)}, {plan.seconds:.1f} s")
+        return plan
+
+    def _say(self, line: str) -> None:
+        if not self.options.quiet:
+            print(f"hcp: {line}", file=sys.stderr, flush=True)
+
+
+def lower_joint(joint: Joint, cost: Cost, name: str) -> Lowered:
+    """The graph of a captured step, with measured footprints."""
+    program = prepare(joint)
+    footprints = probe(program, timed=cost == "measured")
+    views = {node for node, footprint in footprints.items() if not footprint.sizes} - program.effects
+    charged = {node: footprint for node, footprint in footprints.items() if node not in views}
+    return lower(program, footprints, costs(cost, charged), views, name)
+
+
+def adopt(graph: Graph, given: GivenPlan, budget: int | str | None) -> Plan:
+    """A plan from elsewhere, replayed on the graph at hand.
+
+    Raises:
+        ExecutionError: If it was made for another graph or breaks the budget.
+        ScheduleError: If it is illegal for the graph.
+    """
+    bounds: tuple[Bound, ...] = ()
+    given = given.plan if isinstance(given, TorchPlan) else given
+    if isinstance(given, Plan):
+        if given.graph.fingerprint != graph.fingerprint:
+            raise ExecutionError(
+                f"the plan was made for another graph than this step of {graph.name}; plan again with these shapes, "
+                "this mode and this cost option"
+            )
+        schedule, bounds, planner = given.schedule, given.bounds, given.planner
+        if schedule is None:
+            raise ExecutionError(f"the plan given for {graph.name} has no schedule; {given.status.remedy}")
+    else:
+        schedule, planner = given if isinstance(given, Schedule) else given(graph), "given"
+    peak = replay(graph, schedule).peak
+    most = peak if budget is None else parse_budget(budget, graph)
+    if peak > most:
+        raise ExecutionError(
+            f"the plan given for {graph.name} peaks at {peak:,} bytes, over the budget of {most:,}; raise the budget"
+        )
+    return judge(Problem(graph, most), Solution(schedule, Status.FEASIBLE, bounds, planner))
+
+
+def _no_schedule(plan: Plan, time_limit: float) -> str:
+    from hcp.feasibility import smallest_known
+
+    return (
+        f"solver {plan.planner!r} found no plan for {plan.graph.name} within {plan.problem.budget:,} bytes in "
+        f"{time_limit:g} s; the smallest budget known to work is {smallest_known(plan.graph):,} bytes; "
+        f"{plan.status.remedy}"
+    )
+
+
+def _identity(solver: str | Planner) -> str | None:
+    """What tells a planner and its options from others; None where nothing does."""
+    if isinstance(solver, str):
+        return solver
+    # Planners are frozen dataclasses of their options, which their text lists.
+    text = repr(solver)
+    return None if " at 0x" in text else text
+
+
+def _on(inputs: str) -> str:
+    return f" on {inputs}" if inputs else ""
+
+
+def _described(item: object) -> str:
+    if not isinstance(item, torch.Tensor):
+        return repr(item)
+    return f"{str(item.dtype).removeprefix('torch.')}{list(item.shape)}"

@@ -1,0 +1,117 @@
+"""What surrounds a planned call: no silent unplanned run, and clear errors in the backward pass."""
+
+import warnings
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+from torch.utils._pytree import tree_leaves
+
+from hcp.graph.errors import HcpError
+from hcp.integrations.torch.capture import COMPILED_NODE, packs_saved_tensors
+from hcp.integrations.torch.errors import ExecutionError
+from hcp.integrations.torch.executor import TorchExecutor
+from hcp.runtime.executor import FallbackWarning
+
+# How many views an output may be away from the node of the planned step.
+_VIEWS: Final = 3
+_EDITED: Final = "modified by an inplace operation"
+
+
+def guarded(module: nn.Module, executor: TorchExecutor, call: Callable[..., Any]) -> Callable[..., Any]:
+    """A planned call that either runs planned, or raises, or (where the options say so) warns and runs unplanned."""
+    name = type(module).__name__
+    unplanned: set[object] = set()
+
+    def run(*args: object, **kwargs: object) -> object:
+        if unplanned and _variant(module, args, kwargs) in unplanned:
+            return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
+        executor.called_with = (args, kwargs)
+        try:
+            outputs = call(*args, **kwargs)
+        except HcpError as error:
+            if executor.options.fallback == "error":
+                raise
+            warnings.warn(
+                f"{name} runs unplanned on {executor.inputs()}, with the memory that it takes: {error}",
+                FallbackWarning,
+                stacklevel=2,
+            )
+            unplanned.add(_variant(module, args, kwargs))
+            return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
+        finally:
+            executor.called_with = None
+        if torch.is_grad_enabled():
+            _watch(outputs, name)
+        return outputs
+
+    return run
+
+
+def _variant(module: nn.Module, args: object, kwargs: object) -> object:
+    leaves = tree_leaves((args, kwargs))
+    return (
+        module.training,
+        torch.is_grad_enabled(),
+        tuple((tuple(x.shape), x.dtype) if isinstance(x, Tensor) else repr(x) for x in leaves),
+    )
+
+
+def _watch(outputs: object, name: str) -> None:
+    """Has the planned backward check first what PyTorch would only say in its own terms."""
+    nodes = {_planned_node(out.grad_fn) for out in tree_leaves(outputs) if isinstance(out, Tensor)} - {None}
+    # Hooks that pack saved tensors, such as save_on_cpu, would have to unpack them once more for the check.
+    packed = packs_saved_tensors()
+    for node in nodes:
+        assert node is not None
+        # A hook that held its own node would keep the saved tensors alive.
+        node.register_prehook(partial(_before_backward, weakref.ref(node), name, packed))
+
+
+def _planned_node(node: Node | None) -> Node | None:
+    """The node of the planned step that an output comes from, perhaps through views."""
+    for _ in range(_VIEWS):
+        if node is None or type(node).__name__ == COMPILED_NODE:
+            return node
+        node = node.next_functions[0][0] if len(node.next_functions) == 1 else None
+    return None
+
+
+def _before_backward(weak: "weakref.ref[Any]", name: str, packed: bool, _gradients: object) -> None:
+    node = weak()
+    if node is None:
+        return
+    if torch.is_grad_enabled():
+        node.register_hook(partial(_differentiable_gradients, name))
+    if packed:
+        return
+    try:
+        _ = node.saved_tensors
+    except RuntimeError as error:
+        if _EDITED not in str(error):
+            raise
+        raise ExecutionError(
+            f"a weight or input of {name} was changed in place between its forward and its backward, which needs the "
+            f"content that it had ({_first_sentence(error)}); run the backward first, or change a copy"
+        ) from error
+
+
+def _differentiable_gradients(name: str, gradients: tuple[Tensor | None, ...], _: object) -> None:
+    for node in {gradient.grad_fn for gradient in gradients if gradient is not None} - {None}:
+        assert node is not None
+        node.register_prehook(partial(_refuse_second_derivative, name))
+
+
+def _refuse_second_derivative(name: str, _gradients: object) -> None:
+    raise ExecutionError(
+        f"the gradients of {name} are differentiated again, which a planned step cannot do (torch.compile compiles no "
+        "double backward); take second derivatives with a module that is not planned"
+    )
+
+
+def _first_sentence(error: RuntimeError) -> str:
+    return str(error).partition(". Hint")[0]

@@ -1,0 +1,23 @@
+"""First incumbents for the exact solvers."""
+
+import time
+from typing import Final
+
+from hcp.schedule.annealing import Annealer, Cooling
+from hcp.schedule.solution import Problem
+from hcp.schedule.tracker import Tracker
+
+MOVES: Final = 300_000
+# Of the time that is left.
+SHARE: Final = 0.1
+
+
+def first_incumbent(tracker: Tracker, problem: Problem) -> None:
+    """A short anneal from the greedy eviction along the problem's order, fixed or not."""
+    tracker.report("annealing a first incumbent")
+    annealer = Annealer(problem.graph, problem.budget, problem.order)
+    start = annealer.evicted(annealer.indices(problem.given_order))
+    tracker.offer(annealer.schedule(start))
+    deadline = time.perf_counter() + tracker.watch.left * SHARE
+    outcome = annealer.run(start, Cooling(), moves=MOVES, seed=problem.seed, deadline=deadline)
+    tracker.offer(annealer.schedule(outcome.least))

@@ -1,0 +1,132 @@
+"""The rows of a comparison, and what each takes over from the others of its group."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from hcp.schedule.plan import Plan, excess
+from hcp.schedule.solution import OPTIMALITY_TOLERANCE, ORDER_FREE, Status
+
+NOT_APPLICABLE = "NOT_APPLICABLE"
+ONLY_BOUNDS = "BOUND"
+# The process that ran the planner died.
+FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One planner on one graph and budget.
+
+    Attributes:
+        graph: Name of the graph.
+        budget: The budget as it was given.
+        budget_bytes: The budget in bytes.
+        solver: Name of the planner.
+        status: A ``Status`` by name, ``"BOUND"`` for a planner that only bounds, ``"NOT_APPLICABLE"``, or ``"FAILED"``
+            where its process died.
+        plan: The judged plan; None where the planner raised an error.
+        best_bound: The best order-free bound on the cost that any planner of the group proved.
+        gap: Cost over ``best_bound``, minus 1.
+        winner: Whether no planner of the group found a lower cost.
+        message: What to know: a proof of infeasibility, why a planner does not apply, or its note.
+    """
+
+    graph: str
+    budget: int | str
+    budget_bytes: int
+    solver: str
+    status: str
+    plan: Plan | None = None
+    best_bound: int | None = None
+    gap: float | None = None
+    winner: bool = False
+    message: str = ""
+
+    @property
+    def bound(self) -> int | None:
+        """The planner's own best order-free bound on the cost."""
+        own = None if self.plan is None else self.plan.best_bound()
+        return None if own is None else own.value
+
+    @cached_property
+    def verified(self) -> bool | None:
+        """Whether a certificate proves that bound in exact arithmetic; None without a bound."""
+        own = None if self.plan is None else self.plan.best_bound()
+        if own is None or self.plan is None:
+            return None
+        return any(
+            self.plan.verified(bound)
+            for bound in self.plan.bounds
+            if (bound.of, bound.scope, bound.value) == (own.of, own.scope, own.value)
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """The row, ready for JSON."""
+        plan = self.plan
+        return {
+            "graph": self.graph,
+            "budget": self.budget,
+            "budget_bytes": self.budget_bytes,
+            "solver": self.solver,
+            "status": self.status,
+            "cost": None if plan is None else plan.cost,
+            "peak": None if plan is None else plan.peak,
+            "overhead": None if plan is None else plan.overhead,
+            "bound": self.bound,
+            "bound_verified": self.verified,
+            "best_bound": self.best_bound,
+            "gap": self.gap,
+            "gap_scope": ORDER_FREE,
+            "gap_fixed_order": None if plan is None else plan.gap_fixed_order,
+            "seconds": None if plan is None else plan.seconds,
+            "winner": self.winner,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows in the order graphs, budgets, planners."""
+
+    rows: tuple[Row, ...]
+
+    def groups(self) -> Iterator[tuple[Row, ...]]:
+        """The rows of each graph and budget."""
+        keys = dict.fromkeys((row.graph, row.budget) for row in self.rows)
+        for key in keys:
+            yield tuple(row for row in self.rows if (row.graph, row.budget) == key)
+
+    def to_dict(self) -> dict[str, object]:
+        """The comparison, ready for JSON."""
+        return {"gap_scope": ORDER_FREE, "rows": [row.to_dict() for row in self.rows]}
+
+
+def judged(group: Sequence[Row]) -> list[Row]:
+    """Fills in what depends on the other planners of the group.
+
+    Raises:
+        RuntimeError: If a bound contradicts a schedule: a defect of a planner.
+    """
+    bounds = [row.bound for row in group if row.bound is not None]
+    costs = [row.plan.cost for row in group if row.plan is not None and row.plan.cost is not None]
+    best_bound = max(bounds, default=None)
+    lowest = min(costs, default=None)
+    if best_bound is not None and lowest is not None and best_bound > lowest * (1 + OPTIMALITY_TOLERANCE):
+        raise RuntimeError(f"a bound of {best_bound} contradicts a schedule of cost {lowest}: a planner is defective")
+    found = []
+    for row in group:
+        cost = None if row.plan is None else row.plan.cost
+        if cost is None or best_bound is None:
+            found.append(replace(row, best_bound=best_bound))
+            continue
+        proved = cost <= best_bound * (1 + OPTIMALITY_TOLERANCE)
+        found.append(
+            replace(
+                row,
+                best_bound=best_bound,
+                gap=max(0.0, excess(cost, best_bound)),
+                winner=cost == lowest,
+                status=Status.OPTIMAL.name if proved else row.status,
+            )
+        )
+    return found

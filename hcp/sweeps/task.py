@@ -1,0 +1,55 @@
+"""One unit of a sweep: a planner on a graph and a budget, and what comes of it."""
+
+from dataclasses import dataclass, replace
+
+from hcp.graph.ir import Graph
+from hcp.planners import solve
+from hcp.schedule.solution import InfeasibleBudget, Monitor, NotApplicable, Status, silent
+from hcp.sweeps.rows import NOT_APPLICABLE, ONLY_BOUNDS, Row
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What every planner of a sweep is given.
+
+    Attributes:
+        time_limit: Seconds.
+        workers: Threads for solvers that have a choice.
+        seed: For planners that draw random numbers.
+    """
+
+    time_limit: float
+    workers: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """What has to be planned; ``row`` names it, and is what an unfinished task's row looks like."""
+
+    graph: Graph
+    row: Row
+    limits: Limits
+
+    def __str__(self) -> str:
+        return f"{self.row.solver} on {self.row.graph} at {self.row.budget}"
+
+    def run(self, monitor: Monitor = silent) -> Row:
+        """Plans, and judges by replay; what does not apply or is infeasible becomes a row that says so."""
+        row, limits = self.row, self.limits
+        try:
+            plan = solve(
+                self.graph,
+                row.budget_bytes,
+                row.solver,
+                time_limit=limits.time_limit,
+                workers=limits.workers,
+                seed=limits.seed,
+                monitor=monitor,
+            )
+        except InfeasibleBudget as error:
+            return replace(row, status=Status.INFEASIBLE.name, message=str(error))
+        except NotApplicable as error:
+            return replace(row, status=NOT_APPLICABLE, message=str(error))
+        only_bounds = plan.schedule is None and len(plan.bounds) > 1
+        return replace(row, status=ONLY_BOUNDS if only_bounds else plan.status.name, plan=plan, message=plan.note)

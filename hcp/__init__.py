@@ -8,6 +8,7 @@ from hcp.compare import Comparison, Row, compare
 from hcp.graph.builders import from_networkx, from_onnx, graph_from_dict, graph_to_dict, load_graph, save_graph
 from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.ir import Graph, Node, Value
+from hcp.least_peak import LeastPeak, minimize_peak
 from hcp.planfile import load_plan, save_plan, verify_plan
 from hcp.planners import PLANNERS, UnknownSolver, solve
 from hcp.schedule.actions import Compute, Free, Schedule, ScheduleError, keep_everything
@@ -40,6 +41,7 @@ __all__ = [
     "GraphError",
     "HcpError",
     "InfeasibleBudget",
+    "LeastPeak",
     "Node",
     "NotApplicable",
     "Plan",
@@ -62,6 +64,7 @@ __all__ = [
     "keep_everything",
     "load_graph",
     "load_plan",
+    "minimize_peak",
     "replay",
     "save_graph",
     "save_plan",

@@ -1,20 +1,23 @@
-"""The planner ``auto``: heuristics, annealing and the exact search in turn, each starting from the best so far."""
+"""The planner ``auto``: heuristics and the exact search in turn, with annealing beside them on a core of its own."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from hcp.heuristics.anneal import Anneal
 from hcp.heuristics.chen_greedy import ChenGreedy
 from hcp.heuristics.eviction import Eviction
 from hcp.heuristics.interval_tree import IntervalTree
-from hcp.heuristics.keep_all import KeepAll
 from hcp.heuristics.lower_sets import LowerSets
 from hcp.heuristics.recompute_all import RecomputeAll
 from hcp.heuristics.reorder import Reorder
 from hcp.heuristics.revolve import Revolve
 from hcp.heuristics.rotor import Rotor
 from hcp.heuristics.sqrt_n import SqrtN
+from hcp.schedule.actions import keep_everything
 from hcp.schedule.solution import NotApplicable, Planner, Problem, Progress, Solution, Status
 from hcp.schedule.stopwatch import Stopwatch
 from hcp.schedule.tracker import Tracker
@@ -22,9 +25,10 @@ from hcp.solvers.cpsat import CpSat
 from hcp.solvers.milp import Milp
 from hcp.solvers.relaxation import Relaxation, Relaxer, infeasibility_note
 
+_Result = Callable[[], Solution]
+
 # Pairs (planner, share of the time that is left when its turn comes).
 QUICK: Final[tuple[tuple[Planner, float], ...]] = (
-    (KeepAll(), 1.0),
     (SqrtN(), 0.1),
     (ChenGreedy(), 0.1),
     (IntervalTree(), 0.1),
@@ -34,9 +38,10 @@ QUICK: Final[tuple[tuple[Planner, float], ...]] = (
     (LowerSets(), 0.05),
     (Eviction(), 0.05),
     (Reorder(), 0.05),
-    (Anneal(), 0.06),
 )
 RELAXATION_SHARE: Final = 0.2
+# What annealing gets beside the quick heuristics and the relaxation even where these take less.
+LEAST_ANNEALING: Final = 0.06
 # Where the bound explains less of the extra cost, the relaxation misses what makes the graph hard: annealing serves it
 # better than the relaxation's integer form.
 LEAST_EXPLAINED: Final = 0.5
@@ -46,39 +51,83 @@ LEAST_EXPLAINED: Final = 0.5
 class Auto:
     """Runs its members in turn until the best schedule meets the best bound or the time is up.
 
-    The quick heuristics and a short anneal give an incumbent; the linear relaxation is solved once for both exact
-    solvers. CP-SAT is the quicker to prove what is easy, and HiGHS the better to raise the bound of what is not.
+    The quick heuristics and annealing beside them give an incumbent; the linear relaxation is solved once for both
+    exact solvers. CP-SAT is the quicker to prove what is easy, and HiGHS the better to raise the bound of what is not.
     """
 
     def __call__(self, problem: Problem, /) -> Solution:
         """Plans; Ctrl-C returns the best so far."""
         tracker = Tracker(problem, "auto")
         try:
-            for planner, share in QUICK:
-                solution = _turn(tracker, planner, share)
-                if solution is not None:
-                    return solution
-            relaxation = _relaxation(tracker)
-            if relaxation is not None and relaxation.bound.of == "peak":
-                return tracker.infeasible(relaxation.bound, infeasibility_note(relaxation.bound))
-            # A relaxation that says no more than "every node runs once" has no skeleton of a schedule either.
-            telling = relaxation is not None and relaxation.bound.value > problem.graph.base_cost
-            for planner, share in _thorough(tracker, relaxation if telling else None):
-                solution = _turn(tracker, planner, share)
-                if solution is not None:
-                    return solution
+            return _members(tracker)()
         except KeyboardInterrupt:
             return tracker.interrupted()
-        return tracker.solution()
 
 
-def _thorough(tracker: Tracker, relaxation: Relaxation | None) -> Iterator[tuple[Planner, float]]:
-    if relaxation is not None:
-        yield CpSat(relaxation), 0.2
-        if _explained(tracker) >= LEAST_EXPLAINED:
-            yield Anneal(), 0.4
-            yield Milp(relaxation=relaxation), 1.0
-    yield Anneal(), 1.0
+def _members(tracker: Tracker) -> _Result:
+    """Lets the members take their turns; returns how to make the result when all threads have ended."""
+    graph, problem = tracker.problem.graph, tracker.problem
+    tracker.offer(keep_everything(graph, problem.given_order))
+    if tracker.done:
+        return tracker.solution
+    with _annealing_beside(tracker, LEAST_ANNEALING) as ended:
+        for planner, share in QUICK:
+            if ended.is_set():
+                break
+            result = _turn(tracker, planner, share)
+            if result is not None:
+                return result
+        relaxation = _relaxation(tracker)
+    if relaxation is not None and relaxation.bound.of == "peak":
+        return partial(tracker.infeasible, relaxation.bound, infeasibility_note(relaxation.bound))
+    # A relaxation that says no more than "every node runs once" has no skeleton of a schedule either.
+    if relaxation is not None and relaxation.bound.value > graph.base_cost:
+        result = _turn(tracker, CpSat(relaxation), 0.2)
+        if result is None and _explained(tracker) >= LEAST_EXPLAINED:
+            result = _turn(tracker, Anneal(), 0.3)
+            if result is None:
+                with _annealing_beside(tracker, 0.0):
+                    result = _turn(tracker, Milp(relaxation=relaxation), 1.0)
+        if result is not None:
+            return result
+    return _turn(tracker, Anneal(), 1.0) or tracker.solution
+
+
+@contextmanager
+def _annealing_beside(tracker: Tracker, least: float) -> Iterator[threading.Event]:
+    """Anneals on another core while the block runs, then offers what it found; yields the event of its end.
+
+    Args:
+        tracker: The portfolio's.
+        least: Share of the time left that annealing gets even where the block ends earlier, unless that is needless.
+    """
+    enough, ended = threading.Event(), threading.Event()
+    found: list[Solution] = []
+    wait = tracker.watch.left * least
+
+    def watched(_: Progress) -> None:
+        if enough.is_set():
+            raise KeyboardInterrupt
+
+    def work() -> None:
+        try:
+            found.append(Anneal()(replace(_shared(tracker, 1.0), workers=1, monitor=watched)))
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=work, daemon=True)
+    watch = Stopwatch(wait)
+    thread.start()
+    try:
+        yield ended
+        while not tracker.done and watch.left > 0 and not ended.wait(0.05):
+            tracker.report("auto: annealing")
+    finally:
+        enough.set()
+        thread.join()
+        for solution in found:
+            tracker.offer(solution.schedule)
+            _take_bounds(tracker, solution)
 
 
 def _explained(tracker: Tracker) -> float:
@@ -98,22 +147,26 @@ def _relaxation(tracker: Tracker) -> Relaxation | None:
     return relaxation
 
 
-def _turn(tracker: Tracker, planner: Planner, share: float) -> Solution | None:
-    """Lets one member search; returns the portfolio's own result where that ends it."""
+def _turn(tracker: Tracker, planner: Planner, share: float) -> _Result | None:
+    """Lets one member search; returns how to make the portfolio's own result where that ends it."""
     if tracker.done or tracker.watch.left <= 0:
-        return tracker.solution()
+        return tracker.solution
     try:
         solution = planner(_shared(tracker, share))
     except NotApplicable:
         return None
+    _take_bounds(tracker, solution)
+    if solution.status is Status.INFEASIBLE:
+        return partial(tracker.infeasible, solution.bounds[-1] if solution.bounds else None, solution.note)
+    tracker.offer(solution.schedule)
+    return tracker.interrupted if solution.interrupted else None
+
+
+def _take_bounds(tracker: Tracker, solution: Solution) -> None:
     known = set(tracker.bounds)
     for bound in solution.bounds:
         if bound not in known:
             tracker.add_bound(bound)
-    if solution.status is Status.INFEASIBLE:
-        return tracker.infeasible(solution.bounds[-1] if solution.bounds else None, solution.note)
-    tracker.offer(solution.schedule)
-    return tracker.interrupted() if solution.interrupted else None
 
 
 def _shared(tracker: Tracker, share: float) -> Problem:

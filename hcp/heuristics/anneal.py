@@ -33,6 +33,8 @@ _FIRST_SHARE: Final = 0.02
 _GROWTH: Final = 2
 _LAST_SHARE: Final = 0.5
 _LAST_RUNS: Final = 2
+# Executions per node of an incumbent that is worth starting from: moves on long sequences are slow.
+_LONGEST_START: Final = 6
 _UNTRIED: Final = (True, math.inf, math.inf)
 
 # Much heat serves graphs that gain from reordering, and tight budgets; a strict end then makes the result fit.
@@ -117,7 +119,10 @@ class _Search:
         from hcp.schedule.annealing import Annealer
 
         annealer = Annealer(problem.graph, problem.budget, problem.order)
-        kinds = _kinds(annealer, problem.given_order, problem.incumbent)
+        start = problem.incumbent
+        if start is not None and len(start.computes) > _LONGEST_START * problem.graph.index.n:
+            start = None
+        kinds = _kinds(annealer, problem.given_order, start)
         for kind in kinds:
             tracker.offer(annealer.schedule(kind.start))
         per_node = _FIRST_SECONDS_PER_NODE if self.moves is None else _FIRST_MOVES_PER_NODE
@@ -166,13 +171,14 @@ class _Search:
             moves, limit = (None, length) if self.moves is None else (max(1, int(length)), seconds)
             runs.append(Run(kind.start, kind.cooling, seed, moves, limit))
 
-        def better(place: int, outcome: "Outcome") -> bool:
-            tracker.offer(annealer.schedule(outcome.least))
+        def note(place: int, outcome: "Outcome", better: bool) -> bool:
+            if better:
+                tracker.offer(annealer.schedule(outcome.least))
             tracker.report(f"annealing from {chosen[place].name}")
             # With moves given, the others go on: which of them is the first must not decide.
             return tracker.done and self.moves is None
 
-        outcomes = run_together(annealer, runs, self.threads, time.perf_counter() + seconds, better)
+        outcomes = run_together(annealer, runs, self.threads, time.perf_counter() + seconds, note)
         for place, outcome in outcomes.items():
             self.done += outcome.moves
             kind = chosen[place]

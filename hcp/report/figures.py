@@ -1,75 +1,154 @@
-"""Pictures of results; needs matplotlib, the extra ``plot``."""
+"""Pictures of comparisons and of runs: each function draws into an Axes and returns it. Needs the extra ``plot``."""
 
 import os
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import TYPE_CHECKING, Final
 
 from hcp.compare import Comparison, Row
 from hcp.graph.errors import HcpError
+from hcp.report.drawing import COLOURS, LINES, MARKERS, drawing, legend_below, pyplot, scaled_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "ExecutedRun",
+    "cost_against_budget",
+    "pareto_front",
+    "plot_comparison",
+    "plot_runs",
+    "pyplot",
+    "runs_pareto",
+]
+
+# Planners this many times dearer than the best at every budget would leave no room for the others.
+_OFF_SCALE: Final = 4.0
+_MOST_COLUMNS: Final = 2
+
+
+@dataclass(frozen=True)
+class ExecutedRun:
+    """A way of running a step, as it was measured.
+
+    Attributes:
+        label: What ran; runs of one label are joined by a line.
+        peak_bytes: Most bytes held.
+        seconds: Of a step.
+    """
+
+    label: str
+    peak_bytes: int
+    seconds: float
 
 
 def plot_comparison(comparison: Comparison, path: str | os.PathLike[str]) -> None:
-    """Draws overhead against budget, one panel a graph and one line a planner, with the best bound below them.
-
-    Args:
-        comparison: What to draw.
-        path: An image file; its ending says the format.
+    """Draws overhead against budget into an image file, one panel a graph; its ending says the format.
 
     Raises:
         HcpError: If matplotlib is missing or cannot write there.
     """
-    plt = pyplot()
     graphs = list(dict.fromkeys(row.graph for row in comparison.rows))
-    figure, panels = plt.subplots(1, len(graphs), figsize=(5.5 * len(graphs), 4), squeeze=False, layout="constrained")
-    for axes, graph in zip(panels[0], graphs, strict=True):
-        rows = [row for row in comparison.rows if row.graph == graph]
-        for solver in dict.fromkeys(row.solver for row in rows):
-            points = _points([row for row in rows if row.solver == solver])
-            if points:
-                axes.plot(*zip(*points, strict=True), marker="o", label=solver)
-        bounds = _bounds(rows)
-        if bounds:
-            axes.plot(*zip(*bounds, strict=True), "k--", label="bound (order-free)")
-        axes.set(title=graph, xlabel="budget [MiB]", ylabel="extra cost [%]")
-        axes.legend()
-    temporary = Path(path).with_name(f".{os.getpid()}.{Path(path).name}")
-    try:
-        figure.savefig(temporary)
-        temporary.replace(path)
-    except (OSError, ValueError) as error:
-        raise HcpError(f"cannot write {os.fspath(path)!r} ({error}); give an image file such as 'plot.png'") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-        plt.close(figure)
+    columns = min(_MOST_COLUMNS, len(graphs))
+    with drawing(path, -(-len(graphs) // columns), columns) as axes:
+        for panel, graph in zip(axes, graphs, strict=False):
+            cost_against_budget(panel, [row for row in comparison.rows if row.graph == graph], legend=False)
+        for panel in axes[len(graphs) :]:
+            panel.remove()
+        # One legend for all panels, whose planners look alike.
+        handles = {label: handle for panel in axes for handle, label in zip(*_legend(panel), strict=True)}
+        axes[0].figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3 * columns)
 
 
-def pyplot() -> ModuleType:
-    """The pyplot module, drawing to files only.
+def plot_runs(runs: Sequence[ExecutedRun], path: str | os.PathLike[str], title: str = "") -> None:
+    """Draws step time against peak of executed runs into an image file.
 
     Raises:
-        HcpError: If matplotlib is missing.
+        HcpError: If there are none, matplotlib is missing, or the file cannot be written.
     """
-    try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise HcpError("matplotlib is not installed; pip install 'hcp-checkpointing[plot]'") from None
-    return plt
+    if not runs:
+        raise HcpError("there are no executed runs to draw; give results with 'peak_bytes' and 'seconds'")
+    with drawing(path, 1) as (axes,):
+        runs_pareto(axes, runs).set_title(title)
 
 
-def _points(rows: list[Row]) -> list[tuple[float, float]]:
+def cost_against_budget(axes: "Axes", rows: Sequence[Row], legend: bool = True) -> "Axes":
+    """Extra cost of each planner against the budget; what no schedule can reach is shaded.
+
+    Args:
+        axes: Where to draw.
+        rows: Of one graph, at several budgets.
+        legend: Whether to draw one.
+    """
+    size, unit = scaled_bytes([row.budget_bytes for row in rows])
+    bounds = _bounds(rows, size)
+    lines = {solver: _points(rows, solver, size) for solver in dict.fromkeys(row.solver for row in rows)}
+    costs = [cost for points in lines.values() for _, cost in points]
+    best: dict[float, float] = {}
+    for points in lines.values():
+        for budget, cost in points:
+            best[budget] = min(cost, best.get(budget, cost))
+    top = max((cost for cost in costs if cost <= _OFF_SCALE * max([1.0, *best.values()])), default=1.0)
+    top = 1.08 * max([top, 0.5, *(bound for _, bound in bounds)])
+    look = zip(cycle(COLOURS), cycle(MARKERS), cycle([*LINES, *LINES[1:]]), strict=False)
+    for (solver, points), (colour, marker, line) in zip(lines.items(), look, strict=False):
+        if points:
+            axes.plot(*zip(*points, strict=True), marker=marker, ls=line, color=colour, mfc="none", label=solver)
+    if bounds:
+        x, y = zip(*bounds, strict=True)
+        axes.plot(x, y, color="black", lw=0.8)
+        axes.fill_between(x, y, 0, color="0.85", lw=0, label="below the bound (order-free)")
+    axes.set(title=rows[0].graph, xlabel=f"budget [{unit}]", ylabel="extra cost [%]")
+    axes.set_ylim(0, top)
+    axes.margins(x=0.03)
+    if legend:
+        legend_below(axes)
+    return axes
+
+
+def runs_pareto(axes: "Axes", runs: Sequence[ExecutedRun]) -> "Axes":
+    """Step time against peak memory of executed runs, with the runs that no other one beats in both joined by steps."""
+    size, unit = scaled_bytes([run.peak_bytes for run in runs])
+    scale, time_unit = (1e3, "ms") if max(run.seconds for run in runs) < 10 else (1.0, "s")
+    look = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
+    for label, (colour, marker) in zip(dict.fromkeys(run.label for run in runs), look, strict=False):
+        mine = sorted((run.peak_bytes / size, run.seconds * scale) for run in runs if run.label == label)
+        axes.plot(*zip(*mine, strict=True), marker=marker, ls=":", lw=0.8, color=colour, mfc="none", label=label)
+    front = [(run.peak_bytes / size, run.seconds * scale) for run in pareto_front(runs)]
+    axes.step(*zip(*front, strict=True), where="post", color="0.6", lw=3, alpha=0.5, zorder=0, label="not beaten")
+    axes.set(xlabel=f"measured peak [{unit}]", ylabel=f"step [{time_unit}]")
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    legend_below(axes)
+    return axes
+
+
+def pareto_front(runs: Sequence[ExecutedRun]) -> list[ExecutedRun]:
+    """The runs that no other one beats in both peak and time, by rising peak."""
+    front: list[ExecutedRun] = []
+    for run in sorted(runs, key=lambda run: (run.peak_bytes, run.seconds)):
+        if not front or run.seconds < front[-1].seconds:
+            front.append(run)
+    return front
+
+
+def _legend(axes: "Axes") -> "tuple[list[Artist], list[str]]":
+    return axes.get_legend_handles_labels() if axes.figure is not None else ([], [])
+
+
+def _points(rows: Sequence[Row], solver: str, size: float) -> list[tuple[float, float]]:
     return sorted(
-        (row.budget_bytes / 2**20, 100 * row.plan.overhead)
+        (row.budget_bytes / size, 100 * row.plan.overhead)
         for row in rows
-        if row.plan is not None and row.plan.overhead is not None
+        if row.solver == solver and row.plan is not None and row.plan.overhead is not None
     )
 
 
-def _bounds(rows: list[Row]) -> list[tuple[float, float]]:
+def _bounds(rows: Sequence[Row], size: float) -> list[tuple[float, float]]:
     found = {
-        row.budget_bytes / 2**20: 100 * (row.best_bound / row.plan.graph.base_cost - 1)
+        row.budget_bytes / size: 100 * (row.best_bound / row.plan.graph.base_cost - 1)
         for row in rows
         if row.best_bound is not None and row.plan is not None and row.plan.graph.base_cost
     }

@@ -20,6 +20,7 @@ from hcp.integrations.torch import (  # noqa: E402
     plan_of,
 )
 from hcp.integrations.torch.models import MLP  # noqa: E402
+from hcp.runtime import FallbackWarning  # noqa: E402
 from hcp.schedule.actions import Schedule, ScheduleError, keep_everything  # noqa: E402
 from hcp.schedule.solution import InfeasibleBudget  # noqa: E402
 
@@ -95,6 +96,26 @@ def test_a_dispatch_mode_is_an_error():
         model(X)
 
 
+def test_compilation_switched_off_is_an_error():
+    model = checkpoint(_model(), "100%", solver="keep_all")
+    with (
+        torch.compiler.set_stance("force_eager"),
+        pytest.raises(ExecutionError, match=r"MLP ran unplanned.*set_stance"),
+    ):
+        model(X)
+    lenient = checkpoint(_model(), "100%", solver="keep_all", fallback="warn")
+    with torch.compiler.set_stance("force_eager"), pytest.warns(FallbackWarning, match="ran unplanned"):
+        lenient(X)
+    model(X)
+    assert len(plan_of(model)) == 1
+
+
+def test_a_planned_module_in_a_compiled_one_is_an_error():
+    outer = nn.Sequential(checkpoint(_model(), "100%", solver="keep_all"), nn.ReLU())
+    with pytest.raises((HcpError, RuntimeError)):
+        torch.compile(outer, backend="eager", fullgraph=True)(X)
+
+
 def test_a_first_call_under_a_profiler_is_an_error():
     model = checkpoint(_model(), "100%", solver="keep_all")
     with torch.profiler.profile(), pytest.raises(ExecutionError, match="profiler is running already"):
@@ -105,7 +126,9 @@ def test_a_first_call_under_a_profiler_is_an_error():
 
 def test_an_impossible_budget_is_an_error_at_the_first_call():
     model = checkpoint(_model(), 100, solver="anneal", time_limit=2)
-    with pytest.raises(InfeasibleBudget):
+    with pytest.raises(
+        InfeasibleBudget, match=r"no schedule fits 100 bytes.*smallest budget known to work is \d+ bytes"
+    ):
         model(X)
     with pytest.raises(HcpError, match="12 Gib"):
         checkpoint(_model(), "12 Gib", solver="anneal", time_limit=2)(X)

@@ -13,6 +13,8 @@ import numpy as np
 from jax.extend import core
 
 from hcp.integrations.jax.errors import CaptureError
+from hcp.integrations.jax.loops import carried, stacks
+from hcp.integrations.jax.platform import is_key
 
 Atom = Any  # core.Var | core.Literal; JAX leaves the types of jaxprs open
 Equation = Any
@@ -76,6 +78,7 @@ def flatten(closed: core.ClosedJaxpr) -> Program:
     invars = tuple(inliner.fresh(var) for var in jaxpr.invars)
     outvars = inliner.inline(jaxpr, [inliner.constant(value, var) for var, value in _constants(closed)], invars)
     equations, outvars = _merged(_live(inliner.equations, outvars), outvars)
+    equations = inliner.with_carried_stacks(equations, outvars)
     for equation in equations:
         _check(equation)
     return Program(jaxpr, tuple(inliner.constants), tuple(inliner.constvars), invars, tuple(equations), tuple(outvars))
@@ -93,7 +96,7 @@ def size(var: Atom) -> int:
     dtype = getattr(aval, "dtype", None)
     if dtype is None:
         return 0
-    if jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
+    if is_key(dtype):
         # Keys of all implementations at hand have at most four 32-bit words; the common one has two.
         words = int(np.prod(jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct((), dtype)).shape))
         return int(np.prod(shape, dtype=np.int64)) * 4 * words
@@ -146,6 +149,30 @@ class _Inliner:
                 self.equations.append(equation.replace(invars=inputs, outvars=outputs))
             own.update(zip(equation.outvars, outputs, strict=True))
         return [atom(item) for item in jaxpr.outvars]
+
+    def with_carried_stacks(self, equations: Sequence[Equation], outvars: Sequence[Atom]) -> list[Equation]:
+        """Rewrites scans that stack results; what nobody reads of these is no longer computed."""
+        self.equations = []
+        read = {item for equation in equations for item in equation.invars if is_variable(item)}
+        read.update(item for item in outvars if is_variable(item))
+        for equation in equations:
+            if not stacks(equation):
+                self.equations.append(equation)
+                continue
+            closed, replaced = carried(equation, read)
+            constants = [self.constant(value, var) for var, value in _constants(closed)]
+            outputs = self.inline(closed.jaxpr, constants, equation.invars)
+            self.equations = _renamed(self.equations, dict(zip(outputs, replaced, strict=True)))
+        return _live(self.equations, outvars)
+
+
+def _renamed(equations: Sequence[Equation], names: dict[Any, Any]) -> list[Equation]:
+    return [
+        equation.replace(outvars=[names.get(var, var) for var in equation.outvars])
+        if not names.keys().isdisjoint(equation.outvars)
+        else equation
+        for equation in equations
+    ]
 
 
 def _callee(equation: Equation) -> tuple[Any, list[tuple[Any, Any]]] | None:

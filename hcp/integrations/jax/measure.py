@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from hcp.integrations.jax.errors import ExecutionError
-from hcp.integrations.jax.platform import compiler_options
+from hcp.integrations.jax.platform import measuring_options
 
 
 @dataclass(frozen=True)
@@ -48,5 +48,5 @@ def memory_of(compiled: Any) -> Memory:  # noqa: ANN401
 
 def measure(function: Callable[..., Any], arguments: Sequence[Any]) -> Memory:
     """Compiles a planned function for arguments of given shapes, without running it."""
-    compiled = jax.jit(function, compiler_options=compiler_options()).lower(*arguments).compile()
+    compiled = jax.jit(function, compiler_options=measuring_options()).lower(*arguments).compile()
     return memory_of(compiled)

@@ -22,6 +22,21 @@ def compiler_options(platform: str | None = None) -> dict[str, Any] | None:
     return dict(CPU_OPTIONS)
 
 
+def measuring_options() -> dict[str, Any] | None:
+    """Options for programs that are compiled only to see what memory they take.
+
+    On CPUs memory is settled before LLVM, whose optimizations take most of the time.
+    """
+    if jax.default_backend() != "cpu":
+        return compiler_options()
+    return {**(compiler_options() or {}), "xla_backend_optimization_level": 0}
+
+
+def is_key(dtype: Any) -> bool:  # noqa: ANN401
+    """Whether arrays of this type hold random keys, whose bits are out of sight."""
+    return bool(jax.dtypes.issubdtype(dtype, jax.dtypes.extended))
+
+
 def _disabled_by_environment() -> bool:
     return any(
         flag.startswith("--xla_disable_hlo_passes") and _STRIPPING_PASS in flag

@@ -7,7 +7,7 @@ import jax
 
 from hcp.integrations.jax.fusion import Group
 from hcp.integrations.jax.jaxpr import Program
-from hcp.integrations.jax.platform import compiler_options
+from hcp.integrations.jax.platform import measuring_options
 from hcp.integrations.jax.primitives import FUSIBLE
 
 # Compiled nodes by what they are: text, platform, devices. A process plans many functions that share their layers.
@@ -54,7 +54,7 @@ def _workspace(program: Program, each: Group) -> int:
     key = (text, jax.default_backend())
     if key not in _KNOWN:
         compiled = (
-            jax.jit(node_function(program, each), compiler_options=compiler_options())
+            jax.jit(node_function(program, each), compiler_options=measuring_options())
             .lower(*(shape_of(var) for var in arguments(each)))
             .compile()
         )

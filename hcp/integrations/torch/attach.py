@@ -1,40 +1,54 @@
-"""How a plan's executor belongs to a module: through its calls, its copies and its pickles.
+"""How a plan's executor belongs to a module: as its ``forward``, which copies and pickles take along.
 
-PyTorch drops the compiled call of a module that is copied or pickled, so that the copy would run unplanned without a
-word. What is attached here is copied along with the module, and installs a planned call on the copy.
+Hooks on the module run outside of the plan, so that those of FSDP, which are no part of the computation, can gather
+the parameters first.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from copy import deepcopy
+from functools import update_wrapper
+from typing import Any
 
 from torch import nn
 
-from hcp.integrations.torch.capture import backend, compile_whole
+from hcp.integrations.torch.capture import backend, compile_whole, forward_of, is_sharded
 from hcp.integrations.torch.errors import CaptureError, TorchError
 from hcp.integrations.torch.executor import Options, TorchExecutor
 from hcp.integrations.torch.guard import guarded
 
-_ATTRIBUTE: Final = "_hcp_attachment"
 
+class PlannedForward:
+    """What a planned module has as its ``forward``.
 
-class _Attachment:
-    """Ties an executor to one module."""
+    PyTorch drops the compiled call of a module that is copied or pickled, so that the copy would run unplanned without
+    a word. This is copied with its module, and captures and plans the copy's steps itself.
 
-    def __init__(self, module: nn.Module, options: Options) -> None:
+    Args:
+        module: Gets this as its ``forward``.
+        options: How to plan.
+        original: What to plan, if not what the module's class has.
+    """
+
+    def __init__(self, module: nn.Module, options: Options, original: Callable[..., Any] | None = None) -> None:
         self.module = module
+        self.original = original
         self.executor = TorchExecutor(type(module).__name__, options)
-        call = compile_whole(module, backend(self.executor.split))
-        # Written past nn.Module's own assignment, which a copy that is being built is not ready for.
-        vars(module)["_compiled_call_impl"] = guarded(module, self.executor, call)
-        vars(module)[_ATTRIBUTE] = self
+        forward = forward_of(module) if original is None else original
+        self._run = guarded(
+            module, forward, self.executor, compile_whole(module, forward, backend(self.executor.split))
+        )
+        update_wrapper(self, forward)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Attachment | None":
-        # Absent where the attachment is copied without its module.
-        copied = memo.get(id(self.module))
-        return None if copied is None else _Attachment(copied, self.executor.options)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the module takes and returns
+        """Runs the module planned."""
+        return self._run(*args, **kwargs)
 
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return _Attachment, (self.module, self.executor.options)
+    def __deepcopy__(self, memo: dict[int, Any]) -> "PlannedForward":
+        module = deepcopy(self.module, memo)
+        return PlannedForward(module, self.executor.options, deepcopy(self.original, memo))
+
+    def __reduce__(self) -> tuple[type["PlannedForward"], tuple[object, ...]]:
+        return PlannedForward, (self.module, self.executor.options, self.original)
 
 
 def attach(module: nn.Module, options: Options) -> TorchExecutor:
@@ -44,10 +58,18 @@ def attach(module: nn.Module, options: Options) -> TorchExecutor:
         CaptureError: If the module, or one in it, is compiled or planned already.
     """
     for name, inner in module.named_modules():
-        if inner._compiled_call_impl is not None:
+        if inner._compiled_call_impl is not None or isinstance(vars(inner).get("forward"), PlannedForward):
             place = f"{type(inner).__name__} {name!r} in it" if name else type(module).__name__
             raise CaptureError(f"{place} is compiled or planned already; give checkpoint() a module that is not")
-    return _Attachment(module, options).executor
+        if name and is_sharded(inner):
+            raise CaptureError(
+                f"{type(inner).__name__} {name!r} in it is sharded by itself, so that the whole cannot be captured as "
+                "one graph; plan such parts each by themselves, or shard the whole as one"
+            )
+    planned = PlannedForward(module, options, vars(module).get("forward"))
+    # Written past nn.Module's own assignment, which looks for parameters and modules.
+    vars(module)["forward"] = planned
+    return planned.executor
 
 
 def executor_of(module: nn.Module) -> TorchExecutor:
@@ -56,7 +78,7 @@ def executor_of(module: nn.Module) -> TorchExecutor:
     Raises:
         TorchError: If the module was not prepared by ``checkpoint``.
     """
-    found = vars(module).get(_ATTRIBUTE) if isinstance(module, nn.Module) else None
-    if not isinstance(found, _Attachment) or found.module is not module:
+    found = vars(module).get("forward") if isinstance(module, nn.Module) else None
+    if not isinstance(found, PlannedForward) or found.module is not module:
         raise TorchError(f"{type(module).__name__} was not prepared by checkpoint(); prepare it first")
     return found.executor

@@ -6,6 +6,7 @@ tested with the range of versions that pyproject.toml names; another version is 
 """
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ def trace(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) 
         raise _CapturedError
 
     try:
-        compile_whole(module, backend(split))(*args, **kwargs)
+        compile_whole(module, forward_of(module), backend(split))(*args, **kwargs)
     except _CapturedError:
         return found[0]
     raise CaptureError(
@@ -162,8 +163,16 @@ def trace(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) 
     )
 
 
-def compile_whole(module: torch.nn.Module, compiler: Callable[..., Any]) -> Callable[..., Any]:
-    """What ``module.compile()`` would make of a module's calls, but compiled whole, and with errors translated.
+def forward_of(module: torch.nn.Module) -> Callable[..., Any]:
+    """The forward of a module's class, bound to it; not what may stand in its place on the module itself."""
+    bound: Callable[..., Any] = type(module).forward.__get__(module)
+    return bound
+
+
+def compile_whole(
+    module: torch.nn.Module, forward: Callable[..., Any], compiler: Callable[..., Any]
+) -> Callable[..., Any]:
+    """What ``torch.compile`` would make of a module's forward, but compiled whole, and with errors translated.
 
     The function raises, besides what the backend does:
         CaptureError: If the call cannot be captured as one graph.
@@ -171,12 +180,19 @@ def compile_whole(module: torch.nn.Module, compiler: Callable[..., Any]) -> Call
     """
 
     def call(*args: object, **kwargs: object) -> object:
-        return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
+        return forward(*args, **kwargs)
 
     # Dynamo skips frames of PyTorch's own containers, so that an nn.Sequential would run uncompiled: hence a function
     # of ours. It keeps compiled variants by code object, and counts them: hence one code object a module.
     call.__code__ = call.__code__.replace(co_name=f"call_{type(module).__name__}")
     return _translated(torch.compile(call, backend=compiler, fullgraph=True, dynamic=False), type(module).__name__)
+
+
+def is_sharded(module: torch.nn.Module) -> bool:
+    """Whether FSDP2 gathers a module's parameters when it is called."""
+    # Imported by whoever shards; importing it takes seconds.
+    fsdp = sys.modules.get("torch.distributed.fsdp")
+    return fsdp is not None and isinstance(module, fsdp.FSDPModule)
 
 
 def packs_saved_tensors() -> bool:

@@ -22,14 +22,16 @@ _VIEWS: Final = 3
 _EDITED: Final = "modified by an inplace operation"
 
 
-def guarded(module: nn.Module, executor: TorchExecutor, call: Callable[..., Any]) -> Callable[..., Any]:
-    """A planned call that either runs planned, or raises, or (where the options say so) warns and runs unplanned."""
+def guarded(
+    module: nn.Module, forward: Callable[..., Any], executor: TorchExecutor, call: Callable[..., Any]
+) -> Callable[..., Any]:
+    """A planned forward that either runs planned, or raises, or (where the options say so) warns and runs unplanned."""
     name = type(module).__name__
     unplanned: set[object] = set()
 
     def run(*args: object, **kwargs: object) -> object:
         if unplanned and _variant(module, args, kwargs) in unplanned:
-            return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
+            return forward(*args, **kwargs)
         executor.called_with = (args, kwargs)
         try:
             outputs = call(*args, **kwargs)
@@ -42,14 +44,16 @@ def guarded(module: nn.Module, executor: TorchExecutor, call: Callable[..., Any]
                 stacklevel=2,
             )
             unplanned.add(_variant(module, args, kwargs))
-            return module._call_impl(*args, **kwargs)  # type: ignore[no-untyped-call]
+            return forward(*args, **kwargs)
         finally:
             executor.called_with = None
-        if torch.is_grad_enabled():
-            _watch(outputs, name)
+        if torch.is_grad_enabled() and not _watch(outputs, name) and not executor.plans and _trains(module, outputs):
+            _ran_unplanned(name, executor)
         return outputs
 
-    return run
+    # Inside another compiled module this is a graph break, or Dynamo would trace through it and run it unplanned.
+    planned: Callable[..., Any] = torch.compiler.disable(run, recursive=False)  # type: ignore[no-untyped-call]
+    return planned
 
 
 def _variant(module: nn.Module, args: object, kwargs: object) -> object:
@@ -61,8 +65,25 @@ def _variant(module: nn.Module, args: object, kwargs: object) -> object:
     )
 
 
-def _watch(outputs: object, name: str) -> None:
-    """Has the planned backward check first what PyTorch would only say in its own terms."""
+def _ran_unplanned(name: str, executor: TorchExecutor) -> None:
+    reason = (
+        f"{name} ran unplanned, because torch.compile is switched off (TORCHDYNAMO_DISABLE, "
+        "torch.compiler.set_stance or torch._dynamo.config); switch it on for planned modules"
+    )
+    if executor.options.fallback == "error":
+        raise ExecutionError(reason)
+    warnings.warn(reason, FallbackWarning, stacklevel=3)
+
+
+def _trains(module: nn.Module, outputs: object) -> bool:
+    """Whether gradients of a module's own parameters are asked for."""
+    return any(p.requires_grad for p in module.parameters()) and any(
+        isinstance(output, Tensor) and output.requires_grad for output in tree_leaves(outputs)
+    )
+
+
+def _watch(outputs: object, name: str) -> bool:
+    """Has the planned backward check first what PyTorch would only say in its own terms; False if there is none."""
     nodes = {_planned_node(out.grad_fn) for out in tree_leaves(outputs) if isinstance(out, Tensor)} - {None}
     # Hooks that pack saved tensors, such as save_on_cpu, would have to unpack them once more for the check.
     packed = packs_saved_tensors()
@@ -70,6 +91,7 @@ def _watch(outputs: object, name: str) -> None:
         assert node is not None
         # A hook that held its own node would keep the saved tensors alive.
         node.register_prehook(partial(_before_backward, weakref.ref(node), name, packed))
+    return bool(nodes)
 
 
 def _planned_node(node: Node | None) -> Node | None:

@@ -25,11 +25,11 @@ class Run:
     seconds: float
 
 
-OnBetter = Callable[[int, Outcome], bool]
+OnNews = Callable[[int, Outcome, bool], bool]
 
 
 def run_together(
-    annealer: Annealer, runs: Sequence[Run], threads: int, deadline: float, on_better: OnBetter
+    annealer: Annealer, runs: Sequence[Run], threads: int, deadline: float, on_news: OnNews
 ) -> dict[int, Outcome]:
     """Makes runs side by side and returns their outcomes by their places; those that did not start have none.
 
@@ -38,8 +38,9 @@ def run_together(
         runs: What to run; each draws its own random numbers, so with moves given the outcomes do not depend on threads.
         threads: How many run at a time, at most.
         deadline: By ``time.perf_counter``, for all of them.
-        on_better: Called in the caller's thread with a run's place and its outcome each time that it is better than
-            the same run's before; True ends all runs soon. What it raises ends them as well and passes through.
+        on_news: Called in the caller's thread a few times a second with a run's place, its outcome and whether that
+            is better than the same run's before; True ends all runs soon. What it raises ends them as well and passes
+            through.
     """
     # Compiles what is not compiled yet here, where Ctrl-C works.
     annealer.run(runs[0].start, runs[0].cooling, moves=0)
@@ -59,7 +60,7 @@ def run_together(
             known = latest.get(place)
             latest[place] = outcome
             better = known is None or (outcome.cost, outcome.area) != (known.cost, known.area)
-            if better and not team.stop.is_set() and on_better(place, outcome):
+            if not team.stop.is_set() and on_news(place, outcome, better):
                 team.stop.set()
     finally:
         team.stop.set()

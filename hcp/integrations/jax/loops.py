@@ -1,0 +1,65 @@
+"""Scans rewritten so that what they stack up is allocated when they run, not long before.
+
+JAX lowers the stacked results of a scan to buffers of zeros that depend on nothing; XLA makes them, all copies of them
+included, at the very start of the program, and no barrier holds them back. Here the buffers are carried, and begin as a
+broadcast that the emitter ties to the scan's turn. What is computed is the same.
+"""
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from hcp.integrations.jax.platform import is_key
+
+
+def stacks(equation: Any) -> bool:  # noqa: ANN401
+    """Whether an equation is a scan with stacked results that can all be carried instead."""
+    if equation.primitive is not core.primitives.scan_p or equation.effects or not equation.params["length"]:
+        return False
+    stacked = equation.outvars[equation.params["num_carry"] :]
+    return bool(stacked) and not any(is_key(var.aval.dtype) for var in stacked)
+
+
+def carried(equation: Any, read: Set[Any]) -> tuple[core.ClosedJaxpr, list[Any]]:  # noqa: ANN401
+    """The same scan with its stacked results in its carry.
+
+    Args:
+        equation: The scan.
+        read: Variables that somebody needs; stacks that are not among them are left out.
+
+    Returns:
+        A jaxpr of the equation's inputs, and the variables of the equation that it returns.
+    """
+    params = equation.params
+    body, length, reverse = params["jaxpr"], params["length"], params["reverse"]
+    constants, carry = params["num_consts"], params["num_carry"]
+    kept = [k for k, var in enumerate(equation.outvars) if k >= carry and var in read]
+    stacked = [equation.outvars[k].aval for k in kept]
+
+    def scan(*inputs: Any) -> list[Any]:  # noqa: ANN401
+        def step(state: Any, slices: Sequence[Any]) -> tuple[Any, None]:  # noqa: ANN401
+            turn, held, buffers = state
+            outputs = jax.core.eval_jaxpr(body.jaxpr, body.consts, *inputs[:constants], *held, *slices)
+            place = length - 1 - turn if reverse else turn
+            filled = [
+                jax.lax.dynamic_update_index_in_dim(buffer, piece, place, 0)
+                for buffer, piece in zip(buffers, (outputs[k] for k in kept), strict=True)
+            ]
+            return (turn + 1, outputs[:carry], filled), None
+
+        empty = [jax.lax.full(aval.shape, 0, aval.dtype) for aval in stacked]
+        start = (jnp.int32(0), list(inputs[constants : constants + carry]), empty)
+        slices = list(inputs[constants + carry :])
+        (_, held, filled), _ = jax.lax.scan(
+            step, start, slices, length=length, reverse=reverse, unroll=params["unroll"]
+        )
+        return [*held, *filled]
+
+    shapes = [
+        jax.ShapeDtypeStruct(item.aval.shape, item.aval.dtype, weak_type=item.aval.weak_type)
+        for item in equation.invars
+    ]
+    return jax.make_jaxpr(scan)(*shapes), [equation.outvars[k] for k in (*range(carry), *kept)]

@@ -1,0 +1,255 @@
+"""Pictures of one plan: each function draws into an Axes and returns it. Needs the extra ``plot``."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcp.graph.errors import HcpError
+from hcp.report.drawing import BLUE, GREEN, ORANGE, PINK, SKY, VERMILION, drawing, legend_below, scaled_bytes
+from hcp.report.show import plan_marks
+from hcp.schedule.actions import Free, Schedule
+from hcp.schedule.plan import Plan
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# What is held, from the bottom up.
+_PARTS: Final = {
+    "residents, inputs": "0.75",
+    "kept": SKY,
+    "recomputed": ORANGE,
+    "running node": GREEN,
+}
+_EMPTY, _RETAINED, _FIRST, _AGAIN = range(4)
+# More cells than this are drawn as blocks of cells.
+_FINEST: Final = 2000
+
+
+def plot_plan(plan: Plan, path: str | os.PathLike[str], figures: Sequence[str] = ()) -> None:
+    """Draws a plan into an image file, one panel a figure; its ending says the format.
+
+    Args:
+        plan: What to draw.
+        path: The image file.
+        figures: Names from ``FIGURES``; all that the plan has something for, where not given.
+
+    Raises:
+        HcpError: On an unknown figure, if the plan has no schedule, or matplotlib is missing or cannot write there.
+    """
+    unknown = next((name for name in figures if name not in FIGURES), None)
+    if unknown is not None:
+        raise HcpError(f"there is no figure {unknown!r} of a plan; choose from {', '.join(FIGURES)}")
+    names = list(figures) or [name for name in FIGURES if name != "search" or len(plan.trace) > 1]
+    with drawing(path, len(names)) as axes:
+        for name, panel in zip(names, axes, strict=True):
+            FIGURES[name](panel, plan)
+
+
+def memory_over_schedule(axes: "Axes", plan: Plan) -> "Axes":
+    """Bytes held while each execution runs, by what they are for; recomputations have a tick above the axis."""
+    held, again = live_composition(plan)
+    total = held.sum(axis=0)
+    base = plan.base.peak
+    size, unit = scaled_bytes([float(total.max()), plan.problem.budget if plan.problem.budget < 2 * base else 0])
+    steps = np.arange(held.shape[1] + 1)
+    bottom = np.zeros(held.shape[1])
+    for (label, colour), part in zip(_PARTS.items(), held / size, strict=True):
+        axes.fill_between(
+            steps,
+            np.append(bottom, bottom[-1]),
+            np.append(bottom + part, (bottom + part)[-1]),
+            step="post",
+            color=colour,
+            lw=0,
+            label=label,
+        )
+        bottom = bottom + part
+    axes.plot(np.flatnonzero(again) + 0.5, np.zeros(int(again.sum())), "|", color=VERMILION, ms=5, label="runs again")
+    axes.axhline(plan.problem.budget / size, color="black", ls="--", lw=0.9, label="budget")
+    axes.axhline(base / size, color="0.4", ls=":", lw=0.9, label="keep-everything")
+    axes.set(xlabel="execution", ylabel=f"held [{unit}]", title=f"{plan.graph.name}: memory over the schedule")
+    axes.set_xlim(0, held.shape[1])
+    # Room for the ticks; a budget far above what is held stays outside.
+    top = 1.08 * max(base, float(total.max()), min(plan.problem.budget, 2 * base)) / size
+    axes.set_ylim(-0.03 * top, top)
+    legend_below(axes)
+    return axes
+
+
+def stage_by_node(axes: "Axes", plan: Plan) -> "Axes":
+    """The schedule as the literature draws it: stage t ends with the first execution of the t-th node.
+
+    A cell says what happens to a node in a stage: it runs for the first time, runs again, or is retained.
+    """
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    cells, block = _cells(_schedule(plan), plan)
+    colours = ["white", "0.85", BLUE, VERMILION]
+    n = len(plan.graph.nodes)
+    axes.imshow(
+        cells, cmap=ListedColormap(colours), vmin=0, vmax=3, interpolation="nearest", aspect="auto", extent=(0, n, n, 0)
+    )
+    names = ("retained", "runs first", "runs again")
+    handles = [Patch(facecolor=colour, label=name) for colour, name in zip(colours[1:], names, strict=True)]
+    title = f"{plan.graph.name}: schedule" + (f" (blocks of {block})" if block > 1 else "")
+    axes.set(xlabel="node, in order of first executions", ylabel="stage", title=title)
+    axes.legend(handles=handles, loc="upper right")
+    return axes
+
+
+def graph_with_checkpoints(axes: "Axes", plan: Plan) -> "Axes":
+    """The graph as an arc diagram: nodes in the order of their first executions, an arc for each that reads another.
+
+    Marked are nodes that run again, nodes whose outputs are held at the peak instead, and what is live at the peak.
+    """
+    from matplotlib.collections import LineCollection
+
+    graph = plan.graph
+    schedule = _schedule(plan)
+    marks = plan_marks(graph, schedule)
+    place = {name: i for i, name in enumerate(dict.fromkeys(schedule.computes))}
+    live = {(graph.producer[v], reader) for v in marks.frontier if v in graph.producer for reader in graph.readers[v]}
+    for edges, colour, width in ((set(graph.edges) - live, "0.75", 0.4), (live, PINK, 0.8)):
+        arcs = [_arc(place[a], place[b]) for a, b in edges]
+        axes.add_collection(LineCollection(arcs, colors=colour, linewidths=width, zorder=1 if edges is live else 0))
+    holding = {graph.producer[name] for name in marks.checkpoints}
+    again = {name for name in place if marks.extra(name)}
+    dot = max(0.5, min(14.0, (170 / len(place)) ** 2))
+    kinds = (
+        (place.keys() - holding - again, "0.45", "runs once"),
+        (holding - again, BLUE, "checkpoint at the peak"),
+        (again, VERMILION, "runs again"),
+    )
+    for nodes, colour, label in kinds:
+        axes.scatter([place[name] for name in nodes], [0.0] * len(nodes), s=dot, color=colour, label=label, zorder=2)
+    axes.plot([], [], color=PINK, lw=0.9, label="live at the peak")
+    highest = max((place[b] - place[a] for a, b in graph.edges), default=1)
+    axes.set(title=f"{graph.name}: the graph", xlabel="node, in order of first executions", yticks=[])
+    axes.set_xlim(-0.02 * len(place), 1.02 * len(place))
+    axes.set_ylim(-0.06 * highest, 0.53 * highest)
+    axes.spines["left"].set_visible(False)
+    legend_below(axes, columns=2)
+    return axes
+
+
+def search_over_time(axes: "Axes", plan: Plan) -> "Axes":
+    """Incumbent and order-free bound over time, as overhead over running every node once, with the gap shaded."""
+    points = plan.trace
+    if not points:
+        raise HcpError(f"planner {plan.planner!r} left no trace of its search; draw another figure of this plan")
+    end = max(plan.seconds, points[-1].seconds)
+    base = plan.graph.base_cost or 1
+    times = [point.seconds for point in points] + [end]
+
+    def percent(costs: Sequence[int | None]) -> NDArray[np.float64]:
+        found = [np.nan if cost is None else 100 * (cost / base - 1) for cost in costs]
+        return np.array([*found, found[-1]])
+
+    incumbent = percent([point.incumbent for point in points])
+    bound = percent([point.bound for point in points])
+    axes.step(times, incumbent, where="post", color=VERMILION, label="incumbent")
+    axes.step(times, bound, where="post", color=BLUE, ls="--", label="bound")
+    axes.fill_between(times, bound, incumbent, step="post", color="0.9", lw=0, label="gap")
+    known = incumbent[~np.isnan(incumbent)]
+    if len(known):
+        # First finds may be many times dearer than what is found soon after.
+        low = float(np.nanmin([*bound, known.min()]))
+        axes.set_ylim(low - 0.05 * (known.min() - low + 1), min(known.max(), 3 * known.min() + 1 - low) + 0.5)
+    axes.set(xlabel="time [s]", ylabel="extra cost [%]", title=f"{plan.graph.name}: search by {plan.planner}")
+    legend_below(axes)
+    return axes
+
+
+FIGURES: Final[Mapping[str, Callable[["Axes", Plan], "Axes"]]] = {
+    "memory": memory_over_schedule,
+    "schedule": stage_by_node,
+    "graph": graph_with_checkpoints,
+    "search": search_over_time,
+}
+
+
+def live_composition(plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """What is held while each execution runs, in bytes, and whether the execution is a recomputation.
+
+    Returns:
+        Four rows (residents and inputs; values from first executions; values that were computed again; outputs and
+        workspace of the node that runs) with a column an execution, which add up to replay's profile; and the flags.
+    """
+    graph = plan.graph
+    schedule = _schedule(plan)
+    held = {"fixed": sum(value.bytes for value in graph.inputs), "first": 0, "again": 0}
+    where: dict[str, str] = {value.name: "fixed" for value in graph.inputs}
+    ran: set[str] = set()
+    columns, flags = [], []
+    for action in schedule.actions:
+        if isinstance(action, Free):
+            held[where.pop(action.value)] -= graph.values[action.value].bytes
+            continue
+        node = graph.node[action.node]
+        running = node.workspace + sum(value.bytes for value in node.outputs)
+        columns.append((held["fixed"], held["first"], held["again"], running))
+        flags.append(node.name in ran)
+        for value in node.outputs:
+            if value.resident and value.name in where:
+                continue
+            if value.name in where:
+                held[where[value.name]] -= value.bytes
+            part = "fixed" if value.resident else "again" if node.name in ran else "first"
+            where[value.name] = part
+            held[part] += value.bytes
+        ran.add(node.name)
+    return np.array(columns, dtype=np.int64).T, np.array(flags, dtype=np.bool_)
+
+
+def _schedule(plan: Plan) -> Schedule:
+    if plan.schedule is None:
+        raise HcpError(f"planner {plan.planner!r} found no schedule, so there is nothing to draw; {plan.status.remedy}")
+    return plan.schedule
+
+
+def _cells(schedule: Schedule, plan: Plan) -> tuple[NDArray[np.uint8], int]:
+    """Stages by nodes, and how many of either a cell stands for."""
+    column = {name: i for i, name in enumerate(dict.fromkeys(schedule.computes))}
+    n = len(column)
+    block = -(-n // _FINEST)
+    side = -(-n // block)
+    cells = np.zeros((side, side), np.uint8)
+    stage = 0
+    live: set[int] = set()
+    ran: set[int] = set()
+
+    def mark(row: int, node: int, kind: int) -> None:
+        cell = (row // block, node // block)
+        cells[cell] = max(cells[cell], kind)
+
+    values: dict[int, int] = {}
+    for action in schedule.actions:
+        if isinstance(action, Free):
+            maker = column[plan.graph.producer[action.value]]
+            values[maker] -= 1
+            if not values[maker]:
+                live.discard(maker)
+            continue
+        node = column[action.node]
+        values[node] = len(plan.graph.node[action.node].outputs)
+        # Runs behind the last first execution are legal, if useless.
+        mark(min(stage, n - 1), node, _AGAIN if node in ran else _FIRST)
+        live.add(node)
+        if node not in ran:
+            ran.add(node)
+            stage += 1
+            if stage < n:
+                for kept in live:
+                    mark(stage, kept, _RETAINED)
+    return cells, block
+
+
+def _arc(start: int, end: int) -> NDArray[np.float64]:
+    """Half a circle above the axis, as points."""
+    angle = np.linspace(np.pi, 0, 24)
+    radius = (end - start) / 2
+    return np.column_stack([start + radius + radius * np.cos(angle), radius * np.sin(angle)])

@@ -1,0 +1,78 @@
+"""The promise: compiled memory within the budget, gradients to the bit those of the keep-everything program."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hcp import InfeasibleBudget, keep_everything, replay
+from hcp.integrations.jax import jit, value_and_grad
+from hcp.integrations.jax.emit import emit
+from tests.integration.jax_steps import STEPS
+
+BUDGETS = ["100%", "70%", "50%", "30%"]
+
+# LLVM's optimizations take most of the time and come after memory has been settled.
+QUICK = {"xla_backend_optimization_level": 0}
+FULLY_OPTIMIZED = ["mlp", "conv"]
+
+
+def options(name):
+    return {} if name in FULLY_OPTIMIZED else {"compiler_options": QUICK}
+
+
+def planned_runs(loss, args, budgets, **options):
+    """For each budget that can be kept: the plan, the compiled program's memory, and the results."""
+    for budget in budgets:
+        function = value_and_grad(loss, budget=budget, solver="eviction")
+        try:
+            compiled = jit(function, **options).lower(*args).compile()
+        except InfeasibleBudget:
+            continue
+        analysis = compiled.memory_analysis()
+        taken = analysis.temp_size_in_bytes + analysis.output_size_in_bytes
+        yield function, taken, compiled(*args)
+
+
+def keep_everything_results(loss, args, **options):
+    prepared = value_and_grad(loss, budget="100%", solver="eviction", measure=False).prepare(*args)
+    program = emit(prepared.lowered, keep_everything(prepared.lowered.graph))
+    flat = jit(program, **options)(*prepared.captured.program.constants, *jax.tree.leaves(args))
+    return jax.tree.unflatten(prepared.captured.structure, flat)
+
+
+def bits_equal(first, second):
+    return all(
+        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_memory_is_within_the_budget_and_gradients_are_those_of_keeping_everything(name):
+    loss, args = STEPS[name]()
+    reference = jax.jit(jax.value_and_grad(loss), **options(name))(*args)
+    kept = keep_everything_results(loss, args, **options(name))
+    recomputed = 0
+    for function, taken, results in planned_runs(loss, args, BUDGETS, **options(name)):
+        plan = function.plan
+        assert taken <= plan.budget_bytes
+        assert replay(plan.graph, plan.schedule).peak == plan.memory_bytes <= plan.budget_bytes
+        assert plan.gap >= 0
+        assert plan.gap_scope == "order-free"
+        assert bits_equal(results, kept)
+        for ours, theirs in zip(jax.tree.leaves(results), jax.tree.leaves(reference), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6 * float(jnp.abs(theirs).max()))
+        recomputed += plan.overhead > 0
+    assert recomputed, "no budget below keep-everything was planned, so nothing was tested"
+
+
+@pytest.mark.parametrize("name", ["mlp", "conv"])
+def test_in_double_precision_gradients_agree_to_twelve_digits(name):
+    with jax.enable_x64(True):
+        loss, args = STEPS[name]()
+        args = jax.tree.map(lambda x: x.astype(jnp.float64) if jnp.issubdtype(x.dtype, jnp.floating) else x, args)
+        reference = jax.jit(jax.value_and_grad(loss))(*args)
+        (run,) = planned_runs(loss, args, ["65%"])
+    for ours, theirs in zip(jax.tree.leaves(run[2]), jax.tree.leaves(reference), strict=True):
+        assert ours.dtype == np.float64
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * float(np.abs(theirs).max()))

@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test lint types layers theory bench check clean
+.PHONY: setup demo test lint types layers theory docs bench published check clean
 
 setup: $(STAMP)
 
@@ -37,12 +37,19 @@ layers: setup
 theory: setup
 	$(BIN)/python -m theory_checks
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet -f .ci/docs/mkdocs.yml
+
 # make bench PROFILE=medium DATA=folder-of-published-graphs
 PROFILE ?= small
 bench: setup
 	PYTHON=$(BIN)/python benchmarks/run_all.sh --profile $(PROFILE) $(if $(DATA),--data $(DATA))
 
-check: lint types layers test
+# make published DATA=folder-of-published-graphs: the published comparison as tables (Markdown, LaTeX) and a figure
+published: setup
+	$(BIN)/python -m benchmarks.published --data $(DATA) --out results/published
+
+check: lint types layers docs test
 
 clean:
 	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache .hypothesis

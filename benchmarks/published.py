@@ -8,22 +8,38 @@ Published figures, extra cost in % and seconds: MOCCASIN and Checkmate as report
 Efficient Tensor Rematerialization for Neural Networks", ICML 2023 (CP-SAT, 16 workers); FastSA by Imanishi et al., "A
 Fast Simulated Annealing for Rematerialization", NeurIPS 2023 (one core). The first two hold the given topological
 order; FastSA and hcp may reorder.
+
+With ``--out`` the folder gets ``published.md``, ``published.json``, ``published.tex`` (booktabs) and ``published.pdf``.
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import graphs_in, publish
+from hcp.graph.files import write_atomically
 from hcp.graph.ir import Graph
 from hcp.planners import solve
+from hcp.report.drawing import COLOURS, MARKERS, drawing
 from hcp.report.tables import Table
 from hcp.schedule.plan import Plan, excess
+from hcp.schedule.solution import ORDER_FREE
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
 
 Figure = tuple[float | None, float | None]
 
 BUDGETS = (90, 80, 70)
 PEERS = ("Checkmate", "MOCCASIN", "FastSA")
 HEADERS = ("graph", "budget", *PEERS, "hcp", "bound", "gap", "scope", "status", "s", "verified")
+CAPTION = (
+    "Extra cost in percent, with seconds where they were published (rounded to 0.1): Checkmate and MOCCASIN as "
+    "reported by Bartan et al. (2023), FastSA by Imanishi et al. (2023), and hcp with its order-free bound and the gap."
+)
+LABEL = "tab:published"
 NUMERIC = ("budget", *PEERS, "hcp", "bound", "gap", "s")
 
 # graph -> budget % -> (Checkmate, MOCCASIN, FastSA), each (extra cost %, seconds); None where none was reported.
@@ -76,6 +92,53 @@ def main() -> None:
             print(*cells[-1], sep=" | ", flush=True)
     table = Table(HEADERS, tuple(cells), tuple(header in NUMERIC for header in HEADERS))
     publish("published", table, rows, options.out, solver=options.solver, time_limit=options.time_limit)
+    if options.out is not None:
+        write_atomically(options.out / "published.tex", _for_paper(table).to_latex(CAPTION, LABEL))
+        plot_published(rows, options.out / "published.pdf")
+
+
+def plot_published(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draws extra cost against budget, a panel a graph: the published figures, hcp, and its bound.
+
+    Args:
+        rows: As ``published.json`` holds them.
+        path: An image file.
+    """
+    graphs = list(dict.fromkeys(row["graph"] for row in rows))
+    with drawing(path, -(-len(graphs) // 2), 2, height=2.0) as panels:
+        for panel, graph in zip(panels, graphs, strict=False):
+            mine = sorted((row for row in rows if row["graph"] == graph), key=lambda row: row["budget"])
+            for peer, colour, marker in zip(PEERS, COLOURS[1:], MARKERS[1:], strict=False):
+                figures = [(budget, PUBLISHED[graph][budget][PEERS.index(peer)][0]) for budget in sorted(BUDGETS)]
+                points = [(budget, cost) for budget, cost in figures if cost is not None]
+                if points:
+                    panel.plot(*zip(*points, strict=True), marker=marker, mfc="none", color=colour, label=peer)
+            solved = [(row["budget"], 100 * row["overhead"]) for row in mine if row["overhead"] is not None]
+            panel.plot(*zip(*solved, strict=True), marker=MARKERS[0], color=COLOURS[0], label="hcp")
+            bounds = [100 * (_best_bound(row) / row["base_cost"] - 1) for row in mine]
+            panel.fill_between([row["budget"] for row in mine], bounds, color="0.85", lw=0, label="below hcp's bound")
+            panel.set(title=graph, xlabel="budget [%]", ylabel="extra cost [%]", xticks=sorted(BUDGETS))
+            panel.set_ylim(bottom=0)
+        for panel in panels[len(graphs) :]:
+            panel.remove()
+        handles = {label: handle for panel in panels for handle, label in _legend(panel)}
+        panels[0].figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
+
+
+def _for_paper(table: Table) -> Table:
+    """Without the columns that a caption says, and the graph once."""
+    kept = [i for i, header in enumerate(table.headers) if header not in ("scope", "status", "verified")]
+    rows = [tuple(row[i].removesuffix(" s") for i in kept) for row in table.rows]
+    named = [("" if i and row[0] == rows[i - 1][0] else row[0], *row[1:]) for i, row in enumerate(rows)]
+    return Table(tuple(table.headers[i] for i in kept), tuple(named), tuple(table.numeric[i] for i in kept))
+
+
+def _best_bound(row: Mapping[str, Any]) -> int:
+    return max(int(b["value"]) for b in row["bounds"] if (b["of"], b["scope"]) == ("cost", ORDER_FREE))
+
+
+def _legend(panel: "Axes") -> "list[tuple[Artist, str]]":
+    return [] if panel.figure is None else list(zip(*panel.get_legend_handles_labels(), strict=True))
 
 
 def _without_computes(plan: Plan) -> dict[str, object]:

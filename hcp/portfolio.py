@@ -23,7 +23,7 @@ from hcp.schedule.stopwatch import Stopwatch
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.cpsat import CpSat
 from hcp.solvers.milp import Milp
-from hcp.solvers.relaxation import Relaxation, Relaxer, infeasibility_note
+from hcp.solvers.root import Root, solve_root
 
 _Result = Callable[[], Solution]
 
@@ -39,7 +39,7 @@ QUICK: Final[tuple[tuple[Planner, float], ...]] = (
     (Eviction(), 0.05),
     (Reorder(), 0.05),
 )
-RELAXATION_SHARE: Final = 0.2
+ROOT_SHARE: Final = 0.25
 # What annealing gets beside the quick heuristics and the relaxation even where these take less.
 LEAST_ANNEALING: Final = 0.06
 # Where the bound explains less of the extra cost, the relaxation misses what makes the graph hard: annealing serves it
@@ -51,8 +51,9 @@ LEAST_EXPLAINED: Final = 0.5
 class Auto:
     """Runs its members in turn until the best schedule meets the best bound or the time is up.
 
-    The quick heuristics and annealing beside them give an incumbent; the linear relaxation is solved once for both
-    exact solvers. CP-SAT is the quicker to prove what is easy, and HiGHS the better to raise the bound of what is not.
+    The quick heuristics and annealing beside them give an incumbent; conflicts prove what is small; the linear
+    relaxation is solved once for both exact solvers. CP-SAT is the quicker to prove what is easy, and HiGHS the better
+    to raise the bound of what is not.
     """
 
     def __call__(self, problem: Problem, /) -> Solution:
@@ -77,9 +78,10 @@ def _members(tracker: Tracker) -> _Result:
             result = _turn(tracker, planner, share)
             if result is not None:
                 return result
-        relaxation = _relaxation(tracker)
-    if relaxation is not None and relaxation.bound.of == "peak":
-        return partial(tracker.infeasible, relaxation.bound, infeasibility_note(relaxation.bound))
+        root = Root() if ended.is_set() else solve_root(tracker, tracker.watch.left * ROOT_SHARE)
+    if root.hopeless is not None:
+        return partial(tracker.infeasible, root.hopeless, root.note)
+    relaxation = root.relaxation
     # A relaxation that says no more than "every node runs once" has no skeleton of a schedule either.
     if relaxation is not None and relaxation.bound.value > graph.base_cost:
         result = _turn(tracker, CpSat(relaxation), 0.2)
@@ -105,8 +107,8 @@ def _annealing_beside(tracker: Tracker, least: float) -> Iterator[threading.Even
     found: list[Solution] = []
     wait = tracker.watch.left * least
 
-    def watched(_: Progress) -> None:
-        if enough.is_set():
+    def watched(progress: Progress) -> None:
+        if enough.is_set() or (progress.incumbent is not None and progress.incumbent <= tracker.bound):
             raise KeyboardInterrupt
 
     def work() -> None:
@@ -134,17 +136,6 @@ def _explained(tracker: Tracker) -> float:
     """The part of the best schedule's extra cost that the bound shows to be needed; 1 where there is no schedule."""
     base = tracker.problem.graph.base_cost
     return 1.0 if tracker.cost is None or tracker.cost == base else (tracker.bound - base) / (tracker.cost - base)
-
-
-def _relaxation(tracker: Tracker) -> Relaxation | None:
-    if tracker.done or tracker.watch.left <= 0:
-        return None
-    tracker.report("auto: linear relaxation")
-    watch = Stopwatch(tracker.watch.left * RELAXATION_SHARE)
-    relaxation = Relaxer(tracker.problem.graph, tracker.problem.budget, watch).best()
-    if relaxation is not None:
-        tracker.add_bound(relaxation.bound)
-    return relaxation
 
 
 def _turn(tracker: Tracker, planner: Planner, share: float) -> _Result | None:

@@ -50,10 +50,34 @@ def describe(progress: Progress | None) -> str:
     return " | ".join(parts)
 
 
+class Log:
+    """Every change of incumbent, bound or phase as a line of its own on stderr."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ""
+
+    def update(self, progress: Progress) -> None:
+        """Takes a report."""
+        text = describe(progress)
+        if text != self._last:
+            self._last = text
+            self._console.print(f"{progress.seconds:8.2f} s | {text}", markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def live_progress(time_limit: float, quiet: bool) -> Iterator[Monitor]:
-    """A monitor that shows progress while the block runs; silent where quiet or where stderr is no terminal."""
+def live_progress(time_limit: float, quiet: bool, verbose: bool = False) -> Iterator[Monitor]:
+    """A monitor that shows progress while the block runs; silent where quiet or where stderr is no terminal.
+
+    Args:
+        time_limit: Seconds of each planner, for the time left.
+        quiet: Show nothing.
+        verbose: Show every step as a line, also where stderr is no terminal.
+    """
     console = Console(stderr=True)
+    if verbose and not quiet:
+        yield Log(console).update
+        return
     if quiet or not console.is_terminal:
         yield silent
         return

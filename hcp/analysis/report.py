@@ -9,6 +9,7 @@ from hcp.analysis.hcp_criteria import HcpCriteria, evaluate_hcp
 from hcp.analysis.lower_bounds import LowerBound, lower_bound_report
 from hcp.analysis.width_heuristics import OrderStats, evaluate_orders
 from hcp.graph.ir import Graph
+from hcp.graph.units import bytes_text, cost_text
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,18 @@ class GraphAnalysisReport:
         verdict = "yes" if criteria.compressible else "no"
         return (
             ("graph", f"{self.name}: {self.nodes} nodes, {self.edges} edges, {self.values} values"),
-            ("keep-everything cost", f"{self.base_cost} {self.cost_unit}"),
-            ("keep-everything peak", f"{frontier.peak} bytes at node {frontier.peak_node!r}"),
-            ("frontier", f"width {frontier.width}, average {frontier.average:.0f}, tail {frontier.tail} bytes"),
+            ("keep-everything cost", cost_text(self.base_cost, self.cost_unit)),
+            ("keep-everything peak", f"{bytes_text(frontier.peak)} at node {frontier.peak_node!r}"),
+            (
+                "frontier",
+                f"width {bytes_text(frontier.width)}, average {bytes_text(frontier.average)}, "
+                f"tail {bytes_text(frontier.tail)}",
+            ),
             *(
-                (f"order: {entry.rule}", f"peak {entry.peak}, width {entry.width} bytes{', optimal' * entry.optimal}")
+                (
+                    f"order: {entry.rule}",
+                    f"peak {bytes_text(entry.peak)}, width {bytes_text(entry.width)}{', optimal' * entry.optimal}",
+                )
                 for entry in self.orders
             ),
             ("height-compressible", verdict),
@@ -64,11 +72,18 @@ class GraphAnalysisReport:
             ("depth, fan-out, skips", f"{criteria.depth}, {criteria.fan_out}, {criteria.skip_length}"),
             (
                 "interval tree",
-                f"{criteria.blocks} blocks: predicted peak {criteria.predicted_peak} bytes, at most "
+                f"{criteria.blocks} blocks: predicted peak {bytes_text(criteria.predicted_peak)}, at most "
                 f"{criteria.predicted_runs} runs a node",
             ),
-            *((f"bound on {bound.of}: {bound.name}", _bound_text(bound)) for bound in self.bounds),
+            *((f"bound on {bound.of}: {bound.name}", self._bound_text(bound)) for bound in self.bounds),
         )
+
+    def _bound_text(self, bound: LowerBound) -> str:
+        if bound.value is None:
+            value = "nothing found in time"
+        else:
+            value = bytes_text(bound.value) if bound.of == "peak" else cost_text(bound.value, self.cost_unit)
+        return f"{value} ({bound.scope}): {bound.reason}"
 
     def __str__(self) -> str:
         rows = self.rows()
@@ -96,8 +111,3 @@ def analyze_graph(graph: Graph, seed: int = 0, solved: Iterable[LowerBound] = ()
         criteria=evaluate_hcp(graph),
         bounds=lower_bound_report(graph, solved),
     )
-
-
-def _bound_text(bound: LowerBound) -> str:
-    value = "nothing found in time" if bound.value is None else str(bound.value)
-    return f"{value} ({bound.scope}): {bound.reason}"

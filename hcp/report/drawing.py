@@ -44,6 +44,7 @@ STYLE: Final = {
     "svg.hashsalt": "hcp",
 }
 _DPI: Final = 200
+FORMATS: Final = (".pdf", ".svg", ".png", ".eps", ".jpg", ".webp")
 _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -88,6 +89,17 @@ def drawing(path: str | os.PathLike[str], rows: int, columns: int = 1, height: f
             plt.close(figure)
 
 
+def check_format(path: Path) -> None:
+    """Refuses an image file whose ending is not known, and a missing matplotlib, before the work that it is for.
+
+    Raises:
+        HcpError: In both cases.
+    """
+    pyplot()
+    if path.suffix.lower() not in FORMATS:
+        raise HcpError(f"cannot draw {str(path)!r}; give a file that ends in {', '.join(FORMATS)}")
+
+
 def _save(figure: "Figure", file: Path) -> None:
     temporary = file.with_name(f".{os.getpid()}.{file.name}")
     try:
@@ -111,6 +123,8 @@ def scaled_bytes(amounts: Sequence[float]) -> tuple[float, str]:
 
 def legend_below(axes: "Axes", columns: int = 3, under: float = -0.2) -> None:
     """A legend under the axes, where it covers nothing; ``under`` leaves room for their labels."""
+    if not axes.get_legend_handles_labels()[0]:
+        return
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, under), ncols=columns, columnspacing=1.0, handlelength=1.8)
 
 

@@ -27,6 +27,7 @@ __all__ = [
 # Planners this many times dearer than the best at every budget would leave no room for the others.
 _OFF_SCALE: Final = 4.0
 _MOST_COLUMNS: Final = 2
+_BELOW: Final = "below the bound (order-free)"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def plot_comparison(comparison: Comparison, path: str | os.PathLike[str]) -> Non
             panel.remove()
         # One legend for all panels, whose planners look alike.
         handles = {label: handle for panel in axes for handle, label in zip(*_legend(panel), strict=True)}
+        if _BELOW in handles:
+            handles[_BELOW] = handles.pop(_BELOW)
         axes[0].figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3 * columns)
 
 
@@ -99,7 +102,7 @@ def cost_against_budget(axes: "Axes", rows: Sequence[Row], legend: bool = True) 
     if bounds:
         x, y = zip(*bounds, strict=True)
         axes.plot(x, y, color="black", lw=0.8)
-        axes.fill_between(x, y, 0, color="0.85", lw=0, label="below the bound (order-free)")
+        axes.fill_between(x, y, 0, color="0.85", lw=0, label=_BELOW)
     axes.set(title=rows[0].graph, xlabel=f"budget [{unit}]", ylabel="extra cost [%]")
     axes.set_ylim(0, top)
     axes.margins(x=0.03)

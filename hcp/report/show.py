@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hcp.graph.ir import Graph
 from hcp.graph.visualize import Marks
 from hcp.report.tables import Table
-from hcp.report.units import bytes_text
+from hcp.report.units import bytes_text, cost_text
 from hcp.schedule.actions import Free, Schedule, keep_everything
 from hcp.schedule.replay import replay
 
@@ -25,7 +25,7 @@ def graph_table(graph: Graph) -> Table:
         ("resident", bytes_text(sum(value.bytes for value in values if value.resident))),
         ("inputs", f"{len(graph.inputs)}, {bytes_text(graph.index.base_bytes)}"),
         ("run once", str(sum(not node.recomputable for node in graph.nodes))),
-        ("keep-everything cost", f"{keep.cost} {graph.cost_unit}"),
+        ("keep-everything cost", cost_text(keep.cost, graph.cost_unit)),
         ("keep-everything peak", f"{bytes_text(keep.peak)} ({keep.peak} bytes) at node {peak_node!r}"),
         ("no budget below", f"{bytes_text(int(floor[worst]))}, which node {graph.index.node_names[worst]!r} needs"),
     )

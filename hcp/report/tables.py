@@ -4,11 +4,11 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from hcp.compare import Comparison, Row
-from hcp.report.units import bytes_text, percent_text, seconds_text
+from hcp.least_peak import LeastPeak
+from hcp.report.units import bytes_text, cost_text, percent_text, seconds_text
 from hcp.schedule.plan import Plan, excess
 from hcp.schedule.solution import Bound
 
@@ -31,6 +31,22 @@ _LATEX: Final = str.maketrans(
 )
 
 
+COMPARISON_HEADERS: Final = (
+    "graph",
+    "budget",
+    "solver",
+    "status",
+    "cost",
+    "peak",
+    "bound",
+    "verified",
+    "gap (order-free)",
+    "time",
+    "",
+)
+COMPARISON_NUMERIC: Final = (False, True, False, False, True, True, True, False, True, True, False)
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows of text under headers.
@@ -40,12 +56,14 @@ class Table:
         rows: Cells, as many as headers.
         numeric: Per column: whether it is aligned to the right.
         title: Above the table, where the format has a place for it.
+        bold: Row and column of cells to point out, where the format has a way to.
     """
 
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[bool, ...]
     title: str = ""
+    bold: frozenset[tuple[int, int]] = frozenset()
 
     def to_text(self) -> str:
         """Aligned columns, two spaces apart."""
@@ -69,16 +87,28 @@ class Table:
         lines.insert(1, rule)
         return "\n".join(f"| {self._aligned(line, widths, ' | ')} |" for line in lines) + "\n"
 
-    def to_latex(self) -> str:
-        """A tabular that needs the booktabs package; a rule between groups of the first column."""
+    def to_latex(self, caption: str = "", label: str = "") -> str:
+        """A tabular that needs the booktabs package, with a rule between groups of the first column.
+
+        Args:
+            caption: Where given, a table environment with it above the tabular.
+            label: Of that environment.
+        """
         columns = "".join("r" if right else "l" for right in self.numeric)
-        lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex_line(self.headers), r"\midrule"]
-        lines += [_latex_line(row) for row in self.rows[:1]]
-        for before, row in pairwise(self.rows):
-            if row[0] != before[0]:
+        lines = [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"\toprule", _latex_line(self.headers), r"\midrule"]
+        for i, row in enumerate(self.rows):
+            # An empty cell goes on with the group above.
+            if i and row[0] not in ("", self.rows[i - 1][0]):
                 lines.append(r"\midrule")
-            lines.append(_latex_line(row))
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+            lines.append(_latex_line(row, [j for at, j in self.bold if at == i]))
+        lines += [r"\bottomrule", r"\end{tabular}"]
+        if caption:
+            named = [rf"\label{{{label}}}"] if label else []
+            # Small enough for the text block of LaTeX's own article class.
+            size = [r"\centering", r"\footnotesize", r"\setlength{\tabcolsep}{4pt}"]
+            head = [r"\begin{table}", *size, rf"\caption{{{latex_text(caption)}}}", *named]
+            lines = [*head, *lines, r"\end{table}"]
+        return "\n".join(lines) + "\n"
 
     def to_rich(self) -> "rich.table.Table":
         """For a terminal."""
@@ -88,8 +118,8 @@ class Table:
         table = RichTable(title=self.title or None, header_style="bold")
         for header, right in zip(self.headers, self.numeric, strict=True):
             table.add_column(header, justify="right" if right else "left")
-        for row in self.rows:
-            table.add_row(*(Text(cell) for cell in row))
+        for i, row in enumerate(self.rows):
+            table.add_row(*(Text(cell, "bold" if (i, j) in self.bold else "") for j, cell in enumerate(row)))
         return table
 
     def _aligned(self, line: Sequence[str], widths: Sequence[int], between: str) -> str:
@@ -102,9 +132,9 @@ class Table:
 def comparison_table(comparison: Comparison) -> Table:
     """A comparison; the winners of each graph and budget have a star."""
     return Table(
-        headers=("graph", "budget", "solver", "status", "cost", "peak", "bound", "gap (order-free)", "time", ""),
-        rows=tuple(_cells(row) for row in comparison.rows),
-        numeric=(False, True, False, False, True, True, True, True, True, False),
+        headers=COMPARISON_HEADERS,
+        rows=tuple(comparison_cells(row) for row in comparison.rows),
+        numeric=COMPARISON_NUMERIC,
     )
 
 
@@ -117,7 +147,7 @@ def plan_table(plan: Plan) -> Table:
         ("budget", f"{bytes_text(plan.problem.budget)} of {bytes_text(plan.base.peak)} for keep-everything"),
         ("solver", plan.planner),
         ("status", f"{plan.status.value} ({plan.status.remedy})"),
-        ("cost", "-" if plan.cost is None else f"{plan.cost} {plan.graph.cost_unit}"),
+        ("cost", _cost(plan)),
         ("overhead", percent_text(plan.overhead)),
         ("peak", bytes_text(plan.peak)),
         *(
@@ -136,6 +166,31 @@ def plan_table(plan: Plan) -> Table:
     return Table(("", "value"), tuple(rows), (False, False))
 
 
+def least_peak_table(found: LeastPeak) -> Table:
+    """What a search for the smallest peak found, as pairs."""
+    plan = found.plan
+    proof = "verified" if found.verified else "as claimed by the solver"
+    rows = (
+        ("graph", f"{plan.graph.name}: {len(plan.graph.nodes)} nodes, {len(plan.graph.edges)} edges"),
+        ("cost allowed", cost_text(found.cost_limit, plan.graph.cost_unit)),
+        ("cost", _cost(plan)),
+        ("overhead", percent_text(plan.overhead)),
+        ("peak", f"{bytes_text(found.peak)} of {bytes_text(plan.base.peak)} for keep-everything"),
+        ("peak bound (order-free)", f"{bytes_text(found.bound)}, {found.source}: {proof}"),
+        ("gap (order-free)", percent_text(found.gap)),
+        ("solver", plan.planner),
+        ("time", seconds_text(found.seconds)),
+    )
+    return Table(("", "value"), rows, (False, False))
+
+
+def _cost(plan: Plan) -> str:
+    if plan.cost is None:
+        return "-"
+    exact, scaled = f"{plan.cost} {plan.graph.cost_unit}", cost_text(plan.cost, plan.graph.cost_unit)
+    return exact if exact == scaled else f"{scaled} ({exact})"
+
+
 def _strongest(plan: Plan) -> list[tuple[Bound, bool]]:
     """The largest verified bound for each quantity and scope, and the largest claimed one where that says more."""
     found: dict[tuple[str, str, bool], Bound] = {}
@@ -152,7 +207,8 @@ def _bound_text(of: str, value: int, base_cost: int) -> str:
     return bytes_text(value) if of == "peak" else f"{value} (+{percent_text(excess(value, base_cost))})"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def comparison_cells(row: Row) -> tuple[str, ...]:
+    """A row of a comparison as text, for ``COMPARISON_HEADERS``."""
     plan = row.plan
     base = None if plan is None else plan.graph.base_cost
     bound = None if row.bound is None or base is None else excess(row.bound, base)
@@ -164,6 +220,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _signed(None if plan is None else plan.overhead),
         bytes_text(None if plan is None else plan.peak),
         _signed(bound),
+        {None: "-", True: "yes", False: "no"}[row.verified],
         percent_text(row.gap),
         seconds_text(None if plan is None else plan.seconds),
         "*" if row.winner else "",
@@ -174,5 +231,11 @@ def _signed(fraction: float | None) -> str:
     return "-" if fraction is None else f"+{percent_text(fraction)}"
 
 
-def _latex_line(cells: Sequence[str]) -> str:
-    return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
+def latex_text(text: str) -> str:
+    """A text with LaTeX's own characters escaped."""
+    return text.translate(_LATEX)
+
+
+def _latex_line(cells: Sequence[str], bold: Sequence[int] = ()) -> str:
+    shown = (rf"\textbf{{{latex_text(cell)}}}" if i in bold else latex_text(cell) for i, cell in enumerate(cells))
+    return " & ".join(shown) + r" \\"

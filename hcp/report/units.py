@@ -1,20 +1,8 @@
 """Numbers as people read them."""
 
-from typing import Final
+from hcp.graph.units import bytes_text, cost_text
 
-_BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-
-
-def bytes_text(amount: int | None) -> str:
-    """A size in binary units: ``"1.50 MiB"``; ``"-"`` for none."""
-    if amount is None:
-        return "-"
-    scaled = float(amount)
-    for unit in _BINARY[:-1]:
-        if scaled < 1024:
-            return f"{amount} B" if unit == "B" else f"{scaled:.2f} {unit}"
-        scaled /= 1024
-    return f"{scaled:.2f} {_BINARY[-1]}"
+__all__ = ["bytes_text", "cost_text", "duration_text", "percent_text", "seconds_text"]
 
 
 def percent_text(fraction: float | None) -> str:
@@ -25,3 +13,10 @@ def percent_text(fraction: float | None) -> str:
 def seconds_text(seconds: float | None) -> str:
     """A duration: ``"0.04 s"``; ``"-"`` for none."""
     return "-" if seconds is None else f"{seconds:.2f} s"
+
+
+def duration_text(seconds: float) -> str:
+    """A time to wait: ``"45 s"``, ``"12 min"``, ``"3.5 h"``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -16,8 +16,7 @@ from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.schedule.solution import ORDER_FREE, Quantity
 from hcp.solvers.cuts import CutModel, build_cut_model
-from hcp.solvers.rows import FloatArray
-from hcp.solvers.stages import StageModel
+from hcp.solvers.rows import FloatArray, Model
 from hcp.solvers.staircase import PathCut
 
 # What plan files call these certificates.
@@ -67,7 +66,7 @@ class CutCertificate:
         if not is_chain(graph.index, chain) or not all(cut.is_valid(graph.index, len(chain)) for cut in self.cuts):
             return 0
         cut = build_cut_model(graph.index, self.budget, chain, self.cuts)
-        value = combine(cut, dict(self.multipliers), self.denominator, with_cost=not self.of_peak)
+        value = combine(cut.model, dict(self.multipliers), self.denominator, with_cost=not self.of_peak)
         if self.of_peak:
             return self.budget + 1 if value > 0 else 0
         return round_up(value, graph)
@@ -98,20 +97,19 @@ def is_chain(index: GraphIndex, nodes: tuple[int, ...]) -> bool:
 def certify_cost(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray) -> tuple[int, CutCertificate]:
     """The order-free cost bound that a relaxation's dual values prove, with its certificate."""
     certificate = _certificate(graph, cut, budget, multipliers, of_peak=False)
-    value = combine(cut, dict(certificate.multipliers), certificate.denominator, with_cost=True)
+    value = combine(cut.model, dict(certificate.multipliers), certificate.denominator, with_cost=True)
     return round_up(value, graph), certificate
 
 
 def certify_peak(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray) -> CutCertificate | None:
     """A proof that no schedule meets the budget for which ``cut`` was built, if the dual values give one."""
     certificate = _certificate(graph, cut, budget, multipliers, of_peak=True)
-    value = combine(cut, dict(certificate.multipliers), certificate.denominator, with_cost=False)
+    value = combine(cut.model, dict(certificate.multipliers), certificate.denominator, with_cost=False)
     return certificate if value > 0 else None
 
 
-def combine(cut: CutModel | StageModel, multipliers: dict[int, int], denominator: int, *, with_cost: bool) -> Fraction:
+def combine(model: Model, multipliers: dict[int, int], denominator: int, *, with_cost: bool) -> Fraction:
     """Evaluates ``-y b + sum_j min(0, c_j + (y A)_j)``, plus the constant, exactly; costs count as 0 without cost."""
-    model = cut.model
     if any(numerator < 0 or not 0 <= row < model.shape[0] for row, numerator in multipliers.items()):
         return Fraction(0)
     column: dict[int, int] = {}

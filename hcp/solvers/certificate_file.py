@@ -3,12 +3,16 @@
 from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.ir import Graph
+from hcp.schedule.solution import Certificate
 from hcp.solvers.certificate import KIND, CutCertificate
+from hcp.solvers.conflict_certificate import CONFLICT_KIND, ConflictCertificate
 from hcp.solvers.stage_certificate import STAGE_KIND, StageCertificate
 from hcp.solvers.staircase import PathCut
 
+KINDS = (KIND, CONFLICT_KIND, STAGE_KIND)
 
-def read_certificate(data: object, owner: str, graph: Graph) -> CutCertificate | StageCertificate:
+
+def read_certificate(data: object, owner: str, graph: Graph) -> Certificate:
     """A certificate as its ``to_dict`` wrote it; what it proves is checked when it is asked.
 
     Args:
@@ -21,14 +25,18 @@ def read_certificate(data: object, owner: str, graph: Graph) -> CutCertificate |
     """
     record = Record(data, owner)
     kind = record.text("kind")
-    if kind not in (KIND, STAGE_KIND):
-        raise GraphError(f"{owner} has kind {kind!r}; expected {KIND!r} or {STAGE_KIND!r}")
+    if kind not in KINDS:
+        raise GraphError(f"{owner} has kind {kind!r}; expected one of {', '.join(map(repr, KINDS))}")
     denominator = record.get("denominator")
     if isinstance(denominator, bool) or not isinstance(denominator, int) or denominator <= 0:
         raise GraphError(f"{owner} has denominator {shown(denominator)}; expected a whole number above zero")
     multipliers = tuple(_pair(item, owner) for item in record.items("multipliers"))
     if kind == STAGE_KIND:
         return StageCertificate(record.amount("budget_bytes"), multipliers, denominator)
+    if kind == CONFLICT_KIND:
+        conflicts = tuple(_names(item, owner) for item in record.items("conflicts"))
+        of_peak = record.flag("of_peak", False)
+        return ConflictCertificate(record.amount("budget_bytes"), conflicts, multipliers, denominator, of_peak)
     nodes = {name: i for i, name in enumerate(graph.index.node_names)}
     values = {name: i for i, name in enumerate(graph.index.value_names)}
     return CutCertificate(
@@ -39,6 +47,13 @@ def read_certificate(data: object, owner: str, graph: Graph) -> CutCertificate |
         tuple(_cut(item, owner, nodes, values) for item in record.items("cuts")),
         record.flag("of_peak", False),
     )
+
+
+def _names(item: object, owner: str) -> tuple[str, ...]:
+    names = tuple(as_list(item, owner, "conflicts"))
+    if not all(isinstance(name, str) for name in names):
+        raise GraphError(f"{owner} has conflict {shown(item)}; expected a list of nodes' names")
+    return tuple(str(name) for name in names)
 
 
 def _pair(item: object, owner: str) -> tuple[int, int]:

@@ -15,19 +15,19 @@ from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.annealing import polish
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
-from hcp.schedule.stopwatch import Stopwatch
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.chains import longest_path
 from hcp.solvers.cuts import CutModel, build_cut_model
 from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.lift import hint, lift
-from hcp.solvers.relaxation import Relaxation, Relaxer, infeasibility_note
+from hcp.solvers.relaxation import Relaxation
+from hcp.solvers.root import solve_root
 from hcp.solvers.start import first_incumbent
 
 POLISHES: Final = 3
 
-# Shares of the time that is left: the linear form, the integer form.
-RELAXATION_SHARE: Final = 0.3
+# Shares of the time that is left: the first bounds, the integer form.
+ROOT_SHARE: Final = 0.3
 INTEGER_SHARE: Final = 0.8
 
 # Stages added where a lifted schedule breaks the budget.
@@ -56,19 +56,19 @@ def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | 
     tracker.offer(keep_everything(graph, problem.given_order))
     if tracker.done:
         return tracker.solution()
-    best = relaxation
-    if best is None:
-        tracker.report("linear relaxation")
-        best = Relaxer(graph, problem.budget, Stopwatch(watch.left * RELAXATION_SHARE)).best()
-    if best is None:
-        return tracker.solution("the linear relaxation did not finish")
-    if best.bound.of == "peak":
-        return tracker.infeasible(best.bound, infeasibility_note(best.bound))
-    tracker.add_bound(best.bound)
+    if relaxation is None:
+        root = solve_root(tracker, watch.left * ROOT_SHARE)
+        if root.hopeless is not None:
+            return tracker.infeasible(root.hopeless, root.note)
+        if root.relaxation is None:
+            return tracker.solution("" if tracker.done else "the linear relaxation did not finish")
+        relaxation = root.relaxation
+    else:
+        tracker.add_bound(relaxation.bound)
     if tracker.schedule is None:
         first_incumbent(tracker, problem)
 
-    cut = best.cut
+    cut = relaxation.cut
     while not tracker.done and watch.left > 0:
         tracker.report(f"integer form, {len(cut.chain)} stages")
         result = backend(_task(tracker, cut))

@@ -45,7 +45,7 @@ class StageCertificate:
 
     def bound(self, graph: Graph, staged: StageModel) -> int:
         """The bound that the multipliers prove on the rows of a model."""
-        return round_up(combine(staged, dict(self.multipliers), self.denominator, with_cost=True), graph)
+        return round_up(combine(staged.model, dict(self.multipliers), self.denominator, with_cost=True), graph)
 
     def to_dict(self, graph: Graph) -> dict[str, object]:  # noqa: ARG002 - it names nothing of the graph
         """What a plan file stores."""

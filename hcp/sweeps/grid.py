@@ -40,20 +40,16 @@ def resolved(graph: Graph, budgets: Sequence[int | str], store: Store | None) ->
 
     Raises:
         BudgetError: On a budget that cannot be understood.
-        HcpError: If two come to the same.
+        HcpError: On a grid that is out of range.
     """
-    found: list[tuple[int | str, int]] = []
+    found: dict[int | str, int] = {}
     for budget in budgets:
         match = _GRID.fullmatch(budget.strip()) if isinstance(budget, str) else None
         if match is None:
-            found.append((budget, parse_budget(budget, graph)))
+            found[budget] = parse_budget(budget, graph)
         else:
-            found += [(size, size) for size in _grid(graph, int(match[1]), store)]
-    sizes = [size for _, size in found]
-    twice = next((given for i, (given, size) in enumerate(found) if size in sizes[:i]), None)
-    if twice is not None:
-        raise HcpError(f"budget {twice!r} is given twice for graph {graph.name!r}; give each amount once")
-    return found
+            found |= {size: size for size in _grid(graph, int(match[1]), store)}
+    return list(found.items())
 
 
 def _grid(graph: Graph, count: int, store: Store | None) -> tuple[int, ...]:

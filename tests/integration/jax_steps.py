@@ -103,7 +103,12 @@ def _block(params, x, key, heads):
 def transformer(layers=2, width=16, heads=2, length=24, batch=4, words=50, raw_key=False):
     def block(key):
         made = dict(zip(("qkv", "out", "up", "down"), jax.random.split(key, 4), strict=True))
-        shapes = {"qkv": (width, 3 * width), "out": (width, width), "up": (width, 4 * width), "down": (4 * width, width)}
+        shapes = {
+            "qkv": (width, 3 * width),
+            "out": (width, width),
+            "up": (width, 4 * width),
+            "down": (4 * width, width),
+        }
         weights = {name: scaled(made[name], *shape) for name, shape in shapes.items()}
         return weights | {"norm1": jnp.ones(width), "norm2": jnp.ones(width)}
 

@@ -42,9 +42,7 @@ def keep_everything_results(loss, args, **options):
 
 
 def bits_equal(first, second):
-    return all(
-        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
-    )
+    return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True))
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -1,7 +1,10 @@
 """The command line: what it prints and writes, and one line with exit code 2 for everything wrong."""
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +82,147 @@ def test_compare_draws(hcp, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["t.png"]
 
 
+def test_compare_writes_a_paper_ready_table_and_a_page(hcp, tmp_path):
+    pytest.importorskip("matplotlib")
+    files = [tmp_path / "t.tex", tmp_path / "t.html"]
+    code, _out, err = hcp(
+        *("compare", "unet:2", "-b", "80%", "-b", "100%", "-s", "sqrt_n", "-s", "lower_sets"),
+        *("--latex", files[0], "--caption", "Costs in 100% of cases", "--label", "tab:x", "--html", files[1]),
+    )
+    assert (code, err) == (0, "")
+    table = files[0].read_text()
+    assert r"\caption{Costs in 100\% of cases}" in table
+    assert r"\label{tab:x}" in table
+    assert table.count(r"\textbf{") >= 2
+    assert "<svg" in files[1].read_text()
+
+
+def test_a_store_resumes_and_the_front_is_traced(hcp, tmp_path):
+    arguments = ("compare", "unet:2", "-s", "sqrt_n", "-s", "lower_sets", "--pareto", "--store", tmp_path / "s.db")
+    code, out, err = hcp(*arguments, "--json", tmp_path / "f.json")
+    assert (code, err) == (0, "")
+    assert hcp(*arguments)[1] == out
+    front = json.loads((tmp_path / "f.json").read_text())["front"]
+    peaks, costs = [point["peak"] for point in front], [point["cost"] for point in front]
+    assert peaks == sorted(set(peaks))
+    assert costs == sorted(set(costs), reverse=True)
+    assert all(point["bound"] <= point["cost"] for point in front)
+    assert len(out.splitlines()) == len(front) + 2
+
+
+def test_a_config_file_and_options_that_override_it(hcp, tmp_path):
+    config = tmp_path / "sweep.toml"
+    config.write_text(
+        'graphs = ["unet:2", "chain:9"]\nbudgets = ["100%", 4000]\nsolvers = ["sqrt_n"]\n'
+        f'time_limit = 5\njson = "{tmp_path / "t.json"}"\n'
+    )
+    assert hcp("compare", "--config", config)[0] == 0
+    rows = json.loads((tmp_path / "t.json").read_text())["rows"]
+    assert {(row["graph"], row["budget"]) for row in rows} == {
+        (graph, budget) for graph in ("unet-2", "chain-9") for budget in ("100%", "4000")
+    }
+    assert hcp("compare", "unet:3", "--config", config, "-b", "90%")[0] == 0
+    rows = json.loads((tmp_path / "t.json").read_text())["rows"]
+    assert [(row["graph"], row["budget"], row["solver"]) for row in rows] == [("unet-3", "90%", "sqrt_n")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("graphs = [", "is not TOML"),
+        ("speed = 3", "unknown key 'speed'; choose from graphs, budgets"),
+        ("budgets = 3", "expected a list of texts or numbers"),
+        ("budgets = [[1]]", "expected a list of texts or numbers"),
+        ("time_limit = true", "expected int"),
+    ],
+)
+def test_bad_config_files(hcp, tmp_path, text, message):
+    (tmp_path / "c.toml").write_text(text)
+    code, _, err = hcp("compare", "unet:2", "-b", "80%", "-s", "sqrt_n", "--config", tmp_path / "c.toml")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_minimize_prints_peak_and_bound(hcp, tmp_path):
+    arguments = ("minimize", "training-chain:12", "--overhead", "30%", "-s", "lower_sets", "-t", 5)
+    code, out, err = hcp(*arguments, "--out", tmp_path / "p.json", "--json")
+    assert (code, err) == (0, "")
+    data = json.loads(out)
+    assert data["bound"] <= data["peak"] == load_plan(tmp_path / "p.json").peak
+    assert data["overhead"] <= 0.3
+    assert "peak bound (order-free)" in hcp(*arguments)[1]
+
+
+def test_plans_are_drawn(hcp, tmp_path):
+    pytest.importorskip("matplotlib")
+    assert hcp("solve", "training-chain:12", "-b", "60%", "-s", "rotor", "--out", tmp_path / "p.json")[0] == 0
+    plan, picture = tmp_path / "p.json", tmp_path / "p.png"
+    assert hcp("show", plan, "--plot", picture)[0] == 0
+    size = picture.stat().st_size
+    assert hcp("show", plan, "--plot", picture, "--figure", "memory")[0] == 0
+    assert 5000 < picture.stat().st_size < size
+    code, _, err = hcp("show", "unet:2", "--plot", picture)
+    assert code == 2
+    assert "pictures are of plans" in err
+
+
+def test_verbose_tells_the_search_and_quiet_nothing(hcp):
+    arguments = ("solve", "unet:2", "-b", "80%", "-s", "anneal", "-t", 1)
+    code, _out, err = hcp(*arguments, "--verbose")
+    assert code == 0
+    assert "anneal" in err
+    assert " s | " in err
+    assert hcp(*arguments, "--verbose", "--quiet")[2] == hcp(*arguments)[2] == ""
+
+
+def test_no_colours_where_there_is_no_terminal(hcp):
+    for arguments in (("planners",), ("show", "unet:2"), ("--help",), ("compare", "--help")):
+        assert "\x1b" not in hcp(*arguments)[1]
+
+
+@pytest.mark.parametrize(
+    "command", ["", "solve", "minimize", "compare", "show", "verify", "analyze", "planners", "demo"]
+)
+def test_help_fits_a_screen_and_shows_an_example(hcp, command):
+    code, out, err = hcp(*command.split(), "--help")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert len(lines) <= 50
+    assert max(map(len, lines)) <= 110
+    assert any(line.strip().startswith(f"hcp {command}".strip()) for line in lines)
+
+
+@pytest.mark.parametrize("command", ["solve", "minimize", "compare", "show", "analyze", "planners"])
+def test_the_examples_of_the_help_run(hcp, command, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    from hcp.graph.builders import save_graph as save
+
+    save(unet(2), "graph.json")
+    assert hcp("solve", "unet:2", "-b", "80%", "-s", "sqrt_n", "--out", "plan.json")[0] == 0
+    (tmp_path / "sweep.toml").write_text('graphs = ["unet:2"]\nbudgets = ["80%"]\nsolvers = ["sqrt_n"]\n')
+    lines = [line.strip() for line in hcp(command, "--help")[1].splitlines()]
+    examples = [line.partition("  ")[0] for line in lines if line.startswith(f"hcp {command}")]
+    assert examples
+    for example in examples:
+        words = example.split()[1:]
+        # Quick ones of the same form; the cluster has its own tests.
+        words = [{"ray": "local", "auto": "eviction", "unet:6": "unet:3"}.get(word, word) for word in words]
+        limit = [] if command in ("show", "planners") else ["-t", "3"]
+        code, _, err = hcp(*words, *limit)
+        assert code == 0, (example, err)
+
+
+def test_completion_knows_the_planners():
+    script = Path(sys.executable).with_name("hcp")
+    if not script.exists():
+        pytest.skip("hcp is not installed as a script here")
+    asked = {"_HCP_COMPLETE": "complete_bash", "COMP_WORDS": "hcp solve --solver lower", "COMP_CWORD": "3"}
+    done = subprocess.run([script], env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["lower_sets"]
+
+
 def test_show_and_planners(hcp):
     code, out, _ = hcp("show", "transformer:2")
     assert code == 0
@@ -108,6 +252,16 @@ def test_show_and_planners(hcp):
         (["compare", "unet:2", "unet:2", "-b", "80%", "-s", "sqrt_n"], ["'unet-2' is given twice"]),
         (["compare", "unet:2", "-b", "80%", "-s", "sqrt_n", "--json", "/nowhere/x"], ["/nowhere/x"]),
         (["show", "none.json"], ["does not exist"]),
+        (["show", "unet:2", "--plot", "x.txt"], ["x.txt", ".pdf, .svg, .png"]),
+        (["compare", "unet:2", "-b", "80%", "-s", "sqrt_n", "--plot", "x.txt"], ["x.txt", ".pdf, .svg, .png"]),
+        (["compare", "unet:2", "-s", "sqrt_n"], ["no budget to compare"]),
+        (["compare", "unet:2", "-b", "grid:1", "-s", "sqrt_n"], ["grid of 1", "grid:8"]),
+        (["compare", "unet:2", "-b", "80%", "-s", "sqrt_n", "--engine", "spark"], ["'spark'", "local, ray"]),
+        (["compare", "unet:2", "-b", "80%", "-s", "sqrt_n", "--address", "a:1"], ["takes no address"]),
+        (["compare", "unet:2", "-b", "80%", "-s", "sqrt_n", "--config", "none.toml"], ["none.toml", "TOML file"]),
+        (["compare", "unet:2", "-b", "80%", "-s", "sqrt_n", "--store", "."], ["'.'", "existing folder"]),
+        (["minimize", "unet:2", "-o", "ten"], ["'ten'", "10%"]),
+        (["minimize", "unet:2", "-o", "-5%"], ["-0.05", "zero or more"]),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(hcp, arguments, texts):

@@ -7,6 +7,7 @@ from hcp.integrations.jax.errors import CaptureError, ExecutionError, JaxError, 
 from hcp.integrations.jax.jit import PlannedJit, jit
 from hcp.integrations.jax.lower import from_jaxpr
 from hcp.integrations.jax.plan import JaxPlan
+from hcp.integrations.jax.scan import ScanPlan, scan, scan_plan
 from hcp.integrations.jax.transform import BarrierWarning, checkpoint_plan, grad, value_and_grad
 
 __all__ = [
@@ -16,10 +17,13 @@ __all__ = [
     "JaxError",
     "JaxPlan",
     "PlannedJit",
+    "ScanPlan",
     "UnreachableBudget",
     "checkpoint_plan",
     "from_jaxpr",
     "grad",
     "jit",
+    "scan",
+    "scan_plan",
     "value_and_grad",
 ]

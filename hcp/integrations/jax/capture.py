@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import jax
 from jax import tree_util
 
 from hcp.integrations.jax.errors import CaptureError
 from hcp.integrations.jax.jaxpr import Program, flatten
+
+_CONTENT_NEEDED: Final = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +64,13 @@ class Arguments:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What compiled programs are kept by, beside shapes and types.
+        """What compiled programs are kept by: shapes, types, shardings, and whatever is no array.
 
         Raises:
             CaptureError: If an argument that is no array cannot be hashed.
         """
-        found = (self.structure, self.others)
+        arrays = tuple((jax.typeof(leaf), str(getattr(leaf, "sharding", None))) for leaf in self.arrays)
+        found = (self.structure, self.others, arrays)
         try:
             hash(found)
         except TypeError:
@@ -116,7 +123,7 @@ def capture(function: Callable[..., Any], arguments: Arguments, name: str) -> Ca
 
     try:
         closed, shapes = jax.make_jaxpr(on_arrays, return_shape=True)(*arguments.arrays)
-    except jax.errors.ConcretizationTypeError as error:
+    except _CONTENT_NEEDED as error:
         raise CaptureError(
             f"{name} uses the content of a traced array in Python, as 'if' and 'bool()' do; "
             "use jax.numpy.where or jax.lax.cond, or pass a Python value that is no array"
@@ -132,4 +139,4 @@ def capture(function: Callable[..., Any], arguments: Arguments, name: str) -> Ca
 
 
 def _is_array(leaf: object) -> bool:
-    return isinstance(leaf, jax.Array) or hasattr(leaf, "__array__") or hasattr(leaf, "__jax_array__")
+    return isinstance(leaf, jax.Array) or (hasattr(leaf, "shape") and hasattr(leaf, "dtype"))

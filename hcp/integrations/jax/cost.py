@@ -1,7 +1,7 @@
 """What operations cost: formulas of JAX's primitives for arithmetic, bytes moved, and a roofline over both."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from hcp.integrations.jax.jaxpr import Equation, inner_jaxprs, size
@@ -11,6 +11,7 @@ from hcp.integrations.roofline import nanoseconds
 # Operations per element, by order of magnitude.
 TRANSCENDENTAL_FLOPS: Final = 10
 RANDOM_FLOPS: Final = 60
+RANDOM: Final = frozenset({"random_bits", "threefry2x32"})
 
 
 def flops(equation: Equation) -> int:
@@ -19,27 +20,23 @@ def flops(equation: Equation) -> int:
     A ``while`` whose trip count is unknown counts once, and a ``cond`` as much as its most expensive branch.
     """
     name = equation.primitive.name
-    params = equation.params
-    produced = sum(_elements(var) for var in equation.outvars)
-    if name == "dot_general":
-        (contracted, _), _ = params["dimension_numbers"]
-        shape = equation.invars[0].aval.shape
-        return 2 * produced * math.prod(shape[axis] for axis in contracted)
-    if name == "conv_general_dilated":
-        return 2 * produced * _taps(equation)
     inner = [_jaxpr_flops(jaxpr.eqns) for jaxpr in inner_jaxprs(equation)]
+    if name in _PRODUCTS:
+        return 2 * _produced(equation) * _PRODUCTS[name](equation)
     if name == "scan":
-        return int(params["length"]) * sum(inner)
-    if name == "cond":
-        return max(inner, default=0)
+        return int(equation.params["length"]) * sum(inner)
     if inner:
-        return sum(inner)
+        return max(inner) if name == "cond" else sum(inner)
+    read = sum(_elements(item) for item in equation.invars)
+    return _per_element(name) * max(_produced(equation), read)
+
+
+def _per_element(name: str) -> int:
     if name in MOVEMENT:
         return 0
-    if name in ("random_bits", "threefry2x32"):
-        return RANDOM_FLOPS * produced
-    read = sum(_elements(item) for item in equation.invars)
-    return (TRANSCENDENTAL_FLOPS if name in TRANSCENDENTAL else 1) * max(produced, read)
+    if name in RANDOM:
+        return RANDOM_FLOPS
+    return TRANSCENDENTAL_FLOPS if name in TRANSCENDENTAL else 1
 
 
 def group_cost(equations: Iterable[Equation], inputs: Iterable[Any], outputs: Iterable[Any], platform: str) -> int:
@@ -60,11 +57,24 @@ def _jaxpr_flops(equations: Iterable[Equation]) -> int:
 
 
 def _elements(item: Any) -> int:  # noqa: ANN401
-    return math.prod(getattr(item.aval, "shape", ()))
+    return int(math.prod(getattr(item.aval, "shape", ())))
+
+
+def _produced(equation: Equation) -> int:
+    return sum(_elements(var) for var in equation.outvars)
+
+
+def _contracted(equation: Equation) -> int:
+    """Products per output element of a ``dot_general``."""
+    (axes, _), _ = equation.params["dimension_numbers"]
+    return int(math.prod(equation.invars[0].aval.shape[axis] for axis in axes))
 
 
 def _taps(equation: Equation) -> int:
     """Products per output element of a convolution: the kernel's extent times the input channels of its group."""
     kernel = equation.invars[1].aval.shape
     spec = equation.params["dimension_numbers"].rhs_spec
-    return int(kernel[spec[1]]) * math.prod(kernel[axis] for axis in spec[2:])
+    return int(kernel[spec[1]] * math.prod(kernel[axis] for axis in spec[2:]))
+
+
+_PRODUCTS: Final[dict[str, Callable[[Equation], int]]] = {"dot_general": _contracted, "conv_general_dilated": _taps}

@@ -1,9 +1,9 @@
 """From a schedule to a JAX function that runs it: one chain, in which every node waits for the one before it.
 
-Each node's inputs go through ``jax.lax.optimization_barrier`` together with the results of the node before. So nodes run in
-the schedule's order, recomputations are not merged with what they repeat, and nothing is fused across nodes: the memory
-that the plan counts is the memory that the program takes. Weaker forms (barriers around recomputed parts alone, a
-``jax.checkpoint`` policy) let the compiler move work about and take up to three times the memory.
+Each node's inputs go through ``jax.lax.optimization_barrier`` together with the results of the node before. So nodes
+run in the schedule's order, recomputations are not merged with what they repeat, and nothing is fused across nodes: the
+memory that the plan counts is the memory that the program takes. Weaker forms (barriers around recomputed parts alone,
+a ``jax.checkpoint`` policy) let the compiler move work about and take up to three times the memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +17,9 @@ from hcp.integrations.jax.jaxpr import is_variable
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.workspace import node_function
 from hcp.schedule.actions import Compute, Schedule
+
+# Public, but without types.
+barrier: Callable[[tuple[Any, ...]], Sequence[Any]] = jax.lax.optimization_barrier
 
 
 def emit(lowered: Lowered, schedule: Schedule) -> Callable[..., list[Any]]:
@@ -41,7 +44,7 @@ def emit(lowered: Lowered, schedule: Schedule) -> Callable[..., list[Any]]:
             each = lowered.groups[action.node]
             inputs = [made[var] if var in made else given[var] for var in each.inputs]
             literals = [value for _, value in each.literals]
-            held = jax.lax.optimization_barrier((*inputs, *literals, turn, *before))
+            held = barrier((*inputs, *literals, turn, *before))
             turn = held[len(inputs) + len(literals)]
             before = node_function(program, each)(*held[: len(inputs) + len(literals)])
             for var, output in zip(each.outputs, before, strict=True):
@@ -49,8 +52,10 @@ def emit(lowered: Lowered, schedule: Schedule) -> Callable[..., list[Any]]:
                 if var not in made or not lowered.graph.values[lowered.value_of[var]].resident:
                     made[var] = output
         known = {**given, **made}
-        results = [known[item] if is_variable(item) else jnp.asarray(item.val, item.aval.dtype) for item in program.outvars]
+        results = [
+            known[item] if is_variable(item) else jnp.asarray(item.val, item.aval.dtype) for item in program.outvars
+        ]
         # A chain that nothing reads would be removed.
-        return list(jax.lax.optimization_barrier((*results, turn))[: len(results)])
+        return list(barrier((*results, turn))[: len(results)])
 
     return run

@@ -14,7 +14,7 @@ from jax.extend import core
 
 from hcp.integrations.jax.errors import CaptureError
 from hcp.integrations.jax.loops import carried, stacks
-from hcp.integrations.jax.platform import is_key
+from hcp.integrations.jax.platform import is_key, shape
 
 Atom = Any  # core.Var | core.Literal; JAX leaves the types of jaxprs open
 Equation = Any
@@ -92,15 +92,15 @@ def is_variable(atom: Atom) -> bool:
 def size(var: Atom) -> int:
     """Bytes of an array; of a typed key, those of its words."""
     aval = var.aval
-    shape = getattr(aval, "shape", ())
+    extent = int(np.prod(getattr(aval, "shape", ()), dtype=np.int64))
     dtype = getattr(aval, "dtype", None)
     if dtype is None:
         return 0
     if is_key(dtype):
         # Keys of all implementations at hand have at most four 32-bit words; the common one has two.
-        words = int(np.prod(jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct((), dtype)).shape))
-        return int(np.prod(shape, dtype=np.int64)) * 4 * words
-    return int(np.prod(shape, dtype=np.int64)) * int(np.dtype(dtype).itemsize)
+        words = int(np.prod(jax.eval_shape(jax.random.key_data, shape((), dtype)).shape))
+        return extent * 4 * words
+    return extent * int(np.dtype(dtype).itemsize)
 
 
 def has_effects(equation: Equation) -> bool:
@@ -110,7 +110,7 @@ def has_effects(equation: Equation) -> bool:
 
 def inner_jaxprs(equation: Equation) -> list[Any]:
     """The jaxprs among an equation's parameters, such as the body of a loop."""
-    return list(core.jaxprs_in_params(equation.params))  # type: ignore[no-untyped-call]
+    return list(core.jaxprs_in_params(equation.params))
 
 
 @dataclass

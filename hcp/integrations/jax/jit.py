@@ -72,7 +72,7 @@ class PlannedJit:
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """As ``jax.jit(fun).eval_shape``."""
         with outermost_planned():
-            return self._outermost.eval_shape(*args, **kwargs)
+            return self._outermost.eval_shape(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def _joined(given: dict[str, Any], needed: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from hcp.integrations.jax.platform import is_key
+from hcp.integrations.jax.platform import is_key, shape
 
 
 def stacks(equation: Any) -> bool:  # noqa: ANN401
@@ -59,7 +59,6 @@ def carried(equation: Any, read: Set[Any]) -> tuple[core.ClosedJaxpr, list[Any]]
         return [*held, *filled]
 
     shapes = [
-        jax.ShapeDtypeStruct(item.aval.shape, item.aval.dtype, weak_type=item.aval.weak_type)
-        for item in equation.invars
+        shape(item.aval.shape, item.aval.dtype, getattr(item.aval, "weak_type", False)) for item in equation.invars
     ]
     return jax.make_jaxpr(scan)(*shapes), [equation.outvars[k] for k in (*range(carry), *kept)]

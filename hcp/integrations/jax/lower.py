@@ -11,14 +11,17 @@ from jax.extend import core
 from hcp.graph.ir import Graph, Node, Value
 from hcp.integrations.jax.cost import group_cost
 from hcp.integrations.jax.fusion import Group, group
-from hcp.integrations.jax.jaxpr import Program, flatten, is_variable, size
+from hcp.integrations.jax.jaxpr import Program, flatten, is_variable
+from hcp.integrations.jax.placement import Placement
 from hcp.integrations.jax.workspace import workspaces
 
 # XLA reserves the buffers of all results from the start to the end.
 OUTPUTS: Final = "outputs"
-# Beside each result's buffer there is a pointer to it, and buffers of intermediate values begin at multiples of this.
+# Beside each result's buffer there is a pointer to it; buffers of intermediate values, among them the tables of
+# pointers that barriers take, begin at multiples of the alignment.
 POINTER: Final = 8
 ALIGNMENT: Final = 64
+TABLES: Final = 2 * ALIGNMENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,22 +64,22 @@ def from_jaxpr(closed: core.ClosedJaxpr, *, name: str = "jaxpr", calibrate: bool
     return lower(flatten(closed), name=name, calibrate=calibrate).graph
 
 
-def lower(program: Program, *, name: str, calibrate: bool = True, shares: Mapping[Any, int] | None = None) -> Lowered:
+def lower(program: Program, *, name: str, calibrate: bool = True, placement: Placement | None = None) -> Lowered:
     """Builds the graph that planners see.
 
     Args:
         program: The flat jaxpr.
         name: Of the graph.
         calibrate: Whether to compile groups for their workspace.
-        shares: Bytes of variables whose arrays are spread over several devices, on one of them.
+        placement: How arrays are spread over devices; memory is that of one device.
     """
-    return _Lowering(program, dict(shares or {})).run(name, calibrate)
+    return _Lowering(program, placement or Placement()).run(name, calibrate)
 
 
 @dataclass
 class _Lowering:
     program: Program
-    shares: dict[Any, int]
+    placement: Placement
     value_of: dict[Any, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
 
@@ -86,16 +89,13 @@ class _Lowering:
         for node, each in zip(self.names, groups, strict=True):
             single = len(each.outputs) == 1
             self.value_of.update((var, node if single else f"{node}:{k}") for k, var in enumerate(each.outputs))
-        extra = workspaces(self.program, groups) if calibrate else [0] * len(groups)
+        extra = workspaces(self.program, groups, self.placement) if calibrate else [0] * len(groups)
         # What is returned twice has two buffers.
-        results = sum(self.size(var) + POINTER for var in self.program.outvars)
+        results = TABLES + sum(self.placement.bytes(var) + POINTER for var in self.program.outvars)
         reserved = Value(OUTPUTS, results, "output", resident=True)
         nodes = tuple(self.nodes(groups, extra))
         graph = Graph(nodes, (reserved,), tuple(self.names), name, "ns")
         return Lowered(graph, self.program, dict(zip(self.names, groups, strict=True)), self.value_of)
-
-    def size(self, var: Any) -> int:  # noqa: ANN401
-        return self.shares.get(var, size(var))
 
     def nodes(self, groups: Sequence[Group], extra: Sequence[int]) -> Iterator[Node]:
         platform = jax.default_backend()
@@ -106,7 +106,7 @@ class _Lowering:
             outputs = [
                 Value(self.value_of[var], 0, "output", resident=True)
                 if var in outvars
-                else Value(self.value_of[var], -(-self.size(var) // ALIGNMENT) * ALIGNMENT)
+                else Value(self.value_of[var], -(-self.placement.bytes(var) // ALIGNMENT) * ALIGNMENT)
                 for var in each.outputs
             ]
             if each.effects:

@@ -13,7 +13,7 @@ from hcp.planners import solve
 from hcp.schedule.actions import Schedule
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.plan import Plan, judge
-from hcp.schedule.solution import InfeasibleBudget, Monitor, Planner, Problem, Solution, Status, silent
+from hcp.schedule.solution import InfeasibleBudget, Monitor, Planner, Solution, Status, silent
 
 # Compiling and planning again; each attempt lowers the budget that is planned for by what was too much.
 ATTEMPTS: Final = 6
@@ -107,9 +107,7 @@ class Request:
 
     def plan(self, graph: Graph, budget: int) -> Plan:
         """Plans within some bytes."""
-        return solve(
-            graph, budget, self.solver, time_limit=self.time_limit, seed=self.seed, monitor=self.monitor
-        )
+        return solve(graph, budget, self.solver, time_limit=self.time_limit, seed=self.seed, monitor=self.monitor)
 
 
 def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:
@@ -167,5 +165,3 @@ def _unreachable(graph: Graph, budget: int, first: Plan | None, smallest: int | 
         f"no plan was found for {graph.name} whose compiled program keeps {budget:,} bytes; the smallest one takes "
         f"{smallest:,} bytes: raise the budget to that, or the time limit"
     )
-
-

@@ -4,6 +4,7 @@ import os
 from typing import Any, Final
 
 import jax
+import jax.numpy as jnp
 
 # XLA's CPU compiler strips optimization barriers early, and common-subexpression elimination then undoes every
 # rematerialization, jax.checkpoint's as well. GPUs and TPUs keep barriers until after scheduling.
@@ -34,7 +35,17 @@ def measuring_options() -> dict[str, Any] | None:
 
 def is_key(dtype: Any) -> bool:  # noqa: ANN401
     """Whether arrays of this type hold random keys, whose bits are out of sight."""
-    return bool(jax.dtypes.issubdtype(dtype, jax.dtypes.extended))
+    return bool(jnp.issubdtype(dtype, jax.dtypes.extended))
+
+
+def shape(
+    extent: tuple[int, ...],
+    dtype: Any,  # noqa: ANN401
+    weak_type: bool = False,
+    sharding: Any = None,  # noqa: ANN401
+) -> jax.ShapeDtypeStruct:
+    """An array's shape and type, to compile or trace with."""
+    return jax.ShapeDtypeStruct(extent, dtype, weak_type=weak_type, sharding=sharding)  # type: ignore[no-untyped-call]
 
 
 def _disabled_by_environment() -> bool:

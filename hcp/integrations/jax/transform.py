@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial, update_wrapper
+from functools import update_wrapper
 from typing import Any
 
 import jax
@@ -16,9 +16,9 @@ from hcp.integrations.jax.capture import Arguments, Captured, capture
 from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.errors import ExecutionError, JaxError
 from hcp.integrations.jax.lower import Lowered, lower
+from hcp.integrations.jax.placement import place
 from hcp.integrations.jax.plan import JaxPlan, Request, fit
 from hcp.integrations.jax.platform import compiler_options
-from hcp.integrations.jax.workspace import shape_of
 from hcp.schedule.solution import Monitor, Planner, silent
 
 
@@ -96,34 +96,29 @@ def checkpoint_plan(
     budget: int | str,
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
-    holomorphic: bool = False,
     solver: str | Planner = "auto",
     time_limit: float = 60.0,
     seed: int = 0,
     measure: bool = True,
-    monitor: Monitor = silent,
     **kwargs: Any,  # noqa: ANN401
 ) -> JaxPlan:
     """The plan that ``value_and_grad(fun, ...)(*args, **kwargs)`` would run; nothing is executed.
 
     Args:
-        fun: As for ``value_and_grad``, as are the other options.
+        fun: As for ``value_and_grad``.
         *args: Arrays, or ``jax.ShapeDtypeStruct`` in their place.
-        **kwargs: The same, by name.
+        budget: As for ``value_and_grad``.
+        argnums: As for ``value_and_grad``.
+        has_aux: As for ``value_and_grad``.
+        solver: As for ``value_and_grad``.
+        time_limit: As for ``value_and_grad``.
+        seed: As for ``value_and_grad``.
+        measure: As for ``value_and_grad``.
+        **kwargs: Handed on to ``fun``.
     """
-    planned = value_and_grad(
-        fun,
-        argnums,
-        has_aux,
-        holomorphic,
-        budget=budget,
-        solver=solver,
-        time_limit=time_limit,
-        seed=seed,
-        measure=measure,
-        monitor=monitor,
-    )
-    return planned.prepare(*args, **kwargs).plan
+    request = Request(budget, solver, time_limit, seed, measure)
+    inner = jax.value_and_grad(fun, argnums, has_aux)
+    return _planned(fun, inner, argnums, request).prepare(*args, **kwargs).plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,9 +180,8 @@ class Planned:
             return self._within(arguments)
         key = arguments.key
         if key not in self._compiled:
-            self._compiled[key] = jax.jit(partial(self._traced, replace(arguments, arrays=())), **_jit_options())
-        with outermost_planned():
-            return self._compiled[key](*arguments.arrays)
+            self._compiled[key] = jax.jit(self._prepare(arguments), **_jit_options())
+        return self._compiled[key](*arguments.arrays)
 
     def prepare(self, *args: Any, **kwargs: Any) -> Prepared:  # noqa: ANN401
         """Captures and plans a call without running it; arguments may be ``jax.ShapeDtypeStruct``."""
@@ -205,13 +199,12 @@ class Planned:
     def _prepare(self, arguments: Arguments) -> Prepared:
         captured = capture(self.differentiated, arguments, self.name)
         program = captured.program
-        lowered = lower(program, name=self.name)
-        plan = fit(lowered, self.request, [shape_of(var) for var in program.sources])
+        placement = place(program, (*program.constants, *arguments.arrays))
+        lowered = lower(program, name=self.name, calibrate=placement.measurable, placement=placement)
+        request = replace(self.request, measure=self.request.measure and placement.measurable)
+        plan = fit(lowered, request, [placement.shape(var) for var in program.sources])
         self.plans.append(plan)
         return Prepared(captured, lowered, plan)
-
-    def _traced(self, arguments: Arguments, *arrays: Any) -> Any:  # noqa: ANN401
-        return self._prepare(replace(arguments, arrays=arrays))(*arrays)
 
     def _within(self, arguments: Arguments) -> Any:  # noqa: ANN401
         """A call from a trace of somebody else's."""

@@ -7,6 +7,7 @@ import jax
 
 from hcp.integrations.jax.fusion import Group
 from hcp.integrations.jax.jaxpr import Program
+from hcp.integrations.jax.placement import Placement
 from hcp.integrations.jax.platform import measuring_options
 from hcp.integrations.jax.primitives import FUSIBLE
 
@@ -14,9 +15,9 @@ from hcp.integrations.jax.primitives import FUSIBLE
 _KNOWN: Final[dict[tuple[str, str], int]] = {}
 
 
-def workspaces(program: Program, groups: Sequence[Group]) -> list[int]:
-    """Bytes that each group takes beyond its results while it runs."""
-    return [_workspace(program, each) for each in groups]
+def workspaces(program: Program, groups: Sequence[Group], placement: Placement) -> list[int]:
+    """Bytes that each group takes beyond its results while it runs, on one device."""
+    return [_workspace(program, each, placement) for each in groups]
 
 
 def node_function(program: Program, each: Group) -> Callable[..., list[Any]]:
@@ -39,25 +40,16 @@ def arguments(each: Group) -> tuple[Any, ...]:
     return (*each.inputs, *(var for var, _ in each.literals))
 
 
-def shape_of(var: Any) -> jax.ShapeDtypeStruct:  # noqa: ANN401
-    """An argument's shape and type, to compile with."""
-    return jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype, weak_type=getattr(var.aval, "weak_type", False))
-
-
-def _workspace(program: Program, each: Group) -> int:
+def _workspace(program: Program, each: Group, placement: Placement) -> int:
     # One loop over elements needs no room of its own.
     if len(each.equations) == 1 and each.equations[0].primitive.name in FUSIBLE:
         return 0
     if each.effects:
         return 0
-    text = str(part(program, each))
-    key = (text, jax.default_backend())
+    shapes = [placement.shape(var) for var in arguments(each)]
+    key = (str(part(program, each)), str([(jax.default_backend(), shape.sharding) for shape in shapes]))
     if key not in _KNOWN:
-        compiled = (
-            jax.jit(node_function(program, each), compiler_options=measuring_options())
-            .lower(*(shape_of(var) for var in arguments(each)))
-            .compile()
-        )
+        compiled = jax.jit(node_function(program, each), compiler_options=measuring_options()).lower(*shapes).compile()
         analysis = compiled.memory_analysis()
         _KNOWN[key] = 0 if analysis is None else int(analysis.temp_size_in_bytes)
     return _KNOWN[key]

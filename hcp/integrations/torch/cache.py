@@ -75,7 +75,7 @@ class PlanCache:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 save_plan(plan, self.folder / f"{key}.json")
             except (OSError, HcpError) as error:
-                _warn(f"the plan was not cached: {error}")
+                warn_of_cache(f"the plan was not cached: {error}")
 
     def _remember(self, key: str, plan: Plan) -> None:
         self._memory[key] = plan
@@ -83,18 +83,32 @@ class PlanCache:
             self._memory.popitem(last=False)
 
 
-def cache_for(option: CacheOption) -> PlanCache:
-    """The cache that an option stands for: ``True`` for the default folder, ``False`` for memory only, or a folder.
+def folder_of(option: CacheOption) -> Path | None:
+    """The folder that an option stands for: ``True`` for the default one, ``False`` for none.
 
     Raises:
-        HcpError: On anything else.
+        HcpError: On anything else but a path.
     """
     if not isinstance(option, bool | str | os.PathLike):
         raise HcpError(f"cache {option!r} is not understood; give a folder, True for the default one, or False")
-    folder = default_folder() if option is True else None if option is False else Path(option)
+    return default_folder() if option is True else None if option is False else Path(option)
+
+
+def cache_for(option: CacheOption) -> PlanCache:
+    """The plans kept in the folder that an option stands for, or in memory only.
+
+    Raises:
+        HcpError: See ``folder_of``.
+    """
+    folder = folder_of(option)
     if folder not in _CACHES:
         _CACHES[folder] = PlanCache(folder)
     return _CACHES[folder]
+
+
+def warn_of_cache(message: str) -> None:
+    """Says that the cache cannot be used."""
+    warnings.warn(message, CacheWarning, stacklevel=3)
 
 
 def key_of(problem: Problem, planner: str) -> str:
@@ -119,13 +133,11 @@ def _read(path: Path, problem: Problem) -> Plan | None:
     try:
         plan = load_plan(path)
     except HcpError as error:
-        _warn(f"{error}; it is ignored, and replaced by a new plan")
+        warn_of_cache(f"{error}; it is ignored, and replaced by a new plan")
         return None
     if plan.graph.fingerprint != problem.graph.fingerprint or plan.problem.budget != problem.budget:
-        _warn(f"cache file {str(path)!r} holds the plan of another problem; it is ignored, and replaced by a new plan")
+        warn_of_cache(
+            f"cache file {str(path)!r} holds the plan of another problem; it is ignored, and replaced by a new plan"
+        )
         return None
     return plan
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, CacheWarning, stacklevel=3)

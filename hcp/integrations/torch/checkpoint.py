@@ -12,7 +12,7 @@ from hcp.integrations.torch.capture import backend as capturing
 from hcp.integrations.torch.capture import check_version, trace
 from hcp.integrations.torch.cost import Cost, check_cost
 from hcp.integrations.torch.errors import TorchError
-from hcp.integrations.torch.executor import Fallback, GivenPlan, Options, TorchExecutor, lower_joint
+from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, Options, TorchExecutor, lower_joint
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.schedule.solution import Monitor, Planner, silent
 
@@ -24,7 +24,7 @@ def checkpoint(
     budget: int | str | None = None,
     *,
     solver: str | Planner = "auto",
-    time_limit: float = 60.0,
+    time_limit: float = TIME_LIMIT,
     cost: Cost = "roofline",
     plan: GivenPlan | None = None,
     cache: CacheOption = True,
@@ -45,7 +45,8 @@ def checkpoint(
             such as ``"8GiB"``, or a percentage such as ``"50%"`` of the captured step's keep-everything peak.
         solver: A name from ``hcp.planners.PLANNERS``, or a planner.
         time_limit: Seconds that planning may take, for each variant of the step.
-        cost: ``"roofline"`` (deterministic), ``"measured"`` (each operation timed), or a function from an
+        cost: ``"roofline"`` (the same on every machine), ``"calibrated"`` (the roofline with this machine's constants),
+            ``"measured"`` (each operation timed; both are measured once and cached), or a function from an
             ``fx.Node`` to nanoseconds.
         plan: A plan to run instead of solving: a ``TorchPlan``, ``Plan`` or ``Schedule`` made for this step's graph,
             or a function that makes a schedule for a graph.
@@ -100,7 +101,7 @@ def plan_for(
     *,
     budget: int | str,
     solver: str | Planner = "auto",
-    time_limit: float = 60.0,
+    time_limit: float = TIME_LIMIT,
     cost: Cost = "roofline",
     cache: CacheOption = True,
     seed: int = 0,
@@ -124,7 +125,7 @@ def plan_for(
         quiet=quiet,
         monitor=monitor,
     )
-    graph = capture_graph(module, args, kwargs, cost=cost)
+    graph = capture_graph(module, args, kwargs, cost=cost, cache=cache)
     executor = TorchExecutor(type(module).__name__, options, called_with=(args, dict(kwargs or {})))
     return executor.plan_graph(graph)
 
@@ -133,7 +134,7 @@ def backend(
     budget: int | str | None = None,
     *,
     solver: str | Planner = "auto",
-    time_limit: float = 60.0,
+    time_limit: float = TIME_LIMIT,
     cost: Cost = "roofline",
     plan: GivenPlan | None = None,
     cache: CacheOption = True,
@@ -187,8 +188,11 @@ def capture_graph(
     kwargs: Mapping[str, Any] | None = None,
     *,
     cost: Cost = "roofline",
+    cache: CacheOption = False,
 ) -> Graph:
     """The training step of ``module(*args, **kwargs)`` as an hcp graph; the module is neither run nor changed.
+
+    Measured costs are taken from the cache and kept there; by default they are measured now.
 
     Raises:
         TorchError: If the step cannot be captured as one graph, or nothing in it needs a gradient.
@@ -196,7 +200,7 @@ def capture_graph(
     check_version()
     check_cost(cost)
     _check_module(module, "capture_graph")
-    return lower_joint(trace(module, args, dict(kwargs or {})), cost, type(module).__name__).graph
+    return lower_joint(trace(module, args, dict(kwargs or {})), cost, type(module).__name__, cache).graph
 
 
 def _check_module(module: object, function: str) -> None:

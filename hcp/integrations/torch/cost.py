@@ -1,22 +1,25 @@
-"""What an operation costs, in nanoseconds: a deterministic roofline, measured times, or a function of the user's."""
+"""What an operation costs, in nanoseconds.
 
-from collections.abc import Callable, Mapping
+``"roofline"`` is deterministic on every machine alike; ``"calibrated"`` is the roofline with constants of this machine;
+``"measured"`` times every operation. A function of the user's is the fourth choice.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
-import torch
 from torch import fx
 from torch.utils.flop_counter import flop_registry
 
+from hcp.integrations.roofline import nanoseconds
+from hcp.integrations.torch.cache import CacheOption
+from hcp.integrations.torch.calibration import constants
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.probe import Footprint
-from hcp.integrations.torch.program import tensor_bytes
+from hcp.integrations.torch.program import tensor_bytes, tensors_of
 
-Cost = Literal["roofline", "measured"] | Callable[[fx.Node], int]
+Cost = Literal["roofline", "calibrated", "measured"] | Callable[[fx.Node], int]
 
-# Orders of magnitude of common machines; plans depend on their ratios only.
-FLOPS_PER_NANOSECOND: Final = {"cpu": 40.0, "cuda": 60_000.0}
-BYTES_PER_NANOSECOND: Final = {"cpu": 8.0, "cuda": 1_500.0}
-LAUNCH_NANOSECONDS: Final = {"cpu": 3_000, "cuda": 5_000}
+NAMES: Final = ("roofline", "calibrated", "measured")
 
 
 def check_cost(cost: object) -> None:
@@ -25,15 +28,15 @@ def check_cost(cost: object) -> None:
     Raises:
         TorchError: Lists the choices.
     """
-    if cost not in ("roofline", "measured") and not callable(cost):
+    if cost not in NAMES and not callable(cost):
         raise TorchError(
-            f"cost {cost!r} is not understood; give 'roofline', 'measured', "
+            f"cost {cost!r} is not understood; give 'roofline', 'calibrated', 'measured', "
             "or a function from an fx.Node to nanoseconds"
         )
 
 
-def costs(cost: Cost, footprints: Mapping[fx.Node, Footprint]) -> dict[fx.Node, int]:
-    """The cost of every operation, in whole nanoseconds.
+def costs(cost: Cost, footprints: Mapping[fx.Node, Footprint], cache: CacheOption = False) -> dict[fx.Node, int]:
+    """The cost of every operation, in whole nanoseconds; ``cache`` is where a machine's constants are kept.
 
     Raises:
         TorchError: If a function of the user's gives anything but a whole number of zero or more.
@@ -42,6 +45,8 @@ def costs(cost: Cost, footprints: Mapping[fx.Node, Footprint]) -> dict[fx.Node, 
         return {node: footprint.nanoseconds for node, footprint in footprints.items()}
     if cost == "roofline":
         return {node: roofline(node) for node in footprints}
+    if cost == "calibrated":
+        return {node: constants(_device(node), cache).nanoseconds(*_work(node)) for node in footprints}
     found = {}
     for node in footprints:
         amount = cost(node)
@@ -54,11 +59,17 @@ def costs(cost: Cost, footprints: Mapping[fx.Node, Footprint]) -> dict[fx.Node, 
 
 
 def roofline(node: fx.Node) -> int:
-    """Nanoseconds by the roofline: a launch, and the larger of arithmetic and memory traffic."""
-    device = _device(node)
-    read = sum(tensor_bytes(source) for source in node.all_input_nodes)
-    traffic = (read + tensor_bytes(node)) / BYTES_PER_NANOSECOND[device]
-    return round(LAUNCH_NANOSECONDS[device] + max(traffic, _flops(node) / FLOPS_PER_NANOSECOND[device]))
+    """Nanoseconds by the roofline of a common machine of the node's kind."""
+    return nanoseconds(*_work(node), _device(node))
+
+
+def _device(node: fx.Node) -> str:
+    return device_of((node, *node.all_input_nodes))
+
+
+def _work(node: fx.Node) -> tuple[int, int]:
+    """Arithmetic operations, and bytes read and written."""
+    return _flops(node), sum(tensor_bytes(source) for source in node.all_input_nodes) + tensor_bytes(node)
 
 
 def _flops(node: fx.Node) -> int:
@@ -71,11 +82,7 @@ def _flops(node: fx.Node) -> int:
     return int(formula(*args, **kwargs, out_val=node.meta["val"]))
 
 
-def _device(node: fx.Node) -> str:
-    for source in (node, *node.all_input_nodes):
-        value = source.meta.get("val")
-        items = value if isinstance(value, list | tuple) else (value,)
-        for item in items:
-            if isinstance(item, torch.Tensor) and item.device.type in LAUNCH_NANOSECONDS:
-                return item.device.type
-    return "cpu"
+def device_of(nodes: Iterable[fx.Node]) -> str:
+    """The kind of device that nodes' tensors are on; an accelerator where there are several."""
+    kinds = {tensor.device.type for node in nodes for tensor in tensors_of(node)}
+    return min(kinds - {"cpu", "meta"}, default="cpu")

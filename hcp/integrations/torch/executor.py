@@ -3,15 +3,16 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from torch.utils._pytree import tree_leaves
 
 from hcp.graph.ir import Graph
-from hcp.integrations.torch.cache import CacheOption, cache_for, key_of
+from hcp.integrations.torch.cache import CacheOption, cache_for, folder_of, key_of
+from hcp.integrations.torch.calibration import Store
 from hcp.integrations.torch.capture import Joint, Split
-from hcp.integrations.torch.cost import Cost, check_cost, costs
+from hcp.integrations.torch.cost import Cost, check_cost, costs, device_of
 from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.errors import ExecutionError, TorchError
 from hcp.integrations.torch.lower import Lowered, lower
@@ -26,6 +27,9 @@ from hcp.schedule.plan import Plan, judge
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import Bound, Monitor, Planner, Problem, Solution, Status, silent
 
+# A training step of a dozen transformer blocks is within a minute then, capture included.
+TIME_LIMIT: Final = 45.0
+
 GivenPlan = TorchPlan | Plan | Schedule | Callable[[Graph], Schedule]
 Fallback = Literal["error", "warn"]
 
@@ -36,7 +40,7 @@ class Options:
 
     budget: int | str | None = None
     solver: str | Planner = "auto"
-    time_limit: float = 60.0
+    time_limit: float = TIME_LIMIT
     cost: Cost = "roofline"
     plan: GivenPlan | None = None
     cache: CacheOption = True
@@ -80,7 +84,7 @@ class TorchExecutor:
         Raises:
             HcpError: If it cannot be planned, or no plan meets the budget.
         """
-        lowered = lower_joint(joint, self.options.cost, self.name)
+        lowered = lower_joint(joint, self.options.cost, self.name, self.options.cache)
         plan = self.plan_graph(lowered.graph)
         halves = emit(lowered, plan.schedule)
         self.plans.append(plan)
@@ -135,13 +139,16 @@ class TorchExecutor:
             print(f"hcp: {line}", file=sys.stderr, flush=True)
 
 
-def lower_joint(joint: Joint, cost: Cost, name: str) -> Lowered:
-    """The graph of a captured step, with measured footprints."""
+def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption) -> Lowered:
+    """The graph of a captured step, with measured footprints; measured costs are kept in the cache."""
     program = prepare(joint)
-    footprints = probe(program, timed=cost == "measured")
+    times = Store.of(device_of(joint.primals), "times", folder_of(cache)) if cost == "measured" else None
+    footprints = probe(program, times)
+    if times is not None:
+        times.save()
     views = {node for node, footprint in footprints.items() if not footprint.sizes} - program.effects
     charged = {node: footprint for node, footprint in footprints.items() if node not in views}
-    return lower(program, footprints, costs(cost, charged), views, name)
+    return lower(program, footprints, costs(cost, charged, cache), views, name)
 
 
 def adopt(graph: Graph, given: GivenPlan, budget: int | str | None) -> Plan:

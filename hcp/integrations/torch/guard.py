@@ -52,7 +52,7 @@ def guarded(
         return outputs
 
     # Inside another compiled module this is a graph break, or Dynamo would trace through it and run it unplanned.
-    planned: Callable[..., Any] = torch.compiler.disable(run, recursive=False)  # type: ignore[no-untyped-call]
+    planned: Callable[..., Any] = torch.compiler.disable(run)  # type: ignore[no-untyped-call]
     return planned
 
 

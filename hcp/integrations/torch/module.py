@@ -13,7 +13,7 @@ from hcp.integrations.torch.cache import CacheOption
 from hcp.integrations.torch.checkpoint import checkpoint, plan_of
 from hcp.integrations.torch.cost import Cost
 from hcp.integrations.torch.errors import TorchError
-from hcp.integrations.torch.executor import Fallback, GivenPlan, TorchExecutor
+from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, TorchExecutor
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.schedule.actions import Schedule
 from hcp.schedule.budget import parse_budget
@@ -45,7 +45,7 @@ class HCConfig:
     planner: str | Planner | None = None
     block_size: BlockSize | None = None
     custom_planner: Callable[[Graph], Schedule] | None = None
-    time_limit: float = 60.0
+    time_limit: float = TIME_LIMIT
     cost: Cost = "roofline"
     cache: CacheOption = True
     fallback: Fallback = "error"

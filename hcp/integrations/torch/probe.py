@@ -5,6 +5,7 @@ in the layouts they return, which capture does not always foresee and which deci
 Operations that agree in target, shapes, layouts and other arguments are run once for all.
 """
 
+import hashlib
 import operator
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from torch import fx
 from torch.profiler import record_function
 from torch.utils._pytree import tree_leaves
 
+from hcp.integrations.torch.calibration import Store
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.measure import record
 from hcp.integrations.torch.program import Program
@@ -54,12 +56,12 @@ class Footprint:
     nanoseconds: int = 0
 
 
-def probe(program: Program, *, timed: bool) -> dict[fx.Node, Footprint]:
+def probe(program: Program, times: Store | None = None) -> dict[fx.Node, Footprint]:
     """The footprint of every operation of a program.
 
     Args:
         program: What to run, one operation at a time; the process never holds more than one operation's tensors.
-        timed: Whether to time the operations as well.
+        times: Where given, the operations are timed as well, or their times taken from here.
 
     Raises:
         ExecutionError: If a PyTorch profiler runs already.
@@ -78,7 +80,7 @@ def probe(program: Program, *, timed: bool) -> dict[fx.Node, Footprint]:
         memory = record(run_all)
         for key, footprint in found.items():
             workspace = max(0, memory.peak_within(marks[key]) - sum(footprint.sizes))
-            nanoseconds = calls[key].least_time() if timed else 0
+            nanoseconds = 0 if times is None else round(times.get(_digest(key), calls[key].least_time))
             found[key] = replace(footprint, workspace=workspace, nanoseconds=nanoseconds)
     return {node: found[key] for node, key in keys.items()}
 
@@ -151,6 +153,10 @@ def _first_round(program: Program) -> tuple[dict[fx.Node, str], dict[str, _Sampl
             many = isinstance(node.meta["val"], list | tuple)
             layouts[node] = found[key].layouts if many else found[key].layouts[0]
     return keys, samples, found
+
+
+def _digest(key: str) -> str:
+    return hashlib.blake2s(key.encode(), digest_size=12).hexdigest()
 
 
 def _known(argument: Any, layouts: dict[fx.Node, Any]) -> Any:  # noqa: ANN401 - whatever operations take

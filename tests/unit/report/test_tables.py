@@ -34,7 +34,7 @@ def test_markdown():
 
 def test_latex_escapes_and_rules_groups():
     text = TABLE.to_latex()
-    assert r"\begin{tabular}{lr}" in text
+    assert r"\begin{tabular}{@{}lr@{}}" in text
     assert r"a\_1 & 5 \\" in text
     assert r"100 \%" in text
     assert text.count(r"\midrule") == 2

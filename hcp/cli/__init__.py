@@ -1,0 +1,66 @@
+"""The command line. Bad input gives one line on stderr and exit code 2."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import hcp
+from hcp.cli import commands, compare_command, plan_commands
+from hcp.graph.errors import HcpError
+
+HELP = """Find provably near-optimal activation-checkpointing schedules.
+
+\b
+  hcp solve unet:4 --budget 70%                  plan one graph
+  hcp compare unet:4 -b 80% -b 60% -s sqrt_n -s auto
+  hcp show plan.json --plot plan.pdf             what a plan does
+  hcp demo                                       plan and run a PyTorch model
+
+A graph is a file (hcp-graph/1, networkx node-link JSON, ONNX) or a generator such as unet:4. A budget is bytes, a
+size such as 8GiB, or a percentage of the peak without recomputation.
+
+Exit codes: 0 done; 1 stopped by the user, or a defect of hcp; 2 bad input, or a budget that no schedule meets.
+"""
+
+app = typer.Typer(
+    help=HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # Plain help fits a screen.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hcp {hcp.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+app.command("solve")(plan_commands.solve_command)
+app.command("minimize")(plan_commands.minimize)
+app.command("compare")(compare_command.compare_command)
+app.command("show")(commands.show)
+app.command("verify")(commands.verify)
+app.command("analyze")(commands.analyze)
+app.command("planners")(commands.planners)
+app.command("demo")(commands.demo)
+
+
+def main() -> None:
+    """The entry point: errors of hcp become one line on stderr and exit code 2."""
+    try:
+        app()
+    except HcpError as error:
+        typer.echo(f"hcp: error: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)

@@ -1,0 +1,117 @@
+"""``hcp show``, ``verify``, ``analyze``, ``planners`` and ``demo``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hcp.analysis.report import analyze_graph
+from hcp.bounds import solved_bounds
+from hcp.cli.options import AsJson, GraphText, Quiet, Seed, check_plot, check_target, graph_from, is_plan
+from hcp.cli.output import print_json, print_table
+from hcp.graph.errors import HcpError
+from hcp.graph.files import write_atomically
+from hcp.graph.visualize import to_dot, to_svg
+from hcp.planfile import load_plan, verify_plan
+from hcp.planners import PLANNERS
+from hcp.report.show import graph_table, plan_marks, planners_table
+from hcp.report.tables import Table, plan_table
+from hcp.schedule.actions import keep_everything
+
+
+def show(
+    target: Annotated[str, typer.Argument(help="A graph as for `hcp solve`, or a plan file.")],
+    dot: Annotated[Path | None, typer.Option(help="Write the graph to this DOT file.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Draw the graph into this SVG file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw a plan into this image file (pdf, svg, png).")] = None,
+    figure: Annotated[
+        list[str] | None, typer.Option(help="What to draw: memory, schedule, graph, search; repeat for several.")
+    ] = None,
+) -> None:
+    """Show a graph, or a plan judged again by replay.
+
+    \b
+      hcp show unet:4
+      hcp show plan.json --plot plan.pdf --figure memory
+    """
+    check_target(dot, svg)
+    check_plot(plot)
+    if is_plan(target):
+        plan = load_plan(target)
+        graph, schedule = plan.graph, plan.schedule
+        print_table(plan_table(plan))
+        if plot is not None:
+            from hcp.report.plan_figures import plot_plan
+
+            plot_plan(plan, plot, figure or ())
+    else:
+        if plot is not None or figure:
+            raise HcpError(f"{target!r} is a graph, and pictures are of plans; give a plan file, or use --svg")
+        graph, schedule = graph_from(target), None
+        print_table(graph_table(graph))
+    marks = plan_marks(graph, keep_everything(graph) if schedule is None else schedule)
+    for file, draw in ((dot, to_dot), (svg, to_svg)):
+        if file is not None:
+            write_atomically(file, draw(graph, marks))
+
+
+def verify(plan: Annotated[str, typer.Argument(help="A plan file (hcp-plan/1).")]) -> None:
+    """Check a plan and its bounds in exact integer arithmetic, with no solver.
+
+    \b
+      hcp verify plan.json        (after: hcp solve unet:4 -b 70% -t 10 --out plan.json)
+    """
+    print_table(plan_table(verify_plan(plan)))
+
+
+def analyze(
+    graph: GraphText,
+    budget: Annotated[str | None, typer.Option("--budget", "-b", help="Adds bounds on the cost within it.")] = None,
+    time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for each of these bounds.")] = 30.0,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Analyse a graph: frontier, orders, height-compressibility, lower bounds.
+
+    \b
+      hcp analyze training-chain:100 --budget 50%
+    """
+    loaded = graph_from(graph)
+    solved = () if budget is None else solved_bounds(loaded, budget, time_limit)
+    report = analyze_graph(loaded, seed, solved)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_table(Table(("", "value"), report.rows(), (False, False)))
+
+
+def planners() -> None:
+    """List the planners.
+
+    \b
+      hcp planners
+    """
+    print_table(planners_table(PLANNERS))
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for demo.json, demo.md and demo.png.")] = Path("results"),
+    quiet: Quiet = False,
+) -> None:
+    """Plan and run a GPT-style model's training step within half its memory; needs the extras torch and plot.
+
+    \b
+      hcp demo --out results
+    """
+    _check_extras()
+    from hcp.integrations.torch.demo import run
+
+    run(out=out, quiet=quiet)
+
+
+def _check_extras() -> None:
+    from importlib.util import find_spec
+
+    for module, extra in (("torch", "torch"), ("matplotlib", "plot")):
+        if find_spec(module) is None:
+            raise HcpError(f"{module} is not installed; pip install 'hcp-checkpointing[{extra}]'")

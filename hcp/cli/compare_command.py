@@ -1,0 +1,132 @@
+"""``hcp compare``."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hcp.cli.config import read_config
+from hcp.cli.options import (
+    GRAPH_HELP,
+    Quiet,
+    Seed,
+    Solvers,
+    TimeLimit,
+    Verbose,
+    Workers,
+    check_plot,
+    check_target,
+    graph_from,
+)
+from hcp.cli.output import print_table, tell
+from hcp.compare import compare
+from hcp.graph.files import write_atomically
+from hcp.planners import planner_named
+from hcp.progress import live_progress
+from hcp.report.comparison import front_table, latex_comparison
+from hcp.report.tables import comparison_table
+from hcp.schedule.solution import DEFAULT_WORKERS
+from hcp.sweeps.engines import ENGINES, engine_named
+from hcp.sweeps.front import pareto as front_of
+from hcp.sweeps.rows import Comparison
+
+_PARETO_BUDGETS = "grid:8"
+
+
+def _load_config(context: typer.Context, path: Path | None) -> Path | None:
+    if path is not None:
+        context.default_map = read_config(path)
+    return path
+
+
+def _target(what: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(metavar="FILE", help=what)
+    return option
+
+
+def compare_command(
+    graphs: Annotated[list[str], typer.Argument(help=GRAPH_HELP)],
+    solver: Solvers,
+    budget: Annotated[
+        list[str] | None, typer.Option("--budget", "-b", help="A budget, or grid:8 for eight; repeat for several.")
+    ] = None,
+    time_limit: TimeLimit = 60.0,
+    seed: Seed = 0,
+    workers: Workers = DEFAULT_WORKERS,
+    config: Annotated[  # noqa: ARG001 - its callback does the work
+        Path | None,
+        typer.Option(metavar="FILE", callback=_load_config, is_eager=True, help="TOML with any of these options."),
+    ] = None,
+    store: Annotated[Path | None, _target("Keep results here (SQLite), and go on from what is there.")] = None,
+    engine: Annotated[str, typer.Option(help=f"Who runs the planners: {' or '.join(ENGINES)}.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; one on this machine by default.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Workers of a Ray cluster on this machine.")] = None,
+    pareto: Annotated[bool, typer.Option("--pareto", help="Print the front of cost and memory.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the rows as JSON.")] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table as CSV.")] = None,
+    markdown: Annotated[Path | None, _target("Write the table as Markdown.")] = None,
+    latex: Annotated[Path | None, _target("Write the table as LaTeX (booktabs).")] = None,
+    caption: Annotated[str, typer.Option(help="Of the LaTeX table.")] = "",
+    label: Annotated[str, typer.Option(help="Of the LaTeX table.")] = "tab:hcp",
+    html: Annotated[Path | None, _target("Write one page with tables and figures.")] = None,
+    plot: Annotated[Path | None, _target("Draw cost against budget (pdf, svg, png).")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare planners on graphs and budgets; every gap uses the best bound that any of them proved.
+
+    \b
+      hcp compare unet:4 transformer:4 -b 80% -b 60% -s sqrt_n -s auto --latex table.tex --plot cost.pdf
+      hcp compare unet:6 -b grid:8 -s auto -s rotor --store sweep.db      (again after Ctrl-C: it goes on)
+      hcp compare --config sweep.toml --engine ray
+    """
+    for name in solver:
+        planner_named(name)
+    loaded = [graph_from(text) for text in graphs]
+    check_target(json_file, csv_file, markdown, latex, html)
+    check_plot(plot)
+    budgets = budget or ([_PARETO_BUDGETS] if pareto else [])
+    with live_progress(time_limit, quiet, verbose) as monitor:
+        comparison = compare(
+            loaded,
+            budgets,
+            solver,
+            time_limit=time_limit,
+            workers=workers,
+            seed=seed,
+            store=store,
+            engine=engine_named(engine, address, processes),
+            monitor=monitor,
+            notice=tell,
+        )
+    table = comparison_table(comparison)
+    print_table(front_table(front_of(comparison.rows)) if pareto else table)
+    for message in dict.fromkeys(row.message for row in comparison.rows if row.message and row.plan is None):
+        tell(message)
+    texts: dict[Path | None, Callable[[], str]] = {
+        json_file: lambda: json.dumps(_data(comparison, pareto), indent=2) + "\n",
+        csv_file: table.to_csv,
+        markdown: table.to_markdown,
+        latex: lambda: latex_comparison(comparison, caption, label),
+        html: lambda: _page(comparison),
+    }
+    for target, render in texts.items():
+        if target is not None:
+            write_atomically(target, render())
+    if plot is not None:
+        from hcp.report.figures import plot_comparison
+
+        plot_comparison(comparison, plot)
+
+
+def _data(comparison: Comparison, pareto: bool) -> dict[str, object]:
+    front = {"front": [point.to_dict() for point in front_of(comparison.rows)]} if pareto else {}
+    return comparison.to_dict() | front
+
+
+def _page(comparison: Comparison) -> str:
+    from hcp.report.page import to_html
+
+    return to_html(comparison)

@@ -1,0 +1,104 @@
+"""``hcp solve`` and ``hcp minimize``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hcp.cli.options import (
+    AsJson,
+    Budget,
+    GraphText,
+    Quiet,
+    Seed,
+    Solver,
+    TimeLimit,
+    Verbose,
+    Workers,
+    check_target,
+    graph_from,
+)
+from hcp.cli.output import print_json, print_table
+from hcp.graph.errors import HcpError
+from hcp.least_peak import minimize_peak
+from hcp.planfile import save_plan
+from hcp.planners import planner_named, solve
+from hcp.progress import live_progress
+from hcp.report.tables import least_peak_table, plan_table
+from hcp.schedule.solution import DEFAULT_WORKERS
+
+
+def solve_command(
+    graph: GraphText,
+    budget: Budget,
+    solver: Solver = "auto",
+    time_limit: TimeLimit = 60.0,
+    seed: Seed = 0,
+    workers: Workers = DEFAULT_WORKERS,
+    as_json: AsJson = False,
+    out: Annotated[Path | None, typer.Option(help="Write the plan to this file (hcp-plan/1).")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Plan one graph within a budget.
+
+    \b
+      hcp solve unet:4 --budget 70% --time-limit 10
+      hcp solve graph.json -b 8GiB -s cpsat --out plan.json
+    """
+    planner_named(solver)
+    loaded = graph_from(graph)
+    check_target(out)
+    with live_progress(time_limit, quiet, verbose) as monitor:
+        plan = solve(loaded, budget, solver, time_limit=time_limit, workers=workers, seed=seed, monitor=monitor)
+    if as_json:
+        print_json(plan.to_dict())
+    else:
+        print_table(plan_table(plan))
+    if out is not None:
+        save_plan(plan, out)
+
+
+def minimize(
+    graph: GraphText,
+    overhead: Annotated[str, typer.Option("--overhead", "-o", help="Extra cost allowed, such as 10%.")] = "0%",
+    solver: Solver = "auto",
+    time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for the whole search.")] = 60.0,
+    seed: Seed = 0,
+    workers: Workers = DEFAULT_WORKERS,
+    as_json: AsJson = False,
+    out: Annotated[Path | None, typer.Option(help="Write the plan to this file (hcp-plan/1).")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find the smallest peak for a limit on the extra cost, with a lower bound.
+
+    \b
+      hcp minimize unet:4 --overhead 10% --time-limit 20
+    """
+    planner_named(solver)
+    allowed = _fraction(overhead)
+    loaded = graph_from(graph)
+    check_target(out)
+    with live_progress(time_limit, quiet, verbose) as monitor:
+        found = minimize_peak(
+            loaded, allowed, solver, time_limit=time_limit, workers=workers, seed=seed, monitor=monitor
+        )
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_table(least_peak_table(found))
+    if out is not None:
+        save_plan(found.plan, out)
+
+
+def _fraction(text: str) -> float:
+    number, percent, rest = text.strip().partition("%")
+    try:
+        value = float(number)
+    except ValueError:
+        rest = text
+        value = 0.0
+    if rest:
+        raise HcpError(f"overhead {text!r} is not understood; give a percentage such as 10%, or a fraction such as 0.1")
+    return value / 100 if percent else value

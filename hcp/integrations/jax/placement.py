@@ -1,0 +1,115 @@
+"""Arrays that are spread over several devices: what of each lies on one of them is what a budget is about."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, NamedSharding
+
+from hcp.integrations.jax.jaxpr import Program, is_variable, size
+from hcp.integrations.jax.platform import measuring_options, shape
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a program's variables are spread.
+
+    Attributes:
+        shardings: Of variables; those that are not there are whole on their device.
+        measurable: Whether parts of the program can be compiled by themselves. Not so within a trace over a mesh, or
+            where the names of mapped axes occur: the devices are not known there.
+    """
+
+    shardings: Mapping[Any, Any] = field(default_factory=dict)
+    measurable: bool = True
+
+    def bytes(self, var: Any) -> int:  # noqa: ANN401
+        """Of a variable, on one device."""
+        extent = tuple(getattr(var.aval, "shape", ()))
+        if var in self.shardings:
+            return _share(size(var), extent, self.shardings[var].shard_shape(extent))
+        sharding = getattr(var.aval, "sharding", None)
+        if not extent or sharding is None or sharding.mesh.empty:
+            return size(var)
+        return _share(size(var), extent, _local(sharding, extent))
+
+    def shape(self, var: Any) -> jax.ShapeDtypeStruct:  # noqa: ANN401
+        """A variable's shape and type, and how it is spread, to compile with."""
+        return shape(var.aval.shape, var.aval.dtype, getattr(var.aval, "weak_type", False), self.shardings.get(var))
+
+
+def place(program: Program, arrays: Sequence[Any]) -> Placement:
+    """How a program is spread when it is called with some arrays, as the compiler decides it.
+
+    Args:
+        program: What is called.
+        arrays: Constants and arguments, or their shapes, in the order of the program's sources.
+    """
+    given = {
+        var: array.sharding
+        for var, array in zip(program.sources, arrays, strict=True)
+        if not isinstance(array, jax.core.Tracer)
+        and len(getattr(getattr(array, "sharding", None), "device_set", ())) > 1
+    }
+    if given:
+        return Placement(given | _inspected(program, Placement(given)))
+    spread = any(_over_mesh(var) for equation in program.equations for var in equation.outvars)
+    named = any(_names_axes(equation) for equation in program.equations)
+    return Placement(measurable=not spread and not named)
+
+
+def _inspected(program: Program, placement: Placement) -> dict[Any, Any]:
+    """The shardings that the compiler gives to everything that the program computes."""
+    found: dict[Any, Any] = {}
+
+    def run(*arrays: Any) -> list[Any]:  # noqa: ANN401
+        known = dict(zip(program.sources, arrays, strict=True))
+        for equation in program.equations:
+            inputs = list(dict.fromkeys(filter(is_variable, equation.invars)))
+            jaxpr = program.part([equation], inputs, equation.outvars)
+            outputs = jax.core.eval_jaxpr(jaxpr, (), *(known[var] for var in inputs))
+            for var, output in zip(equation.outvars, outputs, strict=True):
+                known[var] = output
+                if getattr(var.aval, "shape", ()):
+                    jax.debug.inspect_array_sharding(output, callback=partial(found.__setitem__, var))
+        return [known[item] if is_variable(item) else item.val for item in program.outvars]
+
+    shapes = [placement.shape(var) for var in program.sources]
+    jax.jit(run, compiler_options=measuring_options()).lower(*shapes).compile()
+    mesh = next((s.mesh for s in placement.shardings.values() if isinstance(s, NamedSharding)), None)
+    return {var: _on(mesh, var, sharding) for var, sharding in found.items()}
+
+
+def _on(mesh: Any, var: Any, sharding: Any) -> Any:  # noqa: ANN401
+    """A sharding over the caller's own mesh; the compiler's has lost the types of its axes."""
+    if mesh is None or not isinstance(sharding, NamedSharding):
+        return sharding
+    own = var.aval.sharding
+    explicit = not own.mesh.empty and AxisType.Explicit in own.mesh.axis_types
+    return NamedSharding(mesh, own.spec if explicit else sharding.spec)
+
+
+def _local(sharding: Any, extent: Sequence[int]) -> list[int]:  # noqa: ANN401
+    """The part of an array on one device, by the axes that its type names."""
+    found = list(extent)
+    for place, names in enumerate(sharding.spec):
+        for name in (names,) if isinstance(names, str) else names or ():
+            found[place] = -(-found[place] // sharding.mesh.shape[name])
+    return found
+
+
+def _share(whole: int, extent: Sequence[int], part: Sequence[int]) -> int:
+    for all_of_it, local in zip(extent, part, strict=True):
+        whole = -(-whole * local // all_of_it) if all_of_it else whole
+    return whole
+
+
+def _over_mesh(var: Any) -> bool:  # noqa: ANN401
+    sharding = getattr(var.aval, "sharding", None)
+    return sharding is not None and not sharding.mesh.empty
+
+
+def _names_axes(equation: Any) -> bool:  # noqa: ANN401
+    return any(type(effect).__name__ == "NamedAxisEffect" for effect in equation.effects)

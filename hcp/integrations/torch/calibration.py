@@ -1,0 +1,165 @@
+"""What a machine can do, measured once and kept: constants for the roofline, and times of single operations.
+
+Both go into the cache folder, so that later plans start from the same costs and are the same plans. They are kept by
+what they depend on: the device, the number of threads, and PyTorch's version.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from hcp.graph.errors import HcpError
+from hcp.graph.files import read_json, write_atomically
+from hcp.integrations.torch.cache import CacheOption, folder_of, warn_of_cache
+
+_REPEATS: Final = 9
+_LAUNCHES: Final = 200
+_MATRIX: Final = 512
+_ELEMENTS: Final = 2**23
+
+
+@dataclass(frozen=True)
+class Constants:
+    """A device's roofline.
+
+    Attributes:
+        flops: A nanosecond, of a large matrix product.
+        moved_bytes: A nanosecond, read and written by a large copy.
+        launch: Nanoseconds of an operation on next to nothing.
+    """
+
+    flops: float
+    moved_bytes: float
+    launch: float
+
+    def nanoseconds(self, flops: float, moved_bytes: float) -> int:
+        """A launch, and the larger of arithmetic and memory traffic."""
+        return round(self.launch + max(moved_bytes / self.moved_bytes, flops / self.flops))
+
+
+def constants(device: str, option: CacheOption) -> Constants:
+    """A device's roofline, from the cache or measured now (a fraction of a second)."""
+    return _constants(device, folder_of(option), torch.get_num_threads())
+
+
+@cache
+def _constants(device: str, folder: Path | None, _threads: int) -> Constants:
+    store = Store.of(device, "roofline", folder)
+    found = {
+        "flops": store.get("flops", lambda: _flops(device)),
+        "moved_bytes": store.get("moved_bytes", lambda: _bandwidth(device)),
+        "launch": store.get("launch", lambda: _launch(device)),
+    }
+    store.save()
+    if not all(found.values()):
+        raise HcpError(f"cache file {str(store.path)!r} has a constant of zero; delete it")
+    return Constants(**found)
+
+
+@dataclass
+class Store:
+    """Figures by name, in a file of the cache folder where there is one.
+
+    Attributes:
+        path: The file, or None.
+        figures: What is known.
+        fresh: Whether something was measured since the file was read.
+    """
+
+    path: Path | None
+    figures: dict[str, float] = field(default_factory=dict)
+    fresh: bool = False
+
+    @classmethod
+    def of(cls, device: str, what: str, folder: Path | None) -> "Store":
+        """What the folder holds for this machine; a damaged file is ignored with a warning."""
+        if folder is None:
+            return cls(None)
+        path = folder / f"{what}-{_machine(device)}.json"
+        return cls(path, _read(path))
+
+    def get(self, name: str, measure: Callable[[], float]) -> float:
+        """A figure, measured where it is not known."""
+        if name not in self.figures:
+            self.figures[name] = measure()
+            self.fresh = True
+        return self.figures[name]
+
+    def save(self) -> None:
+        """Writes what was measured, beside what other processes wrote meanwhile; warns where it cannot."""
+        if self.path is None or not self.fresh:
+            return
+        self.figures = _read(self.path) | self.figures
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path, json.dumps(self.figures, sort_keys=True) + "\n")
+        except (OSError, HcpError) as error:
+            warn_of_cache(f"measured costs were not cached: {error}")
+        self.fresh = False
+
+
+def _read(path: Path) -> dict[str, float]:
+    if not path.exists():
+        return {}
+    try:
+        data = read_json(path, "cache file")
+        if not isinstance(data, dict):
+            raise HcpError(f"cache file {str(path)!r} holds no JSON object")
+        return {str(name): _figure(figure, path) for name, figure in data.items()}
+    except HcpError as error:
+        warn_of_cache(f"{error}; it is ignored, and what it held is measured again")
+        return {}
+
+
+def _figure(figure: object, path: Path) -> float:
+    if isinstance(figure, bool) or not isinstance(figure, int | float) or not 0 <= figure < float("inf"):
+        raise HcpError(f"cache file {str(path)!r} holds {figure!r}; expected numbers of zero or more")
+    return figure
+
+
+def _machine(device: str) -> str:
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
+    about: list[Any] = [device, name, os.cpu_count(), torch.get_num_threads(), torch.__version__]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+
+
+def _flops(device: str) -> float:
+    matrix = torch.ones(_MATRIX, _MATRIX, device=device)
+    return float(2 * _MATRIX**3 / _least(lambda: matrix @ matrix))
+
+
+def _bandwidth(device: str) -> float:
+    source = torch.ones(_ELEMENTS, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / _least(lambda: target.copy_(source))
+
+
+def _launch(device: str) -> float:
+    one = torch.ones(16, device=device)
+
+    def many() -> None:
+        for _ in range(_LAUNCHES):
+            torch.add(one, one)
+
+    return _least(many) / _LAUNCHES
+
+
+def _least(fn: Callable[[], object]) -> float:
+    """Nanoseconds of the fastest of some runs."""
+    times = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter_ns()
+        fn()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter_ns() - start)
+    return float(max(1, min(times)))

@@ -1,0 +1,47 @@
+"""The bounds that every order-free search begins with: conflicts, then the cut relaxation."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from hcp.schedule.solution import Bound
+from hcp.schedule.stopwatch import Stopwatch
+from hcp.schedule.tracker import Tracker
+from hcp.solvers.conflicts import conflict_bound
+from hcp.solvers.relaxation import Relaxation, Relaxer, infeasibility_note
+
+# Of the seconds given, for conflicts: they prove small and narrow graphs at once, and stop early elsewhere.
+CONFLICT_SHARE: Final = 0.25
+
+
+@dataclass(frozen=True)
+class Root:
+    """What the bounds leave: a relaxation to go on from, unless there was no time, or why no schedule can exist."""
+
+    relaxation: Relaxation | None = None
+    hopeless: Bound | None = None
+
+    @property
+    def note(self) -> str:
+        """Why no schedule can exist, for people."""
+        return "" if self.hopeless is None else infeasibility_note(self.hopeless)
+
+
+def solve_root(tracker: Tracker, seconds: float) -> Root:
+    """Bounds a problem within some seconds; the tracker gets the bounds on the cost."""
+    graph, budget = tracker.problem.graph, tracker.problem.budget
+    watch = Stopwatch(min(seconds, tracker.watch.left))
+    tracker.report("conflicts")
+    conflicts = conflict_bound(graph, budget, Stopwatch(watch.left * CONFLICT_SHARE))
+    if conflicts is not None and conflicts.of == "cost":
+        tracker.add_bound(conflicts)
+        if tracker.done:
+            return Root()
+    tracker.report("linear relaxation")
+    relaxation = Relaxer(graph, budget, watch).best()
+    proofs = (conflicts, None if relaxation is None else relaxation.bound)
+    hopeless = [bound for bound in proofs if bound is not None and bound.of == "peak"]
+    if hopeless:
+        return Root(hopeless=max(hopeless, key=lambda bound: bound.value))
+    if relaxation is not None:
+        tracker.add_bound(relaxation.bound)
+    return Root(relaxation)

@@ -1,0 +1,70 @@
+"""Errors that say what to change."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from hcp import HcpError, InfeasibleBudget
+from hcp.integrations.jax import CaptureError, ExecutionError, JaxError, UnreachableBudget, grad, jit, value_and_grad
+from tests.integration.jax_steps import mlp
+
+X = jnp.ones((4, 4))
+WHOLE = {"budget": "100%", "solver": "keep_all"}
+
+
+def test_a_dynamic_while_loop_cannot_be_gone_through_backwards():
+    def loss(x):
+        return jax.lax.while_loop(lambda x: x.sum() < 100, lambda x: 2 * x, x).sum()
+
+    with pytest.raises(CaptureError, match=r"loss has a while_loop.*use jax.lax.scan"):
+        grad(loss, **WHOLE)(X)
+
+
+@pytest.mark.parametrize("use", [bool, float, lambda x: x.item(), lambda x: [1, 2][x.astype(int)]])
+def test_python_must_not_look_into_traced_arrays(use):
+    def loss(x):
+        use(x.sum())
+        return x.sum()
+
+    with pytest.raises(CaptureError, match=r"content of a traced array.*jax.lax.cond"):
+        grad(loss, **WHOLE)(X)
+
+
+def test_the_compiler_option_has_to_be_at_the_outermost_jit():
+    planned = jit(grad(lambda x: (x**2).sum(), **WHOLE))
+    with pytest.raises(ExecutionError, match=r"called within a jax.jit.*make that one hcp.integrations.jax.jit"):
+        jax.jit(lambda x: planned(x) + 1)(X)
+    assert jit(lambda x: planned(x) + 1)(X).shape == X.shape
+
+
+def test_a_budget_that_no_schedule_keeps():
+    loss, args = mlp()
+    with pytest.raises(InfeasibleBudget, match=r"alone holds \d+ bytes.*smallest budget known to work"):
+        grad(loss, budget="1%", solver="eviction")(*args)
+
+
+def test_a_budget_that_the_solver_does_not_reach():
+    loss, args = mlp()
+    with pytest.raises(UnreachableBudget, match=r"'keep_all' found no plan for loss within [\d,]+ bytes; raise"):
+        grad(loss, budget="60%", solver="keep_all")(*args)
+
+
+def test_a_mutable_reference_cannot_be_replayed():
+    def loss(x):
+        counter = jax.new_ref(jnp.zeros(()))
+        counter[...] += x.sum()
+        return counter[...]
+
+    with pytest.raises(CaptureError, match=r"mutable reference, which cannot be replayed; return the new contents"):
+        grad(loss, **WHOLE)(X)
+
+
+def test_arguments_that_cannot_be_understood():
+    with pytest.raises(JaxError, match="positional argument 1, but got 1"):
+        grad(lambda x, y: (x * y).sum(), argnums=1, **WHOLE)(X, y=X)
+    with pytest.raises(CaptureError, match="neither an array nor hashable"):
+        grad(lambda x, rows: x.sum(), **WHOLE)(X, {1, 2})
+    with pytest.raises(HcpError, match="budget '0%' comes to 0 bytes"):
+        grad(lambda x: x.sum(), budget="0%")(X)
+    with pytest.raises(HcpError, match="unknown solver 'best'"):
+        value_and_grad(lambda x: x.sum(), budget="100%", solver="best")(X)

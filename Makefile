@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml constraints.txt
 	command -v $(PYTHON) >/dev/null || { echo "hcp needs Python 3.11 or newer: set PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[torch,plot,ray,docs,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[torch,jax,plot,ray,docs,dev]'
 	# Compiles the annealing moves and the search for cuts once, so that no later time limit pays for it.
 	$(BIN)/hcp solve transformer:3 --budget 60% --solver auto --time-limit 60 --quiet >/dev/null
 	touch $(STAMP)

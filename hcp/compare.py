@@ -1,7 +1,7 @@
 """Planners x graphs x budgets: judged rows whose gaps use the best bound that any of the planners proved."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 
 from hcp.graph.errors import HcpError
@@ -29,6 +29,7 @@ def compare(
     engine: Engine | None = None,
     monitor: Monitor = silent,
     notice: Notice = lambda _: None,
+    counter: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Comparison:
     """Runs every planner on every graph and budget, each by itself, and judges the schedules by replay.
 
@@ -45,6 +46,7 @@ def compare(
         engine: Who runs the planners; this process by default.
         monitor: Called with the progress of each search in this process.
         notice: Called with what a user should know at once, such as a worker that died.
+        counter: Called with the number of rows done and of rows that had to be run, whenever one is.
 
     Returns:
         A row for each; planners that do not apply and infeasible budgets give rows that say so. Ctrl-C ends with the
@@ -76,23 +78,32 @@ def compare(
             for graph, budget, size in cases
             for solver in solver_list
         ]
-        rows = dict(_rows(tasks, kept, Local() if engine is None else engine, monitor, notice))
+        runner = Local() if engine is None else engine
+        rows = dict(_rows(tasks, kept, runner, monitor=monitor, notice=notice, counter=counter))
     found = (rows[i] for i in sorted(rows))
     return Comparison(tuple(row for group in Comparison(tuple(found)).groups() for row in judged(group)))
 
 
 def _rows(
-    tasks: Sequence[Task], store: Store | None, engine: Engine, monitor: Monitor, notice: Notice
+    tasks: Sequence[Task],
+    store: Store | None,
+    engine: Engine,
+    *,
+    monitor: Monitor,
+    notice: Notice,
+    counter: Callable[[int, int], None],
 ) -> Iterator[tuple[int, Row]]:
     """Rows by position of the task: those in the store, then those that come."""
     stored = {} if store is None else {i: row for i, task in enumerate(tasks) if (row := store.find(task)) is not None}
     yield from stored.items()
     missing = [i for i in range(len(tasks)) if i not in stored]
-    for position, row in engine.run([tasks[i] for i in missing], monitor, notice):
+    counter(0, len(missing))
+    for done, (position, row) in enumerate(engine.run([tasks[i] for i in missing], monitor, notice), 1):
         interrupted = row.plan is not None and row.plan.interrupted
         # What was cut short is shown, and run again when the comparison is resumed.
         if store is not None and not interrupted and row.status != FAILED:
             store.add(tasks[missing[position]], row)
+        counter(done, len(missing))
         yield missing[position], row
         if interrupted:
             return

@@ -27,18 +27,18 @@ from hcp.solvers.root import Root, solve_root
 
 _Result = Callable[[], Solution]
 
-# Pairs (planner, share of the time that is left when its turn comes).
-QUICK: Final[tuple[tuple[Planner, float], ...]] = (
-    (SqrtN(), 0.1),
-    (ChenGreedy(), 0.1),
-    (IntervalTree(), 0.1),
-    (RecomputeAll(), 0.02),
-    (Revolve(), 0.02),
-    (Rotor(), 0.05),
-    (LowerSets(), 0.05),
-    (Eviction(), 0.05),
-    (Reorder(), 0.05),
+QUICK: Final[tuple[Planner, ...]] = (
+    Reorder(),
+    SqrtN(),
+    ChenGreedy(),
+    IntervalTree(),
+    Revolve(),
+    Rotor(),
+    LowerSets(),
+    Eviction(),
 )
+# Of the time that is left when its turn comes, for each.
+QUICK_SHARE: Final = 0.03
 ROOT_SHARE: Final = 0.25
 # What annealing gets beside the quick heuristics and the relaxation even where these take less.
 LEAST_ANNEALING: Final = 0.06
@@ -72,10 +72,15 @@ def _members(tracker: Tracker) -> _Result:
     if tracker.done:
         return tracker.solution
     with _annealing_beside(tracker, LEAST_ANNEALING) as ended:
-        for planner, share in QUICK:
+        for planner in QUICK:
             if ended.is_set():
                 break
-            result = _turn(tracker, planner, share)
+            result = _turn(tracker, planner, QUICK_SHARE)
+            if result is not None:
+                return result
+        if tracker.schedule is None and not ended.is_set():
+            # Its schedules are far too long to be worth a look where anything else fits.
+            result = _turn(tracker, RecomputeAll(), QUICK_SHARE)
             if result is not None:
                 return result
         root = Root() if ended.is_set() else solve_root(tracker, tracker.watch.left * ROOT_SHARE)

@@ -1,6 +1,6 @@
 """The live display of running planners on stderr: incumbent, bound, gap and the time left."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from hcp.report.units import percent_text
+from hcp.report.units import duration_text, percent_text
 from hcp.schedule.plan import excess
 from hcp.schedule.solution import Monitor, Progress, silent
 
@@ -19,7 +19,8 @@ class Display:
     def __init__(self, time_limit: float) -> None:
         self._time_limit = time_limit
         self._last: Progress | None = None
-        self._since = perf_counter()
+        self._since = self._start = perf_counter()
+        self._rows = (0, 0)
 
     def update(self, progress: Progress) -> None:
         """Takes a report; a planner's first one starts its clock."""
@@ -27,12 +28,26 @@ class Display:
             self._since = perf_counter() - progress.seconds
         self._last = progress
 
+    def count(self, done: int, total: int) -> None:
+        """Takes how many rows of a sweep are done, of how many that had to be run."""
+        self._rows = (done, total)
+
     def __rich__(self) -> Text:
         """The line to show now."""
         seconds = perf_counter() - self._since
         left = max(0.0, self._time_limit - seconds)
         # What matters most comes first: narrow terminals cut the end off.
-        return Text(f"{seconds:.0f} s, {left:.0f} s left | {describe(self._last)}", no_wrap=True, overflow="ellipsis")
+        clock = f"{self._sweep()}{seconds:.0f} s, {left:.0f} s left"
+        return Text(f"{clock} | {describe(self._last)}", no_wrap=True, overflow="ellipsis")
+
+    def _sweep(self) -> str:
+        done, total = self._rows
+        if not total:
+            return ""
+        elapsed = perf_counter() - self._start
+        # Before the first row is done its limit is all that is known.
+        each = elapsed / done if done else self._time_limit
+        return f"row {min(done + 1, total)} of {total}, about {duration_text((total - done) * each)} left | "
 
 
 def describe(progress: Progress | None) -> str:
@@ -62,7 +77,29 @@ class Log:
         text = describe(progress)
         if text != self._last:
             self._last = text
-            self._console.print(f"{progress.seconds:8.2f} s | {text}", markup=False, highlight=False, soft_wrap=True)
+            self._print(f"{progress.seconds:8.2f} s | {text}")
+
+    def count(self, done: int, total: int) -> None:
+        """Takes how many rows of a sweep are done, of how many that had to be run."""
+        self._print(f"row {done} of {total} is done")
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+Counter = Callable[[int, int], None]
+
+
+@contextmanager
+def sweep_progress(time_limit: float, quiet: bool, verbose: bool = False) -> Iterator[tuple[Monitor, Counter]]:
+    """As ``live_progress``, with what takes the number of rows that are done and that had to be run."""
+    with live_progress(time_limit, quiet, verbose) as monitor:
+        owner = getattr(monitor, "__self__", None)
+        yield monitor, owner.count if isinstance(owner, Display | Log) else _uncounted
+
+
+def _uncounted(done: int, total: int) -> None:
+    """Where nobody looks."""
 
 
 @contextmanager

@@ -7,12 +7,12 @@ import typer
 
 from hcp.analysis.report import analyze_graph
 from hcp.bounds import solved_bounds
-from hcp.cli.options import AsJson, GraphText, Quiet, Seed, check_plot, check_target, graph_from, is_plan
+from hcp.cli.options import AsJson, GraphText, Quiet, Seed, check_plot, check_target, graph_from, json_of
 from hcp.cli.output import print_json, print_table
 from hcp.graph.errors import HcpError
 from hcp.graph.files import write_atomically
 from hcp.graph.visualize import to_dot, to_svg
-from hcp.planfile import load_plan, verify_plan
+from hcp.planfile import SCHEMA, load_plan, verify_plan
 from hcp.planners import PLANNERS
 from hcp.report.show import graph_table, plan_marks, planners_table
 from hcp.report.tables import Table, plan_table
@@ -20,15 +20,15 @@ from hcp.schedule.actions import keep_everything
 
 
 def show(
-    target: Annotated[str, typer.Argument(help="A graph as for `hcp solve`, or a plan file.")],
+    target: Annotated[str, typer.Argument(help="A graph, a plan file, or an executed benchmark's results.")],
     dot: Annotated[Path | None, typer.Option(help="Write the graph to this DOT file.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Draw the graph into this SVG file.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw a plan into this image file (pdf, svg, png).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw a plan or results into this file (pdf, svg, png).")] = None,
     figure: Annotated[
         list[str] | None, typer.Option(help="What to draw: memory, schedule, graph, search; repeat for several.")
     ] = None,
 ) -> None:
-    """Show a graph, or a plan judged again by replay.
+    """Show a graph, a plan judged again by replay, or measured runs.
 
     \b
       hcp show unet:4
@@ -36,7 +36,11 @@ def show(
     """
     check_target(dot, svg)
     check_plot(plot)
-    if is_plan(target):
+    data = json_of(target) or {}
+    if "benchmark" in data:
+        _show_runs(data, plot)
+        return
+    if data.get("schema") == SCHEMA:
         plan = load_plan(target)
         graph, schedule = plan.graph, plan.schedule
         print_table(plan_table(plan))
@@ -53,6 +57,15 @@ def show(
     for file, draw in ((dot, to_dot), (svg, to_svg)):
         if file is not None:
             write_atomically(file, draw(graph, marks))
+
+
+def _show_runs(data: dict[str, object], plot: Path | None) -> None:
+    from hcp.report.runs import executed_runs, plot_executed, runs_table
+
+    runs = executed_runs(data)
+    print_table(runs_table(runs))
+    if plot is not None:
+        plot_executed(runs, plot)
 
 
 def verify(plan: Annotated[str, typer.Argument(help="A plan file (hcp-plan/1).")]) -> None:

@@ -24,7 +24,7 @@ from hcp.cli.output import print_table, tell
 from hcp.compare import compare
 from hcp.graph.files import write_atomically
 from hcp.planners import planner_named
-from hcp.progress import live_progress
+from hcp.progress import sweep_progress
 from hcp.report.comparison import front_table, latex_comparison
 from hcp.report.tables import comparison_table
 from hcp.schedule.solution import DEFAULT_WORKERS
@@ -88,7 +88,7 @@ def compare_command(
     check_target(json_file, csv_file, markdown, latex, html)
     check_plot(plot)
     budgets = budget or ([_PARETO_BUDGETS] if pareto else [])
-    with live_progress(time_limit, quiet, verbose) as monitor:
+    with sweep_progress(time_limit, quiet, verbose) as (monitor, counter):
         comparison = compare(
             loaded,
             budgets,
@@ -100,6 +100,7 @@ def compare_command(
             engine=engine_named(engine, address, processes),
             monitor=monitor,
             notice=tell,
+            counter=counter,
         )
     table = comparison_table(comparison)
     print_table(front_table(front_of(comparison.rows)) if pareto else table)

@@ -11,7 +11,6 @@ from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json
 from hcp.graph.instances import INSTANCES, instance
 from hcp.graph.ir import Graph
-from hcp.planfile import SCHEMA
 from hcp.planners import PLANNERS
 
 GRAPH_HELP = f"A graph file, or a generator and its size ({', '.join(INSTANCES)})."
@@ -46,12 +45,12 @@ def graph_from(text: str) -> Graph:
     return load_graph(text)
 
 
-def is_plan(text: str) -> bool:
-    """Whether a file holds a plan."""
+def json_of(text: str) -> dict[str, object] | None:
+    """The JSON object in a file; None where it is no such file, which graph readers have more to say about."""
     if not Path(text).is_file() or Path(text).suffix == ".onnx":
-        return False
+        return None
     data = read_json(text, "file")
-    return isinstance(data, dict) and data.get("schema") == SCHEMA
+    return data if isinstance(data, dict) else None
 
 
 def check_target(*paths: Path | None) -> None:

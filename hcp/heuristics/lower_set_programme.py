@@ -109,6 +109,7 @@ class LowerSetProgramme:
         unit = max(1, -(-sum(forward.time) // levels))
         self._time = [-(-time // unit) for time in forward.time]
         self._levels = sum(self._time) + 1
+        self._totals = [(forward.total(forward.memory, s), forward.total(self._time, s)) for s in self.family]
         self._ends = [self._ends_at(i) for i in range(len(self.family))]
         self.limits = (min(int(ends.needed.min()) for ends in self._ends), 5 * sum(forward.memory))
 
@@ -146,7 +147,7 @@ class LowerSetProgramme:
 
     def _ends_at(self, i: int) -> _Ends:
         forward, lower = self.forward, self.family[i]
-        memory, time = forward.total(forward.memory, lower), forward.total(self._time, lower)
+        memory, time = self._totals[i]
         boundary, outside = forward.boundary(lower), forward.outside(lower)
         ends = []
         for j in range(-1, i):
@@ -155,8 +156,8 @@ class LowerSetProgramme:
                 continue
             # What of the boundary is older is in the boundary of the set before, and cached already.
             fresh = boundary & ~before
-            made = memory - forward.total(forward.memory, before)
-            spent = time - forward.total(self._time, before)
+            made = memory - self._totals[j][0] if j >= 0 else memory
+            spent = time - self._totals[j][1] if j >= 0 else time
             kept, kept_time = forward.total(forward.memory, fresh), forward.total(self._time, fresh)
             ends.append((j, 2 * made + outside, spent - kept_time, kept))
         return _Ends(*(np.array(column, np.int64) for column in zip(*ends, strict=True)))
@@ -192,7 +193,9 @@ def ancestor_sets(forward: Forward) -> list[int]:
 
 def members(nodes: int) -> Iterator[int]:
     """The nodes of a set, in increasing order."""
-    while nodes:
-        low = nodes & -nodes
-        yield low.bit_length() - 1
-        nodes ^= low
+    # Over the digits, since each operation on the number itself goes through all of it.
+    digits = bin(nodes)[:1:-1]
+    v = digits.find("1")
+    while v >= 0:
+        yield v
+        v = digits.find("1", v + 1)

@@ -8,7 +8,7 @@ whole first, since it then costs nothing extra, and then run with the eviction t
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hcp.analysis.width_heuristics import evaluate_orders
+from hcp.analysis.width_heuristics import ORDERS
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.select import choose
 from hcp.schedule.solution import Problem, Solution
@@ -23,17 +23,17 @@ class Reorder:
         return choose(problem, "reorder", self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
-        graph = problem.graph
-        if problem.order is None:
-            stats = sorted(evaluate_orders(graph, problem.seed), key=lambda entry: entry.peak)
-            orders = [entry.order for entry in stats]
-        else:
-            orders = [problem.order]
-        orders = list(dict.fromkeys(orders))
-        yield from (keep_everything(graph, order) for order in orders)
-
         from hcp.schedule.annealing import Annealer
 
+        graph = problem.graph
         annealer = Annealer(graph, problem.budget, problem.order)
-        for order in orders:
-            yield annealer.schedule(annealer.evicted(annealer.indices(order)))
+        tried: set[tuple[str, ...]] = set()
+        for rule in ORDERS.values():
+            nodes = rule(graph, problem.seed) if problem.order is None else annealer.indices(problem.order)
+            if nodes is None:
+                continue
+            order = tuple(graph.index.node_names[v] for v in nodes)
+            if order not in tried:
+                tried.add(order)
+                yield keep_everything(graph, order)
+                yield annealer.schedule(annealer.evicted(nodes))

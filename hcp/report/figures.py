@@ -122,8 +122,8 @@ def runs_pareto(axes: "Axes", runs: Sequence[ExecutedRun]) -> "Axes":
     front = [(run.peak_bytes / size, run.seconds * scale) for run in pareto_front(runs)]
     axes.step(*zip(*front, strict=True), where="post", color="0.6", lw=3, alpha=0.5, zorder=0, label="not beaten")
     axes.set(xlabel=f"measured peak [{unit}]", ylabel=f"step [{time_unit}]")
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
+    axes.set_xlim(0, 1.05 * max(run.peak_bytes for run in runs) / size)
+    axes.set_ylim(0, 1.1 * max(run.seconds for run in runs) * scale)
     legend_below(axes)
     return axes
 

@@ -27,7 +27,20 @@ def captured_fx():
     return from_pytorch_fx(exported.run_decompositions().module())
 
 
-CAPTURED = {"torch step": gpt_step, "torch.fx": captured_fx}
+def jax_step():
+    jax = pytest.importorskip("jax")
+    from hcp.integrations.jax import from_jaxpr
+
+    def loss(weights, x):
+        for weight in weights:
+            x = jax.numpy.tanh(x @ weight)
+        return (x * x).sum()
+
+    weights = [jax.numpy.eye(16) * 0.5 for _ in range(8)]
+    return from_jaxpr(jax.make_jaxpr(jax.value_and_grad(loss))(weights, jax.numpy.ones((64, 16))), name="jax-mlp")
+
+
+CAPTURED = {"torch step": gpt_step, "torch.fx": captured_fx, "jaxpr": jax_step}
 CACHE = {}
 
 

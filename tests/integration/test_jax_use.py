@@ -255,10 +255,9 @@ DEVICES = """
         return jax.lax.pmean(loss(params, x), "data")
 
     inside = value_and_grad(global_loss, budget="80%", solver="eviction")
-    inner = jax.shard_map(inside, mesh=automatic, in_specs=(P(), P("data")), out_specs=(P(), P()), check_vma=False)
-    theirs = jax.shard_map(
-        jax.value_and_grad(global_loss), mesh=automatic, in_specs=(P(), P("data")), out_specs=(P(), P()), check_vma=False
-    )
+    how = {"mesh": automatic, "in_specs": (P(), P("data")), "out_specs": (P(), P()), "check_vma": False}
+    inner = jax.shard_map(inside, **how)
+    theirs = jax.shard_map(jax.value_and_grad(global_loss), **how)
     close(jit(inner)(params, x), jax.jit(theirs)(params, x))
 
     copies = jax.tree.map(lambda a: jnp.stack([a] * 8), params)

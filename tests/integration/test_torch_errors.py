@@ -86,6 +86,55 @@ def test_a_graph_break_is_an_error():
         model(X)
 
 
+class Inverts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(8))
+
+    def forward(self, x):
+        return x @ torch.linalg.inv(self.weight)
+
+
+class CountsWithoutMomentum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(8, momentum=None)
+
+    def forward(self, x):
+        return self.norm(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Inverts, r"because of effects \(aten._linalg_check_errors.default\).*keep these out of the module"),
+        (CountsWithoutMomentum, "PyTorch cannot capture CountsWithoutMomentum: Could not guard on data-dependent"),
+        (lambda: nn.GRU(8, 8), "GRU cannot be captured as one graph: Attempted to wrap RNN, GRU, or LSTM"),
+    ],
+    ids=["effects", "data-dependent", "recurrent"],
+)
+def test_what_cannot_be_captured_is_an_error(model, message):
+    with pytest.raises(CaptureError, match=message):
+        checkpoint(model(), "50%")(X)
+
+
+def test_an_operation_that_does_not_run_alone_is_an_error():
+    @torch.library.custom_op("hcp_tests::wants_ones", mutates_args=())
+    def wants_ones(x: torch.Tensor) -> torch.Tensor:
+        assert (x == 1).all(), "not ones"
+        return x.clone()
+
+    wants_ones.register_fake(torch.empty_like)
+    wants_ones.register_autograd(lambda context, gradient: gradient)
+
+    class Wants(nn.Linear):
+        def forward(self, x):
+            return super().forward(wants_ones(x))
+
+    with pytest.raises(CaptureError, match=r"wants_ones.default .*does not run by itself on stand-in values.*not ones"):
+        checkpoint(Wants(8, 8), "50%")(X)
+
+
 def test_a_dispatch_mode_is_an_error():
     class Mode(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):

@@ -141,6 +141,47 @@ class Tied(nn.Module):
         return (functional.linear(y, self.encoder.weight.t()) - x).square().mean()
 
 
+class Queue(nn.Module):
+    """Writes part of a buffer, and then reads the whole: the copy of a view takes all of its storage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(16, 16)
+        self.register_buffer("queue", torch.zeros(48, 16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.linear(x)
+        self.queue[:8] = y.detach()[:8]
+        return (y @ self.queue.t()).logsumexp(-1).mean()
+
+
+class Teacher(nn.Module):
+    """A frozen copy that follows its student's weights, changed in the forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.student = nn.Linear(16, 16)
+        self.teacher = nn.Linear(16, 16).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            for theirs, mine in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+                theirs.mul_(0.9).add_(mine, alpha=0.1)
+            aim = self.teacher(x).tanh()
+        return (self.student(x).tanh() - aim).square().mean()
+
+
+class Spectrum(nn.Module):
+    """Complex values, and a gradient that is scattered into a part of a larger tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.rfft(self.linear(x).unsqueeze(1) * x.unsqueeze(2)).abs().mean()
+
+
 @dataclass(frozen=True)
 class Step:
     """A training step: how to make the model, and what to call it with."""
@@ -172,9 +213,11 @@ class Step:
             found += self.run(model)
             with torch.no_grad():
                 for parameter in model.parameters():
+                    if parameter.grad is None:
+                        continue
                     found.append(parameter.grad.clone())
                     parameter.sub_(parameter.grad, alpha=0.01)
-        return [*found, *model.buffers(), torch.get_rng_state()]
+        return [*found, *model.parameters(), *model.buffers(), torch.get_rng_state()]
 
 
 def clear(model: nn.Module) -> None:
@@ -216,6 +259,9 @@ def _steps() -> dict[str, Step]:
         "unet": Step(lambda: UNet(4, 2), (images, torch.randint(0, 4, (4, 16, 16), generator=draw))),
         "unrolled": Step(Unrolled, (torch.randn(8, 6, 16, generator=draw),)),
         "mixture of experts": Step(Mixture, (features,)),
+        "queue": Step(Queue, (features,)),
+        "teacher": Step(Teacher, (features,)),
+        "spectrum": Step(Spectrum, (features,)),
         "tied weights": Step(Tied, (features,)),
         "random": Step(RandomMasks, (torch.randn(32, 64, generator=draw),)),
     }

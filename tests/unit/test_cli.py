@@ -167,6 +167,23 @@ def test_plans_are_drawn(hcp, tmp_path):
     assert "pictures are of plans" in err
 
 
+def test_measured_runs_are_shown_and_drawn(hcp, tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = [("eager", 900, 10.0), ("hcp at 50%", 450, 12.0), ("hcp at 80%", 720, 10.5), ("blocks", 800, 13.0)]
+    names = ("model", "method", "peak_bytes", "step_ms")
+    data = {"benchmark": "executed", "rows": [dict(zip(names, ("gpt", *row), strict=True)) for row in rows]}
+    (tmp_path / "r.json").write_text(json.dumps(data))
+    code, out, err = hcp("show", tmp_path / "r.json", "--plot", tmp_path / "r.svg")
+    assert (code, err) == (0, "")
+    assert [line.split()[1] for line in out.splitlines() if line.endswith("*")] == ["hcp", "hcp", "eager"]
+    assert "blocks" in (tmp_path / "r.svg").read_text()
+    for change, message in (({"rows": []}, "no rows"), ({"rows": [{"step_ms": "x"}]}, "step_ms 'x'")):
+        (tmp_path / "r.json").write_text(json.dumps(data | change))
+        code, _, err = hcp("show", tmp_path / "r.json")
+        assert code == 2
+        assert message in err
+
+
 def test_verbose_tells_the_search_and_quiet_nothing(hcp):
     arguments = ("solve", "unet:2", "-b", "80%", "-s", "anneal", "-t", 1)
     code, _out, err = hcp(*arguments, "--verbose")

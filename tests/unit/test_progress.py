@@ -1,6 +1,6 @@
 """The progress display."""
 
-from hcp.progress import Display, describe, live_progress
+from hcp.progress import Display, describe, live_progress, sweep_progress
 from hcp.schedule.solution import Progress, silent
 
 
@@ -20,6 +20,31 @@ def test_the_clock_follows_the_reports(monkeypatch):
     assert "15 s, 45 s left" in display.__rich__().plain
     display.update(Progress("b", 1.0, None, None, ""))
     assert "1 s, 59 s left" in display.__rich__().plain
+
+
+def test_a_sweep_counts_its_rows_and_the_time_left(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("hcp.progress.perf_counter", lambda: now[0])
+    display = Display(60.0)
+    display.count(0, 10)
+    assert display.__rich__().plain.startswith("row 1 of 10, about 10 min left | ")
+    now[0] += 8
+    display.count(4, 10)
+    assert display.__rich__().plain.startswith("row 5 of 10, about 12 s left | ")
+
+
+def test_verbose_lines_say_each_change_once(capsys):
+    with sweep_progress(9.0, quiet=False, verbose=True) as (monitor, counter):
+        for _ in range(3):
+            monitor(Progress("anneal", 0.5, 7, 5, "cooling"))
+        counter(1, 2)
+    assert capsys.readouterr().err.splitlines() == [
+        "    0.50 s | gap 40.000 % | incumbent 7 | bound 5 | anneal: cooling",
+        "row 1 of 2 is done",
+    ]
+    with sweep_progress(9.0, quiet=True, verbose=True) as (monitor, counter):
+        counter(1, 2)
+    assert capsys.readouterr().err == ""
 
 
 def test_silent_where_nobody_looks():

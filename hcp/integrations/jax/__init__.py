@@ -3,6 +3,8 @@
 step = jit(lambda params, batch: value_and_grad(loss, budget="50%")(params, batch))
 """
 
+from hcp.integrations.jax.compressed import HeightCompressedGrad, height_compressed_grad
+from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
 from hcp.integrations.jax.errors import CaptureError, ExecutionError, JaxError, UnreachableBudget
 from hcp.integrations.jax.jit import PlannedJit, jit
 from hcp.integrations.jax.lower import from_jaxpr
@@ -14,6 +16,9 @@ __all__ = [
     "BarrierWarning",
     "CaptureError",
     "ExecutionError",
+    "HeightCompressedGrad",
+    "JaxCallbacks",
+    "JaxCodec",
     "JaxError",
     "JaxPlan",
     "PlannedJit",
@@ -22,6 +27,7 @@ __all__ = [
     "checkpoint_plan",
     "from_jaxpr",
     "grad",
+    "height_compressed_grad",
     "jit",
     "scan",
     "scan_plan",

@@ -1,8 +1,8 @@
 """A scan as a chain: its graph, and from a schedule to the table that a loop can run.
 
-The chain's values are the carries c_0 ... c_n and their cotangents. A forward step reads c_i and makes c_{i+1}; a backward
-step reads c_i and the cotangent of c_{i+1}, and runs the step itself once more inside. With equal steps this is the
-problem of Griewank & Walther (Algorithm 799, Revolve): the fewest forward steps for a number of carries to hold.
+The chain's values are the carries c_0 ... c_n and their cotangents. A forward step reads c_i and makes c_{i+1}; a
+backward step reads c_i and the cotangent of c_{i+1}, and runs the step itself once more inside. With equal steps that
+is the problem of Griewank & Walther (Algorithm 799, Revolve): the fewest forward steps for a number of carries to hold.
 """
 
 from collections.abc import Sequence

@@ -6,14 +6,14 @@ memory that the plan counts is the memory that the program takes. Weaker forms (
 a ``jax.checkpoint`` policy) let the compiler move work about and take up to three times the memory.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hcp.integrations.jax.jaxpr import is_variable
+from hcp.integrations.jax.jaxpr import Program, is_variable
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.workspace import node_function
 from hcp.schedule.actions import Compute, Schedule
@@ -51,11 +51,13 @@ def emit(lowered: Lowered, schedule: Schedule) -> Callable[..., list[Any]]:
                 # Of a result the first instance stays, as in replay.
                 if var not in made or not lowered.graph.values[lowered.value_of[var]].resident:
                     made[var] = output
-        known = {**given, **made}
-        results = [
-            known[item] if is_variable(item) else jnp.asarray(item.val, item.aval.dtype) for item in program.outvars
-        ]
+        results = results_of(program, {**given, **made})
         # A chain that nothing reads would be removed.
         return list(barrier((*results, turn))[: len(results)])
 
     return run
+
+
+def results_of(program: Program, known: Mapping[Any, Any]) -> list[Any]:
+    """What a program returns, given the arrays behind its variables."""
+    return [known[item] if is_variable(item) else jnp.asarray(item.val, item.aval.dtype) for item in program.outvars]

@@ -1,7 +1,7 @@
 """The plan of one captured function, and the loop that makes its compiled program keep the budget."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, Final
 
 from hcp.graph.ir import Graph
@@ -9,11 +9,12 @@ from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.errors import UnreachableBudget
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
+from hcp.plan_cache import CacheOption, cache_for, key_of
 from hcp.planners import solve
 from hcp.schedule.actions import Schedule
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.plan import Plan, judge
-from hcp.schedule.solution import InfeasibleBudget, Monitor, Planner, Solution, Status, silent
+from hcp.schedule.solution import InfeasibleBudget, Monitor, Planner, Problem, Solution, Status, silent
 
 # Compiling and planning again; each attempt lowers the budget that is planned for by what was too much.
 ATTEMPTS: Final = 6
@@ -95,6 +96,7 @@ class Request:
         time_limit: Seconds that the planner may take.
         seed: For planners that draw random numbers.
         measure: Whether to compile and plan again until the compiled program keeps the budget.
+        cache: Where plans are looked up and kept: a folder, True for the default one, or False for memory only.
         monitor: Called with the progress of planning.
     """
 
@@ -103,11 +105,28 @@ class Request:
     time_limit: float = 60.0
     seed: int = 0
     measure: bool = True
+    cache: CacheOption = True
     monitor: Monitor = silent
 
     def plan(self, graph: Graph, budget: int) -> Plan:
-        """Plans within some bytes."""
-        return solve(graph, budget, self.solver, time_limit=self.time_limit, seed=self.seed, monitor=self.monitor)
+        """Plans within some bytes, or finds the plan in the cache."""
+        problem = Problem(graph, budget, time_limit=self.time_limit, seed=self.seed)
+        cache, planner = cache_for(self.cache), _identity(self.solver)
+        key = None if planner is None else key_of(problem, planner)
+        known = None if key is None else cache.find(key, problem)
+        if known is not None:
+            return known[0]
+        plan = solve(graph, budget, self.solver, time_limit=self.time_limit, seed=self.seed, monitor=self.monitor)
+        if key is not None and plan.schedule is not None and not plan.interrupted:
+            cache.keep(key, plan)
+        return plan
+
+
+def _identity(solver: str | Planner) -> str | None:
+    """A planner with its options in words; None where an unknown kind of planner does not tell."""
+    if isinstance(solver, str):
+        return solver
+    return repr(solver) if is_dataclass(solver) else None
 
 
 def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:

@@ -7,7 +7,6 @@ compiled program does not grow with the length.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -27,7 +26,7 @@ from hcp.integrations.jax.plan import Request
 from hcp.integrations.jax.platform import shape
 from hcp.integrations.jax.step import Step, capture_step
 from hcp.integrations.jax.transform import Planned
-from hcp.planners import solve
+from hcp.schedule.budget import parse_budget
 from hcp.schedule.plan import Plan
 from hcp.schedule.solution import Planner
 
@@ -124,18 +123,14 @@ class ScanPlan:
 
 
 def _plan(step: Step, budget: int | str, solver: str | Planner, time_limit: float, seed: int) -> Plan:
-    plan = _solved(_graph(step), budget, solver, time_limit, seed)
+    graph = _graph(step)
+    plan = Request(budget, solver, time_limit, seed).plan(graph, parse_budget(budget, graph))
     if plan.schedule is None:
         raise UnreachableBudget(
             f"solver {plan.planner!r} found no plan for the scan over {step.name} within {budget!r}; {plan.note or ''}"
             f"{'; ' if plan.note else ''}{plan.status.remedy}"
         )
     return plan
-
-
-@lru_cache(maxsize=64)
-def _solved(graph: Graph, budget: int | str, solver: str | Planner, time_limit: float, seed: int) -> Plan:
-    return solve(graph, budget, solver, time_limit=time_limit, seed=seed)
 
 
 def _graph(step: Step) -> Graph:

@@ -10,7 +10,7 @@ from jax import tree_util
 
 from hcp.integrations.jax.errors import CaptureError
 from hcp.integrations.jax.jaxpr import has_effects
-from hcp.integrations.jax.platform import is_key
+from hcp.integrations.jax.platform import is_key, shape
 
 Arrays = list[Any]
 
@@ -80,7 +80,8 @@ def capture_step(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, l
         CaptureError: If lengths do not agree, or the step changes its carry's structure or types, or has effects.
     """
     name = str(getattr(f, "__name__", type(f).__name__))
-    carry_leaves, carry_tree = tree_util.tree_flatten(init)
+    carry_leaves = tree_util.tree_leaves(init)
+    carry_tree: Any = tree_util.tree_structure(init)
     carry_leaves = [jnp.asarray(leaf) if not is_array(leaf) else leaf for leaf in carry_leaves]
     keys = [jax.random.key_impl(leaf) if is_key(leaf.dtype) else None for leaf in carry_leaves]
     x_leaves, x_tree = tree_util.tree_flatten(xs)
@@ -101,7 +102,7 @@ def capture_step(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, l
         return _raw(tree_util.tree_leaves(made)), y
 
     raw_init = _raw(carry_leaves)
-    slices = [jax.eval_shape(lambda a: a[0], x) for x in x_leaves] if count else [_shape_of_slice(x) for x in x_leaves]
+    slices = [shape(x.shape[1:], x.dtype) for x in x_leaves]
     closed, (_, y_tree_shapes) = jax.make_jaxpr(raw_step, return_shape=True)(raw_init, slices)
     _check(name, closed, raw_init)
     y_tree = tree_util.tree_structure(y_tree_shapes)
@@ -171,10 +172,6 @@ def _everywhere(like: Sequence[Any], cotangents: Sequence[Any]) -> Arrays:
 
 def _raw(leaves: Sequence[Any]) -> Arrays:
     return [jax.random.key_data(a) if is_key(a.dtype) else a for a in map(jnp.asarray, leaves)]
-
-
-def _shape_of_slice(x: Any) -> jax.ShapeDtypeStruct:  # noqa: ANN401
-    return jax.eval_shape(lambda: jnp.zeros(x.shape[1:], x.dtype))
 
 
 def _length(name: str, xs: Sequence[Any], length: int | None) -> int:

@@ -19,6 +19,7 @@ from hcp.integrations.jax.lower import Lowered, lower
 from hcp.integrations.jax.placement import place
 from hcp.integrations.jax.plan import JaxPlan, Request, fit
 from hcp.integrations.jax.platform import compiler_options
+from hcp.plan_cache import CacheOption
 from hcp.schedule.solution import Monitor, Planner, silent
 
 
@@ -37,6 +38,7 @@ def value_and_grad(
     time_limit: float = 60.0,
     seed: int = 0,
     measure: bool = True,
+    cache: CacheOption = True,
     monitor: Monitor = silent,
 ) -> "Planned":
     """``jax.value_and_grad`` whose compiled program keeps a memory budget.
@@ -57,6 +59,8 @@ def value_and_grad(
         time_limit: Seconds that the planner may take.
         seed: For planners that draw random numbers.
         measure: Compile, compare with the budget, and plan again until the compiled program keeps it.
+        cache: Where plans are looked up and kept: a folder, True for the default one (``$HCP_CACHE``, else ``hcp`` in
+            the user's cache folder), or False for this process's memory only.
         monitor: Called with the progress of planning.
 
     Returns:
@@ -66,7 +70,7 @@ def value_and_grad(
         CaptureError: At the first call, if the function cannot be captured.
         InfeasibleBudget: At the first call, if no schedule, or no compiled program, keeps the budget.
     """
-    request = Request(budget, solver, time_limit, seed, measure, monitor)
+    request = Request(budget, solver, time_limit, seed, measure, cache, monitor)
     inner = jax.value_and_grad(fun, argnums, has_aux, holomorphic)
     return _planned(fun, inner, argnums, request)
 
@@ -82,10 +86,11 @@ def grad(
     time_limit: float = 60.0,
     seed: int = 0,
     measure: bool = True,
+    cache: CacheOption = True,
     monitor: Monitor = silent,
 ) -> "Planned":
     """``jax.grad`` whose compiled program keeps a memory budget; see ``value_and_grad``."""
-    request = Request(budget, solver, time_limit, seed, measure, monitor)
+    request = Request(budget, solver, time_limit, seed, measure, cache, monitor)
     inner = jax.grad(fun, argnums, has_aux, holomorphic)
     return _planned(fun, inner, argnums, request)
 
@@ -100,6 +105,7 @@ def checkpoint_plan(
     time_limit: float = 60.0,
     seed: int = 0,
     measure: bool = True,
+    cache: CacheOption = True,
     **kwargs: Any,  # noqa: ANN401
 ) -> JaxPlan:
     """The plan that ``value_and_grad(fun, ...)(*args, **kwargs)`` would run; nothing is executed.
@@ -114,9 +120,10 @@ def checkpoint_plan(
         time_limit: As for ``value_and_grad``.
         seed: As for ``value_and_grad``.
         measure: As for ``value_and_grad``.
+        cache: As for ``value_and_grad``.
         **kwargs: Handed on to ``fun``.
     """
-    request = Request(budget, solver, time_limit, seed, measure)
+    request = Request(budget, solver, time_limit, seed, measure, cache)
     inner = jax.value_and_grad(fun, argnums, has_aux)
     return _planned(fun, inner, argnums, request).prepare(*args, **kwargs).plan
 

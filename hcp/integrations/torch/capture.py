@@ -6,6 +6,8 @@ tested with the range of versions that pyproject.toml names; another version is 
 """
 
 import logging
+import operator
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +17,7 @@ from typing import Any, Final
 import torch
 from torch import fx
 from torch._dynamo.backends.common import aot_autograd
-from torch._dynamo.exc import BackendCompilerFailed, FailOnRecompileLimitHit, Unsupported
+from torch._dynamo.exc import BackendCompilerFailed, FailOnRecompileLimitHit, TorchDynamoException, Unsupported
 from torch._functorch._aot_autograd.descriptors import InputMutationAOTOutput
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.graph import _BoxedCodeGen
@@ -30,6 +32,9 @@ NEWEST: Final = (2, 13)
 
 # How autograd calls the node of a captured graph.
 COMPILED_NODE: Final = "CompiledFunctionBackward"
+
+# How generated code names an operation that it calls.
+_OPERATION: Final = re.compile(r"\btorch\.ops\.(\w+)\.(\w+)\.(\w+)(?=\()")
 
 Boxed = Callable[[list[Any]], Any]
 
@@ -119,12 +124,21 @@ def backend(split: Callable[[Joint], Split]) -> Callable[..., Any]:
 def boxed(module: fx.GraphModule) -> Boxed:
     """The graph as a function of one list, which it empties; each value goes right after its last use."""
     module.graph.set_codegen(_BoxedCodeGen())
-    # A fresh module, because the one at hand may be of a class that generates its code lazily and unboxed.
-    generated = fx.GraphModule(module, module.graph)
-    code: Any = generated.forward
+    code = module.graph.python_code("self")
+    names: dict[str, Any] = dict(code.globals)
+
+    def direct(found: re.Match[str]) -> str:
+        op = operator.attrgetter(found[0].removeprefix("torch."))(torch)
+        # What calling the operation does; looking it up and calling it the long way takes a microsecond more.
+        name = "op_" + "_".join(found.groups())
+        names[name] = op._op if type(op) is torch._ops.OpOverload else op
+        return name
+
+    exec(compile(_OPERATION.sub(direct, code.src), f"<hcp: {type(module).__name__}>", "exec"), names)
+    forward: Any = names["forward"]
 
     def run(args: list[Any]) -> object:
-        return code(args)
+        return forward(module, args)
 
     run._boxed_call = True  # type: ignore[attr-defined]
     return run
@@ -215,11 +229,13 @@ def _translated(call: Callable[..., Any], name: str) -> Callable[..., Any]:
             inner = error.inner_exception
             if isinstance(inner, HcpError):
                 raise inner from None
-            raise
-        except Unsupported as error:
-            first = str(error).strip().splitlines()[0]
             raise CaptureError(
-                f"{name} cannot be captured as one graph: {first}; remove the graph break "
+                f"PyTorch cannot compile {name} ({type(inner).__name__}: {_first_line(inner)}); try it with "
+                "torch.compile(backend='aot_eager') to see whether hcp is to blame"
+            ) from error
+        except Unsupported as error:
+            raise CaptureError(
+                f"{name} cannot be captured as one graph: {_first_line(error)}; remove the graph break "
                 "(the exception that caused this one says where it is)"
             ) from error
         except FailOnRecompileLimitHit as error:
@@ -227,8 +243,14 @@ def _translated(call: Callable[..., Any], name: str) -> Callable[..., Any]:
                 f"{name} met more shapes or modes than torch._dynamo.config.recompile_limit "
                 f"({torch._dynamo.config.recompile_limit}) allows plans for; pad to fewer shapes or raise the limit"
             ) from error
+        except TorchDynamoException as error:
+            raise CaptureError(f"PyTorch cannot capture {name}: {_first_line(error)}") from error
 
     return translated
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _without_logging(call: Callable[..., Any], *args: object, **kwargs: object) -> object:
@@ -269,9 +291,11 @@ def _joint(module: fx.GraphModule, forward_outputs: int) -> Joint:
     )
     joint = Joint(module, primals, tangents, mutated)
     if len(joint.gradients) != len(primals):
+        effects = [str(node.args[1]) for node in module.graph.nodes if "with_effects" in str(node.target)]
         raise CaptureError(
-            f"the captured graph has {len(joint.gradients)} gradients for {len(primals)} inputs, as with tensor "
-            "subclasses and effect tokens; hcp plans plain tensors only"
+            f"the captured graph has {len(joint.gradients)} gradients for {len(primals)} inputs, because of "
+            + (f"effects ({', '.join(effects)})" if effects else "tensor subclasses, for example")
+            + "; hcp plans plain tensors only: keep these out of the module"
         )
     return joint
 

@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 from hcp.integrations.torch.calibration import Store
 from hcp.integrations.torch.capture import real_tensors
+from hcp.integrations.torch.errors import CaptureError
 from hcp.integrations.torch.measure import record
 from hcp.integrations.torch.program import Program
 
@@ -28,12 +29,17 @@ _MARK: Final = "hcp-probe:"
 
 
 class Layout(NamedTuple):
-    """What a stand-in for a tensor is made from; strides in elements."""
+    """What a stand-in for a tensor is made from; strides and offset in elements.
+
+    The storage around a view counts as well: some operations copy all of it.
+    """
 
     shape: tuple[int, ...]
     stride: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
+    offset: int
+    storage_bytes: int
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,13 @@ def _first_round(program: Program) -> tuple[dict[fx.Node, str], dict[str, _Sampl
             keys[node] = key = f"{node.target}{args}{kwargs}"
             if key not in samples:
                 samples[key] = _Sample(node.target, args, kwargs)
-                found[key] = samples[key].outputs()
+                try:
+                    found[key] = samples[key].outputs()
+                except Exception as error:
+                    raise CaptureError(
+                        f"operation {node.target} ({node.name}) does not run by itself on stand-in values ({error}); "
+                        "hcp cannot plan it"
+                    ) from error
             many = isinstance(node.meta["val"], list | tuple)
             layouts[node] = found[key].layouts if many else found[key].layouts[0]
     return keys, samples, found
@@ -166,14 +178,22 @@ def _known(argument: Any, layouts: dict[fx.Node, Any]) -> Any:  # noqa: ANN401 -
 def _layout(item: Any) -> Any:  # noqa: ANN401 - operations return numbers as well
     if not isinstance(item, torch.Tensor):
         return item
-    return Layout(tuple(item.shape), tuple(item.stride()), item.dtype, item.device)
+    return Layout(
+        tuple(item.shape),
+        tuple(item.stride()),
+        item.dtype,
+        item.device,
+        int(item.storage_offset()),
+        int(item.untyped_storage().nbytes()),
+    )
 
 
 def _stand_in(item: Any) -> Any:  # noqa: ANN401 - whatever operations take
     if not isinstance(item, Layout):
         return item
-    real = torch.empty_strided(item.shape, item.stride, dtype=item.dtype, device=item.device)
-    return real.fill_(0.5) if real.is_floating_point() else real.zero_()
+    base = torch.empty(item.storage_bytes // item.dtype.itemsize, dtype=item.dtype, device=item.device)
+    base = base.fill_(0.5) if base.is_floating_point() else base.zero_()
+    return base.as_strided(item.shape, item.stride, item.offset)
 
 
 def _deep(item: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever operations take

@@ -74,7 +74,7 @@ def conv(layers: int, channels: int, side: int, images: int) -> Work:
     )
 
 
-def transformer(layers: int, width: int, heads: int, length: int, sequences: int, words: int = 256) -> Work:
+def transformer(*, layers: int, width: int, heads: int, length: int, sequences: int, words: int = 256) -> Work:
     """Blocks of attention and feed-forward layers, pre-normalized, over tokens."""
 
     def weights(key: Any) -> dict[str, Any]:  # noqa: ANN401

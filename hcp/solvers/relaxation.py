@@ -50,18 +50,23 @@ class Relaxer:
         for chain in candidate_chains(self.graph):
             if best is not None and self.watch.left <= 0:
                 break
-            cut = build_cut_model(self.graph.index, self.budget, chain)
-            program = LinearProgram(cut.model)
-            result = program.solve(self.watch.left)
-            if result.status is LpStatus.INFEASIBLE:
-                proof = self.infeasibility(chain)
-                if proof is not None:
-                    return Relaxation(cut, proof)
-            elif result.status is LpStatus.OPTIMAL:
-                found = self.strengthened(self.certified(cut, result), program, result)
-                if best is None or found.bound.value > best.bound.value + LEAST_GAIN * self.graph.base_cost:
-                    best = found
+            found = self.of(chain)
+            if found is not None and found.bound.of == "peak":
+                return found
+            least_gain = LEAST_GAIN * self.graph.base_cost
+            if found is not None and (best is None or found.bound.value > best.bound.value + least_gain):
+                best = found
         return best
+
+    def of(self, chain: tuple[int, ...]) -> Relaxation | None:
+        """The relaxation for one chain, strengthened; None where there was no time, or no proof of infeasibility."""
+        cut = build_cut_model(self.graph.index, self.budget, chain)
+        program = LinearProgram(cut.model)
+        result = program.solve(self.watch.left)
+        if result.status is LpStatus.OPTIMAL:
+            return self.strengthened(self.certified(cut, result), program, result)
+        proof = self.infeasibility(chain) if result.status is LpStatus.INFEASIBLE else None
+        return None if proof is None else Relaxation(cut, proof)
 
     def certified(self, cut: CutModel, result: LpResult) -> Relaxation:
         """A solved relaxation with the bound that its dual values prove."""

@@ -15,20 +15,23 @@ from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.annealing import polish
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
+from hcp.schedule.stopwatch import Stopwatch
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.chains import longest_path
-from hcp.solvers.cuts import CutModel, build_cut_model
+from hcp.solvers.cuts import CutModel
 from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.lift import hint, lift
-from hcp.solvers.relaxation import Relaxation
+from hcp.solvers.relaxation import Relaxation, Relaxer, infeasibility_note
 from hcp.solvers.root import solve_root
 from hcp.solvers.start import first_incumbent
 
 POLISHES: Final = 3
 
-# Shares of the time that is left: the first bounds, the integer form.
+# Shares of the time that is left: the first bounds, the integer form, the
+# linear form with more stages.
 ROOT_SHARE: Final = 0.3
 INTEGER_SHARE: Final = 0.8
+REFINE_SHARE: Final = 0.3
 
 # Stages added where a lifted schedule breaks the budget.
 ADDED_STAGES: Final = 12
@@ -81,9 +84,15 @@ def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | 
         tracker.offer(lifted)
         _polish(tracker, lifted)
         finer = _refined(tracker, cut, lifted, result)
-        if finer is None:
+        refined = (
+            None if finer is None else Relaxer(graph, problem.budget, Stopwatch(watch.left * REFINE_SHARE)).of(finer)
+        )
+        if refined is None:
             break
-        cut = build_cut_model(graph.index, problem.budget, finer)
+        if refined.bound.of == "peak":
+            return tracker.infeasible(refined.bound, infeasibility_note(refined.bound))
+        tracker.add_bound(refined.bound)
+        cut = refined.cut
     return tracker.solution()
 
 

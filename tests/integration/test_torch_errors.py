@@ -108,12 +108,14 @@ class CountsWithoutMomentum(nn.Module):
     ("model", "message"),
     [
         (Inverts, r"because of effects \(aten._linalg_check_errors.default\).*keep these out of the module"),
-        (CountsWithoutMomentum, "PyTorch cannot capture CountsWithoutMomentum: Could not guard on data-dependent"),
-        (lambda: nn.GRU(8, 8), "GRU cannot be captured as one graph: Attempted to wrap RNN, GRU, or LSTM"),
+        (CountsWithoutMomentum, "CountsWithoutMomentum.*: Could not guard on data-dependent"),
+        (lambda: nn.GRU(8, 8), r"GRU cannot be captured as one graph: Attempted to wrap RNN, GRU, or LSTM \(GRU"),
     ],
     ids=["effects", "data-dependent", "recurrent"],
 )
 def test_what_cannot_be_captured_is_an_error(model, message):
+    if model is Inverts and torch.__version__ < "2.13":
+        pytest.skip("checks of linear algebra are no effects yet")
     with pytest.raises(CaptureError, match=message):
         checkpoint(model(), "50%")(X)
 

@@ -11,6 +11,7 @@ from hcp.integrations.roofline import nanoseconds
 # Operations per element, by order of magnitude.
 TRANSCENDENTAL_FLOPS: Final = 10
 RANDOM_FLOPS: Final = 60
+INDEXED: Final = frozenset({"dynamic_slice", "gather"})
 RANDOM: Final = frozenset({"random_bits", "threefry2x32"})
 
 
@@ -27,7 +28,8 @@ def flops(equation: Equation) -> int:
         return int(equation.params["length"]) * sum(inner)
     if inner:
         return max(inner) if name == "cond" else sum(inner)
-    read = sum(_elements(item) for item in equation.invars)
+    # What picks some elements of an array does not go through all of it.
+    read = 0 if name in INDEXED else max(map(_elements, equation.invars), default=0)
     return _per_element(name) * max(_produced(equation), read)
 
 

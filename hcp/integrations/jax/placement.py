@@ -28,7 +28,7 @@ class Placement:
     def bytes(self, var: Any) -> int:  # noqa: ANN401
         """Of a variable, on one device."""
         extent = tuple(getattr(var.aval, "shape", ()))
-        if var in self.shardings:
+        if is_variable(var) and var in self.shardings:
             return _share(size(var), extent, self.shardings[var].shard_shape(extent))
         sharding = getattr(var.aval, "sharding", None)
         if not extent or sharding is None or sharding.mesh.empty:

@@ -36,6 +36,8 @@ COMPILED_NODE: Final = "CompiledFunctionBackward"
 # How generated code names an operation that it calls.
 _OPERATION: Final = re.compile(r"\btorch\.ops\.(\w+)\.(\w+)\.(\w+)(?=\()")
 
+_CONTEXT: Final = "Developer debug context:"
+
 Boxed = Callable[[list[Any]], Any]
 
 
@@ -250,7 +252,10 @@ def _translated(call: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What PyTorch says went wrong, in one line, with the context that it gives further down."""
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    context = (line.partition(_CONTEXT)[2].strip() for line in lines if _CONTEXT in line)
+    return lines[0] + "".join(f" ({about})" for about in context if about)
 
 
 def _without_logging(call: Callable[..., Any], *args: object, **kwargs: object) -> object:

@@ -44,9 +44,10 @@ each() { # each OPTION ITEM...: the option before every item
     for item in "$@"; do printf '%s\n%s\n' "$option" "$item"; done
 }
 
-run() { # run NAME ARGUMENT...
+failed=()
+run() { # run NAME ARGUMENT...: one that fails does not keep the others from running
     echo "== $1 ($profile)"
-    "$python" -m "benchmarks.$1" --out "$out" "${@:2}"
+    "$python" -m "benchmarks.$1" --out "$out" "${@:2}" || failed+=("$1")
 }
 
 mapfile -t of_solvers < <(each --solver ${solvers[@]+"${solvers[@]}"})
@@ -64,3 +65,7 @@ for file in benchmarks/*.py; do
     fi
 done
 "$python" -m benchmarks.regression "$out" "benchmarks/results/$profile"
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "failed: ${failed[*]}" >&2
+    exit 1
+fi

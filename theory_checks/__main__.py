@@ -16,6 +16,7 @@ from theory_checks import (
     rotor,
     sandwich,
     sqrt_law,
+    staging,
 )
 from theory_checks.claims import Check, ClaimFailed
 
@@ -32,6 +33,7 @@ CHECKS: dict[str, Check] = {
         frontier_width,
         certificates,
         integrality,
+        staging,
         rotor,
     )
 }

@@ -100,7 +100,7 @@ def _block(params, x, key, heads):
     return x + _dropout(second, jax.nn.gelu(_norm(x, params["norm2"]) @ params["up"]) @ params["down"])
 
 
-def transformer(layers=2, width=16, heads=2, length=24, batch=4, words=50, raw_key=False):
+def transformer(layers=1, width=16, heads=2, length=24, batch=4, words=50):
     def block(key):
         made = dict(zip(("qkv", "out", "up", "down"), jax.random.split(key, 4), strict=True))
         shapes = {
@@ -114,7 +114,6 @@ def transformer(layers=2, width=16, heads=2, length=24, batch=4, words=50, raw_k
 
     params = {"words": scaled(jax.random.key(9), words, width), "blocks": [block(key) for key in keys(layers)]}
     tokens = jax.random.randint(jax.random.key(1), (batch, length + 1), 0, words)
-    key = jax.random.PRNGKey(2) if raw_key else jax.random.key(2)
 
     def loss(params, tokens, key):
         x = params["words"][tokens[:, :-1]]
@@ -123,7 +122,7 @@ def transformer(layers=2, width=16, heads=2, length=24, batch=4, words=50, raw_k
         scores = jax.nn.log_softmax(x @ params["words"].T)
         return -jnp.take_along_axis(scores, tokens[:, 1:, None], -1).mean()
 
-    return loss, (params, tokens, key)
+    return loss, (params, tokens, jax.random.key(2))
 
 
 STEPS = {

@@ -7,7 +7,7 @@ import pytest
 from hcp.graph.instances import instance
 from tests.integration.design_names import USES, every_name
 
-GENERATED = ["training-chain:40", "residual-net:6", "unet:3", "transformer:2", "random-layered:40", "pyramid:5"]
+GENERATED = ["training-chain:40", "unet:3", "random-layered:30"]
 
 
 def gpt_step():

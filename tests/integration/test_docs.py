@@ -82,6 +82,8 @@ def test_the_blocks_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     hcp.save_graph(unet(2), "graph.json")
     monkeypatch.setattr("hcp.planners.PLANNERS", hcp.PLANNERS)
+    # The search for the smallest budget of a grid.
+    monkeypatch.setattr("hcp.feasibility.SECONDS", 0.5)
     for name in ("solve", "compare"):
         monkeypatch.setattr(hcp, name, partial(getattr(hcp, name), time_limit=float(SECONDS)))
     names = {"__name__": "page"}

@@ -148,7 +148,7 @@ def test_bfloat16(step):
 
 
 def test_raw_keys_give_the_reference_gradients():
-    loss, (params, tokens, _) = transformer(layers=1)
+    loss, (params, tokens, _) = transformer()
     key = jax.random.PRNGKey(3)
     quick = {"compiler_options": {"xla_backend_optimization_level": 0}}
     ours = jit(grad(loss, **HOW), **quick)(params, tokens, key)

@@ -226,7 +226,7 @@ def test_the_examples_of_the_help_run(hcp, command, tmp_path, monkeypatch):
         words = example.split()[1:]
         # Quick ones of the same form; the cluster has its own tests.
         words = [{"ray": "local", "auto": "eviction", "unet:6": "unet:3"}.get(word, word) for word in words]
-        limit = [] if command in ("show", "planners") else ["-t", "3"]
+        limit = [] if command in ("show", "planners") else ["-t", "1"]
         code, _, err = hcp(*words, *limit)
         assert code == 0, (example, err)
 

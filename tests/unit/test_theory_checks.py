@@ -19,6 +19,7 @@ from theory_checks import (
     rotor,
     sandwich,
     sqrt_law,
+    staging,
 )
 from theory_checks.__main__ import CHECKS, main
 from theory_checks.claims import ClaimFailed
@@ -60,6 +61,14 @@ BROKEN = {
         {"evaluate": lambda graph, proof: int(certificates.lagrangian(graph, proof, sign=-1))},
     ),
     "integrality: the linear form's value": (integrality, {"integer": lambda model: model.constant}),
+    "staging: without stages": (
+        staging,
+        {"unstaged": lambda graph, budget: staging.relaxation(graph, budget, staged=True)},
+    ),
+    "staging: with stages": (
+        staging,
+        {"staged": lambda graph, budget: staging.relaxation(graph, budget, staged=False)},
+    ),
     "rotor: cost": (rotor, {"cost": lambda graph, budget: (rotor.rotor_cost(graph, budget) or 0) - 1}),
     "rotor: never beaten": (rotor, {"beaten": False}),
     "integrality: above the optimum": (integrality, {"integer": lambda model: integrality.integer_optimum(model) + 1}),

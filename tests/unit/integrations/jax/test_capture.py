@@ -172,7 +172,7 @@ BINARY = [
 ]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_random_programs_run_the_same_in_any_schedule(data):
     picks = data.draw(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ _PARTS: Final = {
 _EMPTY, _RETAINED, _FIRST, _AGAIN = range(4)
 # More cells than this are drawn as blocks of cells.
 _FINEST: Final = 2000
+_FINE: Final = 150
 
 
 def plot_plan(plan: Plan, path: str | os.PathLike[str], figures: Sequence[str] = ()) -> None:
@@ -93,6 +94,11 @@ def stage_by_node(axes: "Axes", plan: Plan) -> "Axes":
     axes.imshow(
         cells, cmap=ListedColormap(colours), vmin=0, vmax=3, interpolation="nearest", aspect="auto", extent=(0, n, n, 0)
     )
+    again = np.argwhere(cells == _AGAIN)
+    if n > _FINE and len(again):
+        # A cell would be thinner than a line.
+        y, x = (again.T + 0.5) * block
+        axes.scatter(x, y, s=1.5, color=VERMILION, marker="s", lw=0)
     names = ("retained", "runs first", "runs again")
     handles = [Patch(facecolor=colour, label=name) for colour, name in zip(colours[1:], names, strict=True)]
     title = f"{plan.graph.name}: schedule" + (f" (blocks of {block})" if block > 1 else "")
@@ -113,7 +119,8 @@ def graph_with_checkpoints(axes: "Axes", plan: Plan) -> "Axes":
     marks = plan_marks(graph, schedule)
     place = {name: i for i, name in enumerate(dict.fromkeys(schedule.computes))}
     live = {(graph.producer[v], reader) for v in marks.frontier if v in graph.producer for reader in graph.readers[v]}
-    for edges, colour, width in ((set(graph.edges) - live, "0.75", 0.4), (live, PINK, 0.8)):
+    for edges, colour, widest in ((set(graph.edges) - live, "0.75", 0.4), (live, PINK, 0.8)):
+        width = min(widest, max(0.25, 60 / max(1, len(edges))))
         arcs = [_arc(place[a], place[b]) for a, b in edges]
         axes.add_collection(LineCollection(arcs, colors=colour, linewidths=width, zorder=1 if edges is live else 0))
     holding = {graph.producer[name] for name in marks.checkpoints}
@@ -133,6 +140,10 @@ def graph_with_checkpoints(axes: "Axes", plan: Plan) -> "Axes":
     axes.set_ylim(-0.06 * highest, 0.53 * highest)
     axes.spines["left"].set_visible(False)
     legend_below(axes, columns=2)
+    legend: Any = axes.get_legend()
+    for dots in legend.legend_handles[: len(kinds)]:
+        # Those of large graphs are too small to have a colour.
+        dots.set_sizes([14])
     return axes
 
 

@@ -30,13 +30,14 @@ class BudgetError(HcpError):
     """A budget that cannot be understood, or that no graph could meet."""
 
 
-def parse_budget(budget: int | str, graph: Graph) -> int:
+def parse_budget(budget: int | str, graph: Graph, whole: int | None = None) -> int:
     """Bytes that a budget stands for, rounded down.
 
     Args:
         budget: Bytes as an integer or digits, a size such as ``"8GiB"``, or a percentage such as ``"80%"`` of the
             keep-everything peak of the graph's own order.
         graph: What percentages refer to.
+        whole: Bytes that percentages refer to, where that is not the graph's own keep-everything peak.
 
     Raises:
         BudgetError: On anything else, on zero or less, and on more than 100 %.
@@ -56,7 +57,8 @@ def parse_budget(budget: int | str, graph: Graph) -> int:
                     f"budget {budget!r} is more than 100% of the keep-everything peak; "
                     "give at most 100%, or bytes if more memory is really meant"
                 )
-            amount = int(number * replay(graph, keep_everything(graph)).peak / 100)
+            whole = replay(graph, keep_everything(graph)).peak if whole is None else whole
+            amount = int(number * whole / 100)
         elif unit in UNITS:
             amount = int(number * UNITS[unit])
         else:

@@ -11,9 +11,10 @@ from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
 from hcp.plan_cache import CacheOption, cache_for, key_of
 from hcp.planners import solve
-from hcp.schedule.actions import Schedule
+from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.plan import Plan, judge
+from hcp.schedule.replay import replay
 from hcp.schedule.solution import InfeasibleBudget, Monitor, Planner, Problem, Solution, Status, silent
 
 # Compiling and planning again; each attempt lowers the budget that is planned for by what was too much.
@@ -27,10 +28,13 @@ class JaxPlan:
     Attributes:
         plan: The judged plan; its budget is what was asked for.
         measured_bytes: Temporary and output memory of the compiled program on one device; None where not measured.
+        keep_everything_bytes: The same of the program without any recomputation, as planned or as compiled, whichever
+            is more; what percentages refer to.
     """
 
     plan: Plan
     measured_bytes: int | None
+    keep_everything_bytes: int
 
     @property
     def graph(self) -> Graph:
@@ -53,11 +57,6 @@ class JaxPlan:
         """Temporary and output memory as planned: the schedule's peak."""
         assert self.plan.peak is not None
         return self.plan.peak
-
-    @property
-    def keep_everything_bytes(self) -> int:
-        """Peak that the captured computation would have without any recomputation."""
-        return self.plan.base.peak
 
     @property
     def overhead(self) -> float:
@@ -91,7 +90,7 @@ class Request:
 
     Attributes:
         budget: Most bytes of temporary and output memory: an integer, a size such as ``"8GiB"``, or a percentage of
-            the keep-everything peak of the captured computation.
+            what the captured computation takes when it keeps everything.
         solver: A name from ``hcp.planners.PLANNERS``, or a planner.
         time_limit: Seconds that the planner may take.
         seed: For planners that draw random numbers.
@@ -141,7 +140,11 @@ def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:
         InfeasibleBudget: Where it is proved that no schedule keeps the budget.
         UnreachableBudget: Where no plan was found that does, or no compiled program.
     """
-    budget = parse_budget(request.budget, lowered.graph)
+    kept = keep_everything(lowered.graph)
+    whole = replay(lowered.graph, kept).peak
+    if request.measure:
+        whole = max(whole, measure(emit(lowered, kept), shapes).total)
+    budget = parse_budget(request.budget, lowered.graph, whole)
     target, smallest = budget, None
     first: Plan | None = None
     for _ in range(ATTEMPTS if request.measure else 1):
@@ -155,10 +158,10 @@ def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:
         if plan.schedule is None or plan.peak is None:
             break
         if not request.measure:
-            return JaxPlan(plan, None)
+            return JaxPlan(plan, None, whole)
         taken = measure(emit(lowered, plan.schedule), shapes).total
         if taken <= budget:
-            return JaxPlan(_for(first, plan), taken)
+            return JaxPlan(_for(first, plan), taken, whole)
         smallest = taken if smallest is None else min(smallest, taken)
         target = min(target, plan.peak) - (taken - budget)
         if target <= 0:

@@ -70,6 +70,10 @@ def compare(
     if not time_limit > 0:
         raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
     with nullcontext() if store is None else Store(store) as kept:
+        for version in () if kept is None else kept.other_versions():
+            notice(
+                f"the store has results of hcp {version}, which are taken as they are; give another store for new ones"
+            )
         # Bad budgets are refused before hours of solving.
         cases = [(graph, *case) for graph in graph_list for case in resolved(graph, budget_list, kept)]
         limits = Limits(time_limit, workers, seed)

@@ -112,7 +112,8 @@ def _annealing_beside(tracker: Tracker, least: float) -> Iterator[threading.Even
     """
     enough, ended = threading.Event(), threading.Event()
     found: list[Solution] = []
-    wait = tracker.watch.left * least
+    failed: list[Exception] = []
+    watch = Stopwatch(tracker.watch.left * least)
 
     def watched(progress: Progress) -> None:
         if enough.is_set() or (progress.incumbent is not None and progress.incumbent <= tracker.bound):
@@ -121,11 +122,12 @@ def _annealing_beside(tracker: Tracker, least: float) -> Iterator[threading.Even
     def work() -> None:
         try:
             found.append(Anneal()(replace(_shared(tracker, 1.0), workers=1, monitor=watched)))
+        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+            failed.append(error)
         finally:
             ended.set()
 
     thread = threading.Thread(target=work, daemon=True)
-    watch = Stopwatch(wait)
     thread.start()
     try:
         yield ended
@@ -137,6 +139,8 @@ def _annealing_beside(tracker: Tracker, least: float) -> Iterator[threading.Even
         for solution in found:
             tracker.offer(solution.schedule)
             _take_bounds(tracker, solution)
+    if failed:
+        raise failed[0]
 
 
 def _explained(tracker: Tracker) -> float:

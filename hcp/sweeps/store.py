@@ -9,6 +9,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -49,6 +50,7 @@ CREATE TABLE results (
     bound INTEGER,
     seconds REAL,
     message TEXT NOT NULL,
+    version TEXT NOT NULL,  -- of hcp
     outcome TEXT,  -- JSON: what a plan file has beside its graph; NULL without a plan
     PRIMARY KEY (graph, budget_bytes, solver, time_limit, workers, seed)
 ) WITHOUT ROWID;
@@ -114,8 +116,13 @@ class Store:
         plan = row.plan
         figures = (None,) * 4 if plan is None else (_column(plan.cost), plan.peak, row.bound, plan.seconds)
         outcome = None if plan is None else json.dumps(outcome_to_dict(plan), separators=(",", ":"))
-        values = (*(_key(task)[column] for column in _KEY), row.status, *figures, row.message, outcome)
+        values = (*(_key(task)[column] for column in _KEY), row.status, *figures, row.message, hcp_version(), outcome)
         self._write(task.graph, f"INSERT OR IGNORE INTO results VALUES ({', '.join('?' * len(values))})", values)
+
+    def other_versions(self) -> tuple[str, ...]:
+        """The versions of hcp, other than this one, that results come from."""
+        rows = self._guarded(lambda: self._database.execute("SELECT DISTINCT version FROM results").fetchall())
+        return tuple(sorted(version for (version,) in rows if version != hcp_version()))
 
     def grid(self, graph: Graph, count: int) -> tuple[int, ...] | None:
         """The budgets that a grid of this many stood for when it was first used; None where it was not."""
@@ -193,6 +200,14 @@ class Store:
             raise StoreError(
                 f"cannot use {str(self.path)!r} as a store ({error}); check that it is one, and the disk's space"
             ) from error
+
+
+def hcp_version() -> str:
+    """The version of hcp that is installed."""
+    try:
+        return version("hcp-checkpointing")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _column(cost: int | None) -> int | float | None:

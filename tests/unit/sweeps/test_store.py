@@ -178,6 +178,16 @@ def test_a_changed_result_is_found_by_replay(tmp_path):
         hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
 
 
+def test_results_of_another_version_are_taken_and_said(tmp_path, monkeypatch):
+    notices = []
+    first = hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db", notice=notices.append)
+    assert not notices
+    monkeypatch.setattr("hcp.sweeps.store.hcp_version", lambda: "9.9")
+    assert hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db", notice=notices.append) == first
+    (notice,) = notices
+    assert "results of hcp 0." in notice
+
+
 def test_what_ctrl_c_cut_short_runs_again(tmp_path, monkeypatch):
     from dataclasses import replace
 

@@ -8,7 +8,7 @@ from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planners import planner_named
 from hcp.schedule.solution import DEFAULT_WORKERS, Monitor, silent
-from hcp.sweeps.engines import Engine, Local, Notice
+from hcp.sweeps.engines import Engine, Local, Notice, uncounted, unheard
 from hcp.sweeps.grid import resolved
 from hcp.sweeps.rows import FAILED, Comparison, Row, judged
 from hcp.sweeps.store import Store
@@ -28,8 +28,8 @@ def compare(
     store: str | os.PathLike[str] | None = None,
     engine: Engine | None = None,
     monitor: Monitor = silent,
-    notice: Notice = lambda _: None,
-    counter: Callable[[int, int], None] = lambda _done, _total: None,
+    notice: Notice = unheard,
+    counter: Callable[[int, int], None] = uncounted,
 ) -> Comparison:
     """Runs every planner on every graph and budget, each by itself, and judges the schedules by replay.
 

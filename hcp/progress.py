@@ -11,6 +11,7 @@ from rich.text import Text
 from hcp.report.units import duration_text, percent_text
 from hcp.schedule.plan import excess
 from hcp.schedule.solution import Monitor, Progress, silent
+from hcp.sweeps.engines import uncounted
 
 
 class Display:
@@ -95,11 +96,7 @@ def sweep_progress(time_limit: float, quiet: bool, verbose: bool = False) -> Ite
     """As ``live_progress``, with what takes the number of rows that are done and that had to be run."""
     with live_progress(time_limit, quiet, verbose) as monitor:
         owner = getattr(monitor, "__self__", None)
-        yield monitor, owner.count if isinstance(owner, Display | Log) else _uncounted
-
-
-def _uncounted(done: int, total: int) -> None:
-    """Where nobody looks."""
+        yield monitor, owner.count if isinstance(owner, Display | Log) else uncounted
 
 
 @contextmanager

@@ -55,25 +55,24 @@ def measured_planners() -> str:
     of: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in data["rows"]:
         of[row["solver"]].append(row)
-    rows = []
+    rows: list[tuple[float, tuple[str, ...]]] = []
     for solver, results in of.items():
         gaps = [row["gap"] for row in results if row["gap"] is not None]
         seconds = [row["seconds"] for row in results if row["seconds"] is not None]
         applies = [row for row in results if row["status"] != "NOT_APPLICABLE"]
-        rows.append(
-            (
-                f"`{solver}`",
-                f"{len(gaps)} of {len(results)}" if applies else "does not apply",
-                str(sum(row["winner"] for row in results)),
-                f"{100 * median(gaps):.2f} %" if gaps else "-",
-                f"{median(seconds):.2f} s" if seconds else "-",
-            )
+        cells = (
+            f"`{solver}`",
+            f"{len(gaps)} of {len(results)}" if applies else "does not apply",
+            str(sum(row["winner"] for row in results)),
+            f"{100 * median(gaps):.2f} %" if gaps else "-",
+            f"{median(seconds):.2f} s" if seconds else "-",
         )
-    rows.sort(key=lambda row: (-int(row[2]), row[3] == "-", row[3]))
+        rows.append((median(gaps) if gaps else float("inf"), cells))
+    ordered = tuple(cells for _, cells in sorted(rows))
     machine = data["machine"]
     note = f"Time limit {data['settings']['time_limit']:g} s; {machine['processor']}, {machine['cores']} cores.\n"
     headers = ("planner", "schedules", "wins", "median gap", "median time")
-    return Table(headers, tuple(rows), (False, True, True, True, True)).to_markdown() + "\n" + note
+    return Table(headers, ordered, (False, True, True, True, True)).to_markdown() + "\n" + note
 
 
 def published() -> str:

@@ -46,7 +46,7 @@ def test_the_captured_step_is_eager_to_the_bit(name):
     if torch.__version__ >= "2.13":
         assert all(torch.equal(a, b) for a, b in pairs)
     # Older captures round some of these steps otherwise, whatever compiles them.
-    assert all(torch.allclose(a, b) for a, b in pairs)
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in pairs)
 
 
 @pytest.mark.parametrize("plan", PLANS)

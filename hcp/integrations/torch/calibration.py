@@ -19,7 +19,7 @@ import torch
 
 from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json, write_atomically
-from hcp.integrations.torch.cache import CacheOption, folder_of, warn_of_cache
+from hcp.plan_cache import CacheOption, folder_of, warn_of_cache
 
 _REPEATS: Final = 9
 _LAUNCHES: Final = 200

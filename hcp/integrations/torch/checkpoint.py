@@ -7,13 +7,13 @@ from torch import nn
 
 from hcp.graph.ir import Graph
 from hcp.integrations.torch.attach import attach, executor_of
-from hcp.integrations.torch.cache import CacheOption
 from hcp.integrations.torch.capture import backend as capturing
 from hcp.integrations.torch.capture import check_version, trace
 from hcp.integrations.torch.cost import Cost, check_cost
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, Options, TorchExecutor, lower_joint
 from hcp.integrations.torch.plans import TorchPlan
+from hcp.plan_cache import CacheOption
 from hcp.schedule.solution import Monitor, Planner, silent
 
 M = TypeVar("M", bound=nn.Module)

@@ -11,11 +11,11 @@ from torch import fx
 from torch.utils.flop_counter import flop_registry
 
 from hcp.integrations.roofline import nanoseconds
-from hcp.integrations.torch.cache import CacheOption
 from hcp.integrations.torch.calibration import constants
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.probe import Footprint
 from hcp.integrations.torch.program import tensor_bytes, tensors_of
+from hcp.plan_cache import CacheOption
 
 Cost = Literal["roofline", "calibrated", "measured"] | Callable[[fx.Node], int]
 

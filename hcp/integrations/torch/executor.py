@@ -9,7 +9,6 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from hcp.graph.ir import Graph
-from hcp.integrations.torch.cache import CacheOption, cache_for, folder_of, key_of
 from hcp.integrations.torch.calibration import Store
 from hcp.integrations.torch.capture import Joint, Split
 from hcp.integrations.torch.cost import Cost, check_cost, costs, device_of
@@ -19,6 +18,7 @@ from hcp.integrations.torch.lower import Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.probe import probe
 from hcp.integrations.torch.program import prepare
+from hcp.plan_cache import CacheOption, cache_for, folder_of, key_of
 from hcp.planners import solve
 from hcp.progress import live_progress
 from hcp.schedule.actions import Schedule

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from hcp.graph.ir import Graph
 from hcp.heuristics.interval_plan import BlockSize, Policy, build_replay_plan, make_interval_plan
 from hcp.integrations.torch.attach import executor_of
-from hcp.integrations.torch.cache import CacheOption
 from hcp.integrations.torch.checkpoint import checkpoint, plan_of
 from hcp.integrations.torch.cost import Cost
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, TorchExecutor
 from hcp.integrations.torch.plans import TorchPlan
+from hcp.plan_cache import CacheOption
 from hcp.schedule.actions import Schedule
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.solution import Planner

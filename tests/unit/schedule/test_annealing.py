@@ -1,5 +1,9 @@
 """The annealing engine: its incremental state against replay, its moves' legality, its runs and the polish."""
 
+import threading
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +13,7 @@ from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.random_graphs import random_layered
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.annealing import CHAINS, PLAIN, Annealer, Cooling, polish
+from hcp.schedule.annealing import CHAINS, PLAIN, Annealer, Cooling, Run, polish, run_together
 from hcp.schedule.annealing.compiled import new_random
 from hcp.schedule.annealing.loop import Stretch, new_best, propose, walk
 from hcp.schedule.annealing.timeline import AREA, COST, LENGTH, MULTIPLE, settle, undo
@@ -141,3 +145,49 @@ def test_bad_options_are_refused():
         Cooling(temperature=(0.0, 1.0))
     with pytest.raises(HcpError, match="penalty"):
         Cooling(penalty=(1.0, float("inf")))
+
+
+def runs_of(annealer, order, count):
+    return [Run(annealer.indices(order), Cooling(), seed, 20_000, 60.0) for seed in range(count)]
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_runs_side_by_side_do_not_depend_on_threads(threads):
+    graph = random_layered(40, 3)
+    annealer = Annealer(graph, replay(graph, keep_everything(graph)).peak * 4 // 5)
+    runs = runs_of(annealer, graph.order, 4)
+    later = time.perf_counter() + 300
+    alone = run_together(annealer, runs, 1, later, lambda *_: False)
+    assert sorted(alone) == [0, 1, 2, 3]
+    assert run_together(annealer, runs, threads, later, lambda *_: False) == alone
+
+
+def test_what_the_listener_raises_ends_all_runs():
+    graph = random_layered(40, 3)
+    annealer = Annealer(graph, replay(graph, keep_everything(graph)).peak // 2)
+
+    def refuse(place, outcome, better):
+        raise LookupError(place)
+
+    before = threading.active_count()
+    runs = [Run(annealer.indices(graph.order), Cooling(), 0, None, 300.0) for _ in range(3)]
+    with pytest.raises(LookupError):
+        run_together(annealer, runs, 2, time.perf_counter() + 300, refuse)
+    assert threading.active_count() == before
+
+
+def test_an_error_inside_a_run_reaches_the_caller():
+    graph = random_layered(20, 3)
+    annealer = Annealer(graph, replay(graph, keep_everything(graph)).peak)
+    good, *_ = runs_of(annealer, graph.order, 1)
+    with pytest.raises(TypeError):
+        run_together(annealer, [good, replace(good, moves="many")], 2, time.perf_counter() + 300, lambda *_: False)
+
+
+def test_the_listener_can_end_all_runs():
+    graph = random_layered(40, 3)
+    annealer = Annealer(graph, replay(graph, keep_everything(graph)).peak)
+    runs = [Run(annealer.indices(graph.order), Cooling(), 0, None, 300.0) for _ in range(5)]
+    found = run_together(annealer, runs, 2, time.perf_counter() + 300, lambda *_: True)
+    assert 1 <= len(found) <= 5
+    assert all(outcome.area == 0 for outcome in found.values())

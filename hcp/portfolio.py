@@ -39,8 +39,10 @@ QUICK: Final[tuple[Planner, ...]] = (
 )
 # Of the time that is left, for each, and for all: on graphs of many thousands of nodes each takes its time.
 QUICK_SHARE: Final = 0.03
-ALL_QUICK_SHARE: Final = 0.2
+ALL_QUICK_SHARE: Final = 0.12
 ROOT_SHARE: Final = 0.25
+# CP-SAT proves small models; of larger ones it is given a glance.
+MOST_COLUMNS_PROVED: Final = 5_000
 # What annealing gets beside the quick heuristics and the relaxation even where these take less.
 LEAST_ANNEALING: Final = 0.06
 # Where the bound explains less of the extra cost, the relaxation misses what makes the graph hard: annealing serves it
@@ -91,7 +93,8 @@ def _members(tracker: Tracker) -> _Result:
     relaxation = root.relaxation
     # A relaxation that says no more than "every node runs once" has no skeleton of a schedule either.
     if relaxation is not None and relaxation.bound.value > graph.base_cost:
-        result = _turn(tracker, CpSat(relaxation), 0.2)
+        small = relaxation.cut.model.shape[1] <= MOST_COLUMNS_PROVED
+        result = _turn(tracker, CpSat(relaxation), 0.2 if small else 0.05)
         if result is None and _explained(tracker) >= LEAST_EXPLAINED:
             result = _turn(tracker, Anneal(), 0.3)
             if result is None:

@@ -40,7 +40,7 @@ QUICK: Final[tuple[Planner, ...]] = (
 # Of the time that is left, for each, and for all: on graphs of many thousands of nodes each takes its time.
 QUICK_SHARE: Final = 0.03
 ALL_QUICK_SHARE: Final = 0.12
-ROOT_SHARE: Final = 0.25
+ROOT_SHARE: Final = 0.3
 # CP-SAT proves small models; of larger ones it is given a glance.
 MOST_COLUMNS_PROVED: Final = 5_000
 # What annealing gets beside the quick heuristics and the relaxation even where these take less.

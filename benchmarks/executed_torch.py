@@ -26,6 +26,7 @@ from hcp.graph.ir import Graph
 from hcp.integrations.torch import capture_graph, checkpoint, measure_peak
 from hcp.planners import solve
 from hcp.report.figures import plot_runs
+from hcp.schedule.actions import Schedule
 from hcp.schedule.plan import Plan
 
 BUDGETS: Final = ("90%", "75%", "60%", "45%")
@@ -98,9 +99,12 @@ def measure(
     peaks = {method: way.peak() for method, way in ways.items()}
     graph = capture_graph(work.make(), work.batch, cost="measured")
     budgets: list[int | str] = [*BUDGETS, *(sorted(set(peaks.values())) if floor else [])]
+    run: set[Schedule | None] = set()
     for budget in budgets:
         plan = _plan(graph, budget, time_limit)
-        if plan is not None:
+        # The same plan twice would be the luckier of two measurements.
+        if plan is not None and plan.schedule not in run:
+            run.add(plan.schedule)
             label = f"hcp at {budget}" if isinstance(budget, str) else f"hcp at {budget:,} B"
             ways[label] = _planned(work, plan)
             peaks[label] = ways[label].peak()

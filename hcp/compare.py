@@ -8,11 +8,11 @@ from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planners import planner_named
 from hcp.schedule.solution import DEFAULT_WORKERS, Monitor, silent
-from hcp.sweeps.engines import Engine, Local, Notice, uncounted, unheard
+from hcp.sweeps.engines import Engine, Local, uncounted, unheard
 from hcp.sweeps.grid import resolved
 from hcp.sweeps.rows import FAILED, Comparison, Row, judged
 from hcp.sweeps.store import Store
-from hcp.sweeps.task import Limits, Task
+from hcp.sweeps.task import Limits, Notice, Task
 
 __all__ = ["Comparison", "Row", "compare"]
 

@@ -1,14 +1,12 @@
 """Who runs the tasks of a sweep: this process, one task after the other, or a Ray cluster."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from hcp.graph.errors import HcpError
 from hcp.schedule.solution import Monitor
 from hcp.sweeps.rows import Row
-from hcp.sweeps.task import Task
-
-Notice = Callable[[str], None]
+from hcp.sweeps.task import Notice, Task
 
 
 def unheard(notice: str) -> None:

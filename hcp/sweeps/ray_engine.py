@@ -17,9 +17,8 @@ from hcp.graph.fields import Record
 from hcp.graph.ir import Graph
 from hcp.planfile import outcome_from_record, outcome_to_dict
 from hcp.schedule.solution import Monitor
-from hcp.sweeps.engines import Notice
 from hcp.sweeps.rows import FAILED, Row
-from hcp.sweeps.task import Limits, Task
+from hcp.sweeps.task import Limits, Notice, Task
 
 # A planner that takes its worker with it each time will do so again.
 _ATTEMPTS: Final = 3

@@ -1,11 +1,15 @@
 """One unit of a sweep: a planner on a graph and a budget, and what comes of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hcp.graph.ir import Graph
 from hcp.planners import solve
 from hcp.schedule.solution import InfeasibleBudget, Monitor, NotApplicable, Status, silent
 from hcp.sweeps.rows import NOT_APPLICABLE, ONLY_BOUNDS, Row
+
+# Called with a sentence on what a user should know at once, such as a worker that died.
+Notice = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,10 @@ def mlp():
     return _stack(lambda weight, x: jax.nn.relu(x @ weight), layers=10)
 
 
+def small_mlp():
+    return _stack(lambda weight, x: jax.nn.relu(x @ weight), layers=5)
+
+
 def user_checkpointed():
     return _stack(jax.checkpoint(lambda weight, x: jax.nn.gelu(x @ weight)))
 

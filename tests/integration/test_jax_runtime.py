@@ -9,7 +9,7 @@ from hcp import keep_everything, replay
 from hcp.heuristics.eviction import Eviction
 from hcp.integrations.jax import ExecutionError, JaxCallbacks, JaxCodec, grad, height_compressed_grad, value_and_grad
 from hcp.runtime import CheckpointStorage, HeightCompressedExecutor
-from tests.integration.jax_steps import STEPS, mlp
+from tests.integration.jax_steps import STEPS, small_mlp
 
 
 def equal(first, second):
@@ -24,7 +24,7 @@ def close(ours, theirs):
 @pytest.mark.parametrize("name", ["conv", "scan_inside", "cond_inside"])
 def test_it_is_the_oracle_of_compiled_plans(name):
     loss, args = STEPS[name]()
-    prepared = value_and_grad(loss, budget="70%", solver="eviction", measure=False).prepare(*args)
+    prepared = value_and_grad(loss, budget="80%", solver="eviction", measure=False).prepare(*args)
     lowered = prepared.lowered
     executor = HeightCompressedExecutor()
     results = []
@@ -43,7 +43,7 @@ def test_it_is_the_oracle_of_compiled_plans(name):
 
 
 def test_height_compressed_grad():
-    loss, args = mlp()
+    loss, args = small_mlp()
     function = height_compressed_grad(loss)
     with pytest.raises(ExecutionError, match="nothing to report yet"):
         function.report()
@@ -53,20 +53,20 @@ def test_height_compressed_grad():
     graph = function.last_executor.configuration.graph
     assert usage.peak < replay(graph, keep_everything(graph)).peak
     assert "of keep-everything" in function.report()
-    planned = height_compressed_grad(loss, planner=Eviction(), budget="60%")
+    planned = height_compressed_grad(loss, planner=Eviction(), budget="80%")
     assert equal(planned(*args), found)
-    assert equal(height_compressed_grad(loss, block_size=3)(*args), found)
-    assert planned.last_executor.configuration.usage.peak <= 0.6 * replay(graph, keep_everything(graph)).peak
-    with_aux = height_compressed_grad(lambda p, x: (loss(p, x), x.sum()), has_aux=True, block_size=4)(*args)
+    assert equal(height_compressed_grad(loss, block_size=2)(*args), found)
+    assert planned.last_executor.configuration.usage.peak <= 0.8 * replay(graph, keep_everything(graph)).peak
+    with_aux = height_compressed_grad(lambda p, x: (loss(p, x), x.sum()), has_aux=True, block_size=3)(*args)
     close(with_aux, (found, args[1].sum()))
 
 
 @pytest.mark.parametrize("tier", ["host", "disk"])
 def test_checkpoints_elsewhere(tier, tmp_path):
-    loss, args = mlp()
-    expected = height_compressed_grad(loss, block_size=4)(*args)
+    loss, args = small_mlp()
+    expected = height_compressed_grad(loss, block_size=3)(*args)
     with CheckpointStorage(tmp_path, codec=JaxCodec()) as storage:
-        function = height_compressed_grad(loss, block_size=4, storage=storage, tier=tier)
+        function = height_compressed_grad(loss, block_size=3, storage=storage, tier=tier)
         assert equal(function(*args), expected)
     assert function.last_execution.profile.peak_stored_bytes > 0
 
@@ -89,7 +89,7 @@ def test_arrays_come_back_from_plain_memory(array):
 
 
 def test_errors():
-    loss, args = mlp()
+    loss, args = small_mlp()
     with pytest.raises(ExecutionError, match="a block size and a planner; give one"):
         height_compressed_grad(loss, block_size=2, planner="eviction", budget="50%")
     with pytest.raises(ExecutionError, match="a planner and a budget together"):
@@ -99,8 +99,8 @@ def test_errors():
 
 
 def test_plans_come_from_the_cache(tmp_path):
-    loss, args = mlp()
-    how = {"budget": "60%", "solver": "eviction", "cache": tmp_path}
+    loss, args = small_mlp()
+    how = {"budget": "80%", "solver": "eviction", "cache": tmp_path}
     first = grad(loss, **how)
     first(*args)
     (file,) = tmp_path.glob("*.json")
@@ -109,5 +109,5 @@ def test_plans_come_from_the_cache(tmp_path):
     second(*args)
     assert second.plan.schedule == first.plan.schedule
     assert file.stat().st_mtime_ns == written
-    grad(loss, **how | {"budget": "70%"})(*args)
+    grad(loss, **how | {"budget": "90%"})(*args)
     assert len(list(tmp_path.glob("*.json"))) == 2

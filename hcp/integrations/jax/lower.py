@@ -1,5 +1,6 @@
 """From a jaxpr to hcp's graph: groups of equations become nodes, what passes between them values."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,6 +40,13 @@ class Lowered:
     program: Program
     groups: Mapping[str, Group]
     value_of: Mapping[Any, str]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the program in words, the same for programs that compile to the same."""
+        program = self.program
+        text = str(program.part(program.equations, program.sources, program.outvars))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
     def variable_of(self) -> Mapping[str, Any]:

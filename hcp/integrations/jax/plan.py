@@ -1,8 +1,11 @@
 """The plan of one captured function, and the loop that makes its compiled program keep the budget."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, Final
+
+import jax
 
 from hcp.graph.ir import Graph
 from hcp.integrations.jax.emit import emit
@@ -19,6 +22,9 @@ from hcp.schedule.solution import InfeasibleBudget, Monitor, Planner, Problem, S
 
 # Compiling and planning again; each attempt lowers the budget that is planned for by what was too much.
 ATTEMPTS: Final = 6
+
+_REMEMBERED: Final = 256
+_TAKEN: Final[OrderedDict[tuple[Any, ...], int]] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:
     kept = keep_everything(lowered.graph)
     whole = replay(lowered.graph, kept).peak
     if request.measure:
-        whole = max(whole, measure(emit(lowered, kept), shapes).total)
+        whole = max(whole, _taken(lowered, kept, shapes))
     budget = parse_budget(request.budget, lowered.graph, whole)
     target, smallest = budget, None
     first: Plan | None = None
@@ -159,7 +165,7 @@ def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:
             break
         if not request.measure:
             return JaxPlan(plan, None, whole)
-        taken = measure(emit(lowered, plan.schedule), shapes).total
+        taken = _taken(lowered, plan.schedule, shapes)
         if taken <= budget:
             return JaxPlan(_for(first, plan), taken, whole)
         smallest = taken if smallest is None else min(smallest, taken)
@@ -167,6 +173,17 @@ def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:
         if target <= 0:
             break
     raise _unreachable(lowered.graph, budget, first, smallest)
+
+
+def _taken(lowered: Lowered, schedule: Schedule, shapes: Sequence[Any]) -> int:
+    """What the compiled program takes; compiled once for all that ask."""
+    shardings = str([(shape.shape, shape.dtype, shape.sharding) for shape in shapes])
+    key = (lowered.fingerprint, jax.default_backend(), shardings, schedule.computes)
+    if key not in _TAKEN:
+        _TAKEN[key] = measure(emit(lowered, schedule), shapes).total
+        while len(_TAKEN) > _REMEMBERED:
+            _TAKEN.popitem(last=False)
+    return _TAKEN[key]
 
 
 def _for(first: Plan, plan: Plan) -> Plan:

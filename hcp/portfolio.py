@@ -96,7 +96,7 @@ def _members(tracker: Tracker) -> _Result:
         small = relaxation.cut.model.shape[1] <= MOST_COLUMNS_PROVED
         result = _turn(tracker, CpSat(relaxation), 0.2 if small else 0.05)
         if result is None and _explained(tracker) >= LEAST_EXPLAINED:
-            result = _turn(tracker, Anneal(), 0.3)
+            result = _turn(tracker, Anneal(), 0.45)
             if result is None:
                 with _annealing_beside(tracker, 0.0):
                     result = _turn(tracker, Milp(relaxation=relaxation), 1.0)

@@ -171,6 +171,7 @@ def test_the_same_plan_gives_the_same_file(tmp_path, plan):
 
 
 def test_what_cannot_be_drawn(tmp_path, plan):
+    open_before = plt.get_fignums()
     with pytest.raises(HcpError, match="no figure 'colours' of a plan; choose from memory, schedule, graph, search"):
         plot_plan(plan, tmp_path / "x.png", ["colours"])
     with pytest.raises(HcpError, match="found no schedule, so there is nothing to draw"):
@@ -182,7 +183,7 @@ def test_what_cannot_be_drawn(tmp_path, plan):
     with pytest.raises(HcpError, match=r"give an image file such as 'plot\.pdf'"), drawing(tmp_path / "x.txt", 1):
         pass
     assert not list(tmp_path.iterdir())
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == open_before
 
 
 def test_the_page_is_one_file_with_tables_and_figures(comparison):

@@ -71,10 +71,10 @@ def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | 
     if tracker.schedule is None:
         first_incumbent(tracker, problem)
 
-    cut = relaxation.cut
     while not tracker.done and watch.left > 0:
+        cut = relaxation.cut
         tracker.report(f"integer form, {len(cut.chain)} stages")
-        result = backend(_task(tracker, cut))
+        result = backend(_task(tracker, relaxation))
         tracker.add_bound(Bound(result.bound, "cost", ORDER_FREE, None, f"{tracker.planner}, cut relaxation"))
         if result.status is IntegerStatus.INFEASIBLE:
             return tracker.infeasible(None, f"{tracker.planner} found the cut relaxation infeasible")
@@ -92,17 +92,18 @@ def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | 
         if refined.bound.of == "peak":
             return tracker.infeasible(refined.bound, infeasibility_note(refined.bound))
         tracker.add_bound(refined.bound)
-        cut = refined.cut
+        relaxation = refined
     return tracker.solution()
 
 
-def _task(tracker: Tracker, cut: CutModel) -> IntegerTask:
-    problem = tracker.problem
+def _task(tracker: Tracker, relaxation: Relaxation) -> IntegerTask:
+    problem, cut = tracker.problem, relaxation.cut
 
     return IntegerTask(
         model=cut.model,
         hint={} if tracker.schedule is None else hint(problem.graph, cut, tracker.schedule),
-        bound=tracker.bound,
+        # Its own bound: better ones, of conflicts or other chains, may exceed the optimum of this relaxation.
+        bound=relaxation.bound.value,
         time_limit=tracker.watch.left * INTEGER_SHARE,
         workers=problem.workers,
         seed=problem.seed,

@@ -8,6 +8,7 @@ import pytest
 import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance
+from hcp.graph.ir import Graph, Node, Value
 from hcp.solvers.milp import Milp
 from tests.interrupts import solve_and_interrupt
 
@@ -60,6 +61,22 @@ def test_infeasible_budgets_are_proved(solver):
     least = int(graph.index.floor.max())
     with pytest.raises(hcp.InfeasibleBudget, match=r"alone holds .* smallest budget known to work"):
         hcp.solve(graph, least - 1, solver)
+
+
+@pytest.mark.parametrize("solver", [*EXACT, "auto"])
+def test_a_conflict_bound_above_the_relaxations_optimum_makes_nothing_infeasible(solver):
+    # Within 4 bytes n0 has to run twice, which the cut relaxation does not see: its optimum is 1, the conflict bound 2.
+    graph = Graph(
+        (
+            Node("n0", inputs=("in",), outputs=(Value("a", 0, resident=True), Value("b", 1)), cost=1),
+            Node("n1", inputs=("in",), outputs=(Value("c", 4),)),
+            Node("n2", inputs=("b",), outputs=(Value("d", 1, resident=True),)),
+            Node("n3", inputs=("c", "a"), outputs=(Value("e", 0),)),
+        ),
+        (Value("in", 0, "input"),),
+    )
+    plan = hcp.solve(graph, 4, solver, time_limit=10)
+    assert (plan.status, plan.cost) == (hcp.Status.OPTIMAL, 2)
 
 
 def test_a_missing_pulp_solver_is_named():

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -74,20 +75,20 @@ def _members(tracker: Tracker) -> _Result:
     tracker.offer(keep_everything(graph, problem.given_order))
     if tracker.done:
         return tracker.solution
-    with _annealing_beside(tracker, LEAST_ANNEALING) as ended:
+    with _annealing_beside(tracker, LEAST_ANNEALING) as annealing:
         spent = Stopwatch(tracker.watch.left * ALL_QUICK_SHARE)
         for planner in QUICK:
-            if ended.is_set() or spent.left <= 0:
+            if annealing.done() or spent.left <= 0:
                 break
             result = _turn(tracker, planner, QUICK_SHARE)
             if result is not None:
                 return result
-        if tracker.schedule is None and not ended.is_set():
+        if tracker.schedule is None and not annealing.done():
             # Its schedules are far too long to be worth a look where anything else fits.
             result = _turn(tracker, RecomputeAll(), QUICK_SHARE)
             if result is not None:
                 return result
-        root = Root() if ended.is_set() else solve_root(tracker, tracker.watch.left * ROOT_SHARE)
+        root = Root() if annealing.done() else solve_root(tracker, tracker.watch.left * ROOT_SHARE)
     if root.hopeless is not None:
         return partial(tracker.infeasible, root.hopeless, root.note)
     relaxation = root.relaxation
@@ -106,44 +107,33 @@ def _members(tracker: Tracker) -> _Result:
 
 
 @contextmanager
-def _annealing_beside(tracker: Tracker, least: float) -> Iterator[threading.Event]:
-    """Anneals on another core while the block runs, then offers what it found; yields the event of its end.
+def _annealing_beside(tracker: Tracker, least: float) -> "Iterator[Future[Solution]]":
+    """Anneals on another core while the block runs, then offers what it found; yields the annealing's result to come.
 
     Args:
         tracker: The portfolio's.
         least: Share of the time left that annealing gets even where the block ends earlier, unless that is needless.
     """
-    enough, ended = threading.Event(), threading.Event()
-    found: list[Solution] = []
-    failed: list[Exception] = []
+    enough = threading.Event()
     watch = Stopwatch(tracker.watch.left * least)
 
     def watched(progress: Progress) -> None:
         if enough.is_set() or (progress.incumbent is not None and progress.incumbent <= tracker.bound):
             raise KeyboardInterrupt
 
-    def work() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        annealing = pool.submit(Anneal(), replace(_shared(tracker, 1.0), workers=1, monitor=watched))
         try:
-            found.append(Anneal()(replace(_shared(tracker, 1.0), workers=1, monitor=watched)))
-        except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
-            failed.append(error)
+            yield annealing
+            while not tracker.done and watch.left > 0 and not wait([annealing], timeout=0.05).done:
+                tracker.report("auto: annealing")
         finally:
-            ended.set()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield ended
-        while not tracker.done and watch.left > 0 and not ended.wait(0.05):
-            tracker.report("auto: annealing")
-    finally:
-        enough.set()
-        thread.join()
-        for solution in found:
-            tracker.offer(solution.schedule)
-            _take_bounds(tracker, solution)
-    if failed:
-        raise failed[0]
+            enough.set()
+            if annealing.exception() is None:
+                tracker.offer(annealing.result().schedule)
+                _take_bounds(tracker, annealing.result())
+    # Raises what the annealing raised.
+    annealing.result()
 
 
 def _explained(tracker: Tracker) -> float:

@@ -11,7 +11,7 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ import hcp
 from hcp.graph.errors import HcpError
 from hcp.planfile import load_plan, save_plan
 from hcp.schedule.plan import Plan
-from hcp.schedule.solution import Problem
+from hcp.schedule.solution import Planner, Problem
 
 ENVIRONMENT: Final = "HCP_CACHE"
 _REMEMBERED: Final = 64
@@ -109,6 +109,15 @@ def cache_for(option: CacheOption) -> PlanCache:
 def warn_of_cache(message: str) -> None:
     """Says that the cache cannot be used."""
     warnings.warn(message, CacheWarning, stacklevel=3)
+
+
+def identity_of(solver: str | Planner) -> str | None:
+    """A planner with its options in words, for ``key_of``; None where its text does not tell it from others."""
+    if isinstance(solver, str):
+        return solver
+    # Planners are frozen dataclasses of their options, which their text lists; an address in it changes with every run.
+    text = repr(solver)
+    return text if " at 0x" not in text and is_dataclass(solver) else None
 
 
 def key_of(problem: Problem, planner: str) -> str:

@@ -8,22 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hcp import cli
 from hcp.graph.builders import save_graph
 from hcp.graph.instances import training_chain, unet
 from hcp.planfile import load_plan
-
-
-@pytest.fixture
-def hcp(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hcp", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capsys.readouterr()
-        return caught.value.code or 0, out, err
-
-    return run
 
 
 def test_solve_prints_one_json_object(hcp, tmp_path):

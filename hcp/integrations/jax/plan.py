@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jax
@@ -12,7 +12,7 @@ from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.errors import UnreachableBudget
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
-from hcp.plan_cache import CacheOption, cache_for, key_of
+from hcp.plan_cache import CacheOption, cache_for, identity_of, key_of
 from hcp.planners import solve
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.budget import parse_budget
@@ -116,7 +116,7 @@ class Request:
     def plan(self, graph: Graph, budget: int) -> Plan:
         """Plans within some bytes, or finds the plan in the cache."""
         problem = Problem(graph, budget, time_limit=self.time_limit, seed=self.seed)
-        cache, planner = cache_for(self.cache), _identity(self.solver)
+        cache, planner = cache_for(self.cache), identity_of(self.solver)
         key = None if planner is None else key_of(problem, planner)
         known = None if key is None else cache.find(key, problem)
         if known is not None:
@@ -125,13 +125,6 @@ class Request:
         if key is not None and plan.schedule is not None and not plan.interrupted:
             cache.keep(key, plan)
         return plan
-
-
-def _identity(solver: str | Planner) -> str | None:
-    """A planner with its options in words; None where an unknown kind of planner does not tell."""
-    if isinstance(solver, str):
-        return solver
-    return repr(solver) if is_dataclass(solver) else None
 
 
 def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:

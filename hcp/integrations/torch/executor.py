@@ -18,7 +18,7 @@ from hcp.integrations.torch.lower import Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.probe import probe
 from hcp.integrations.torch.program import prepare
-from hcp.plan_cache import CacheOption, cache_for, folder_of, key_of
+from hcp.plan_cache import CacheOption, cache_for, folder_of, identity_of, key_of
 from hcp.planners import solve
 from hcp.progress import live_progress
 from hcp.schedule.actions import Schedule
@@ -101,7 +101,7 @@ class TorchExecutor:
             return TorchPlan(adopt(graph, options.plan, options.budget), inputs, "given")
         assert options.budget is not None
         problem = Problem(graph, parse_budget(options.budget, graph), time_limit=options.time_limit, seed=options.seed)
-        cache, planner = cache_for(options.cache), _identity(options.solver)
+        cache, planner = cache_for(options.cache), identity_of(options.solver)
         key = None if planner is None else key_of(problem, planner)
         known = None if key is None else cache.find(key, problem)
         if known is not None:
@@ -188,15 +188,6 @@ def _no_schedule(plan: Plan, time_limit: float) -> str:
         f"{time_limit:g} s; the smallest budget known to work is {smallest_known(plan.graph):,} bytes; "
         f"{plan.status.remedy}"
     )
-
-
-def _identity(solver: str | Planner) -> str | None:
-    """What tells a planner and its options from others; None where nothing does."""
-    if isinstance(solver, str):
-        return solver
-    # Planners are frozen dataclasses of their options, which their text lists.
-    text = repr(solver)
-    return None if " at 0x" in text else text
 
 
 def _on(inputs: str) -> str:

@@ -1,26 +1,10 @@
 """``hcp analyze`` and the pictures of ``hcp show``."""
 
 import json
-import sys
 
-import pytest
-
-from hcp import cli
 from hcp.graph.instances import training_chain
 from hcp.planfile import save_plan
 from hcp.planners import solve
-
-
-@pytest.fixture
-def hcp(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hcp", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capsys.readouterr()
-        return caught.value.code or 0, out, err
-
-    return run
 
 
 def test_analyze_prints_a_table(hcp):

@@ -9,6 +9,8 @@ import json, os, signal, sys, threading
 import hcp
 from hcp.graph.instances import instance
 
+# Shells start background jobs with the signal ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
 started = threading.Event()
 
@@ -18,15 +20,15 @@ def monitor(progress):
         started.set()
         timer.start()
 
-name, budget, solver = sys.argv[1:]
-plan = hcp.solve(instance(name), budget, solver, time_limit=300, monitor=monitor)
+name, budget, solver, host = sys.argv[1:]
+plan = hcp.solve(instance(name), budget, solver, time_limit=300, monitor=monitor, host=host or None)
 print(json.dumps({"seconds": plan.seconds, "interrupted": plan.interrupted}))
 """
 
 
-def solve_and_interrupt(name, budget, solver):
+def solve_and_interrupt(name, budget, solver, host=""):
     """Plans a generated graph for at most 300 s, sends SIGINT after one, and returns seconds and interrupted."""
-    command = [sys.executable, "-c", PROGRAM, name, budget, solver]
+    command = [sys.executable, "-c", PROGRAM, name, budget, solver, host]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -3,16 +3,17 @@
 Run as ``python -m benchmarks.executed_jax [--profile small|medium|large] [--model mlp] [--out FOLDER]``. All ways of
 one model are compiled programs of one process and take turns, so that a busy machine slows all alike; memory is the
 compiler's own account of temporaries and results, and a step's time the median. hcp plans at shares of the
-keep-everything peak and at the measured memory of every peer. Peers are compiled with the CPU option that keeps their
-recomputation (see ``hcp.integrations.jax.jit``), "default flags" says where not. The second table asks, for each peer,
-whether some hcp plan takes no more memory and is no slower (by the median of paired ratios). The third goes through a
-simulation of many steps with ``hcp.integrations.jax.scan``.
+keep-everything peak, at the measured memory of every peer, and for the same model as one scan over its layers. Peers
+are compiled with the CPU option that keeps their recomputation (see ``hcp.integrations.jax.jit``), "default flags" says
+where not. The second table asks, for each peer, whether some hcp plan takes no more memory and is no slower (by the
+median of paired ratios), and if not, why. The third goes through a simulation of many steps with
+``hcp.integrations.jax.scan``.
 """
 
-import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -23,19 +24,21 @@ import numpy as np
 
 from benchmarks.harness import publish
 from benchmarks.jax_peers import Work, conv, mlp, peers, transformer
+from benchmarks.jax_report import Row, points, ratio, rows_table, verdicts_of, verdicts_table
+from benchmarks.options import executed_options
 from hcp.graph.errors import HcpError
 from hcp.heuristics.revolve import advances
 from hcp.integrations.jax import JaxPlan, jit, scan, scan_plan, value_and_grad
 from hcp.integrations.jax.measure import memory_of
-from hcp.report.figures import ExecutedRun, plot_runs
-from hcp.report.tables import Table
+from hcp.report.figures import plot_runs
 
 BUDGETS: Final = ("100%", "80%", "60%", "45%", "30%")
-SECONDS: Final = {"small": 3.0, "medium": 12.0, "large": 30.0}
-# A step this much slower is within what the clock can tell.
-TOLERANCE: Final = 0.01
-
-Row = dict[str, object]
+# Of the same model written as a scan over its layers.
+IN_SCAN: Final = ("50%", "25%")
+MODELS: Final = ("mlp", "transformer", "conv", "scan")
+SECONDS: Final = {"small": 1.0, "medium": 12.0, "large": 30.0}
+# Budgets closer to one another than this are planned once, for the smallest.
+NEARBY: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -87,15 +90,26 @@ def ways_of(work: Work, time_limit: float) -> dict[str, Way]:
     }
     default = jax.jit(jax.value_and_grad(work.loss(chains["checkpoint, each"])))
     ways["checkpoint, each, default flags"] = Way(default.lower(*args).compile(), args)
-    budgets: list[int | str] = [*BUDGETS, *sorted({way.memory for way in ways.values()})]
-    for budget in budgets:
-        function = value_and_grad(work.loss(chains["plain"]), budget=budget, time_limit=time_limit)
-        label = f"hcp at {budget}" if isinstance(budget, str) else f"hcp at {budget:,} B"
+    memories = sorted({way.memory for way in ways.values()})
+    budgets: dict[str, list[int | str]] = {"plain": [*BUDGETS, *apart(memories)], "scan": [*IN_SCAN]}
+    for chain, budget in [(chain, budget) for chain, own in budgets.items() for budget in own]:
+        function = value_and_grad(work.loss(chains[chain]), budget=budget, time_limit=time_limit)
+        place = "" if chain == "plain" else f", in a {chain},"
+        label = f"hcp{place} at {budget}" if isinstance(budget, str) else f"hcp{place} at {budget:,} B"
         try:
             ways[label] = Way(jit(function).lower(*args).compile(), args, function.plan)
         except HcpError as error:
             print(f"{label}: {error}")
     return ways
+
+
+def apart(memories: Sequence[int]) -> list[int]:
+    """Of memories in ascending order, the smallest of those that are close to one another."""
+    found: list[int] = []
+    for memory in memories:
+        if not found or memory > found[-1] * (1 + NEARBY):
+            found.append(memory)
+    return found
 
 
 def paired_times(ways: Mapping[str, Way], rounds: int) -> dict[str, list[float]]:
@@ -120,7 +134,7 @@ def rows_of(model: str, ways: Mapping[str, Way], times: Mapping[str, list[float]
             "way": name,
             "bytes": way.memory,
             "step_ms": 1e3 * median(times[name]),
-            "x_plain": _ratio(times[name], times[reference]),
+            "x_plain": ratio(times[name], times[reference]),
             "budget_bytes": None if way.plan is None else way.plan.budget_bytes,
             "planned_bytes": None if way.plan is None else way.plan.memory_bytes,
             "overhead": None if way.plan is None else way.plan.overhead,
@@ -129,22 +143,6 @@ def rows_of(model: str, ways: Mapping[str, Way], times: Mapping[str, list[float]
         }
         for name, way in ways.items()
     ]
-
-
-def verdicts_of(model: str, ways: Mapping[str, Way], times: Mapping[str, list[float]]) -> list[Row]:
-    """For each peer, the quickest hcp plan that takes no more memory."""
-    found: list[Row] = []
-    for peer in (name for name, way in ways.items() if way.plan is None):
-        fitting = {
-            name: _ratio(times[name], times[peer])
-            for name, way in ways.items()
-            if way.plan is not None and way.memory <= ways[peer].memory
-        }
-        best = min(fitting, key=fitting.__getitem__, default=None)
-        ratio = None if best is None else fitting[best]
-        holds = ratio is not None and ratio <= 1 + TOLERANCE
-        found.append({"model": model, "peer": peer, "by": best, "ratio": ratio, "holds": holds})
-    return found
 
 
 def simulate(steps: int, rows: int, width: int, rounds: int) -> list[Row]:
@@ -161,9 +159,10 @@ def simulate(steps: int, rows: int, width: int, rounds: int) -> list[Row]:
     def remat(body: Callable[..., Any], start: Any, **how: Any) -> Any:  # noqa: ANN401
         return jax.lax.scan(jax.checkpoint(body), start, **how)
 
+    differentiated = partial(jax.value_and_grad, argnums=(0, 1))
     functions: dict[str, tuple[Callable[..., Any], int | None, int | None]] = {
-        "lax.scan": (loss(jax.lax.scan), None, None),
-        "scan + remat": (loss(remat), steps, None),
+        "lax.scan": (differentiated(loss(jax.lax.scan)), None, None),
+        "scan + remat": (differentiated(loss(remat)), steps, None),
     }
     for budget in ("100%", "50%", "25%", "12.5%", "6%"):
         try:
@@ -173,80 +172,23 @@ def simulate(steps: int, rows: int, width: int, rounds: int) -> list[Row]:
             continue
         # Two of the carries are the input and the output of a running step.
         optimum = advances(steps, max(1, plan.held_carries - 2)) + 1
-        functions[f"hcp.scan at {budget}"] = (loss(scan, budget=budget), plan.forward_steps, optimum)
-    ways = {
-        name: Way(jit(jax.value_and_grad(function, (0, 1))).lower(*args).compile(), args)
-        for name, (function, _, _) in functions.items()
-    }
+        functions[f"hcp.scan at {budget}"] = (differentiated(loss(scan, budget=budget)), plan.forward_steps, optimum)
+    for budget in ("50%", "12.5%"):
+        # The drop-in, which plans inside of JAX's own loop.
+        planned = value_and_grad(loss(jax.lax.scan), (0, 1), budget=budget, time_limit=SECONDS["small"])
+        functions[f"hcp.value_and_grad at {budget}"] = (planned, None, None)
+    ways = {name: Way(jit(function).lower(*args).compile(), args) for name, (function, _, _) in functions.items()}
     times = paired_times(ways, rounds)
     found = rows_of(f"scan, {steps} steps", ways, times, "lax.scan")
-    for row, (_, forward, optimum) in zip(found, functions.values(), strict=True):
-        row |= {"forward_steps": forward, "binomial_steps": optimum}
+    for row, (_, forward, fewest) in zip(found, functions.values(), strict=True):
+        row |= {"forward_steps": forward, "binomial_steps": fewest}
     return found
-
-
-def _ratio(mine: list[float], theirs: list[float]) -> float:
-    return median(a / b for a, b in zip(mine, theirs, strict=True))
 
 
 def _difference(ours: Any, theirs: Any) -> float:  # noqa: ANN401
     """The largest difference, relative to the largest entry of each array."""
     pairs = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
     return max(float(np.abs(a - b).max() / max(float(np.abs(b).max()), 1e-30)) for a, b in pairs)
-
-
-def _shown(value: object, form: str) -> str:
-    return "-" if value is None else form.format(value)
-
-
-def rows_table(rows: list[Row]) -> Table:
-    """All measurements."""
-    extra = any("forward_steps" in row for row in rows)
-    headers = ("model", "way", "bytes", "planned", "step ms", "x plain", "gap", "difference")
-    body = [
-        (
-            str(row["model"]),
-            str(row["way"]),
-            f"{row['bytes']:,}",
-            _shown(row["planned_bytes"], "{:,}"),
-            f"{row['step_ms']:.2f}",
-            f"{row['x_plain']:.3f}",
-            _shown(row["gap"], "{:.2%}"),
-            f"{row['difference']:.1e}",
-            *((_shown(row["forward_steps"], "{}"), _shown(row["binomial_steps"], "{}")) if extra else ()),
-        )
-        for row in rows
-    ]
-    more = ("forward steps", "binomial") if extra else ()
-    return Table((*headers, *more), tuple(body), (False, False, *[True] * (6 + len(more))))
-
-
-def verdicts_table(rows: list[Row]) -> Table:
-    """For each peer, the quickest hcp plan that takes no more memory."""
-    body = [
-        (
-            str(row["model"]),
-            str(row["peer"]),
-            str(row["by"] or "none"),
-            _shown(row["ratio"], "{:.3f}"),
-            "yes" if row["holds"] else "NO",
-        )
-        for row in rows
-    ]
-    headers = ("model", "peer", "hcp plan with no more memory", "step x the peer's", "no worse")
-    return Table(headers, tuple(body), (False, False, False, True, False))
-
-
-def points(rows: list[Row]) -> list[ExecutedRun]:
-    """Points of a picture; hcp's budgets share a label."""
-    return [
-        ExecutedRun(
-            "hcp" if str(row["way"]).startswith("hcp") else str(row["way"]),
-            int(str(row["bytes"])),
-            float(str(row["step_ms"])) / 1e3,
-        )
-        for row in rows
-    ]
 
 
 def run(chosen: Mapping[str, Work], out: Path | None, *, time_limit: float, rounds: int) -> list[Row]:
@@ -258,7 +200,7 @@ def run(chosen: Mapping[str, Work], out: Path | None, *, time_limit: float, roun
         times = paired_times(ways, rounds)
         found = rows_of(name, ways, times, "plain")
         rows += found
-        verdicts += verdicts_of(name, ways, times)
+        verdicts += verdicts_of(found, times)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             plot_runs(points(found), out / f"executed_jax-{name}.png", name)
@@ -270,14 +212,8 @@ def run(chosen: Mapping[str, Work], out: Path | None, *, time_limit: float, roun
 
 def main() -> None:
     """Runs the comparison."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", choices=("small", "medium", "large"), default="small", help="size of the models")
-    parser.add_argument("--model", action="append", help="mlp, transformer, conv or scan; all by default")
-    parser.add_argument("--time-limit", type=float, help="seconds for each plan; by the profile if not given")
-    parser.add_argument("--rounds", type=int, default=21, help="timed steps of each way")
-    parser.add_argument("--out", type=Path, help="folder for tables, JSON and pictures")
-    options = parser.parse_args()
-    wanted = options.model or ["mlp", "transformer", "conv", "scan"]
+    options = executed_options(__doc__, MODELS).parse_args()
+    wanted = options.model or MODELS
     chosen = {name: work for name, work in works(options.profile).items() if name in wanted}
     if chosen:
         run(chosen, options.out, time_limit=options.time_limit or SECONDS[options.profile], rounds=options.rounds)

@@ -1,22 +1,23 @@
 """hcp's JAX plans on a GPU: does the compiled program keep the budget there, and what does a step take?
 
-Run as ``python -m benchmarks.gpu_jax [--size small|medium|large] [--model mlp] [--out FOLDER]`` where JAX sees a GPU;
-elsewhere it says so and exits with 1. The comparison is that of ``executed_jax``, without a compiler option, since GPUs
-keep barriers until after scheduling; the first table holds the compiler's account of each hcp plan against what the
-allocator saw at its peak.
+Run as ``python -m benchmarks.gpu_jax [--profile small|medium|large] [--model mlp] [--out FOLDER]`` where JAX sees a
+GPU; elsewhere it says so and exits with 1. The comparison is that of ``executed_jax``, without a compiler option, since
+GPUs keep barriers until after scheduling; the first table holds the compiler's account of each hcp plan against what
+the allocator saw at its peak.
 """
 
-import argparse
 import sys
-from pathlib import Path
 from typing import Final
 
 import jax
 
-from benchmarks.executed_jax import SECONDS, Row, Way, run, ways_of, works
+from benchmarks.executed_jax import SECONDS, Way, run, ways_of, works
 from benchmarks.harness import publish
+from benchmarks.jax_report import Row
+from benchmarks.options import executed_options
 from hcp.report.tables import Table
 
+MODELS: Final = ("mlp", "transformer", "conv")
 PLATFORMS: Final = ("gpu", "cuda", "rocm")
 
 
@@ -54,17 +55,11 @@ def check(model: str, ways: dict[str, Way]) -> list[Row]:
 
 def main() -> None:
     """Runs on the first GPU."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=("small", "medium", "large"), default="large", help="of the models")
-    parser.add_argument("--model", action="append", help="mlp, transformer or conv; all by default")
-    parser.add_argument("--time-limit", type=float, help="seconds for each plan; by the size if not given")
-    parser.add_argument("--rounds", type=int, default=21, help="timed steps of each way")
-    parser.add_argument("--out", type=Path, help="folder for tables, JSON and pictures")
-    options = parser.parse_args()
+    options = executed_options(__doc__, MODELS, profile="large").parse_args()
     if jax.default_backend() not in PLATFORMS:
         sys.exit(f"JAX sees no GPU here but {jax.default_backend()!r}; install its GPU build, or use executed_jax")
-    time_limit = options.time_limit or SECONDS[options.size]
-    chosen = {name: work for name, work in works(options.size).items() if name in (options.model or [name])}
+    time_limit = options.time_limit or SECONDS[options.profile]
+    chosen = {name: work for name, work in works(options.profile).items() if name in (options.model or MODELS)}
     rows = [row for name, work in chosen.items() for row in check(name, ways_of(work, time_limit))]
     headers = ("model", "way", "budget_bytes", "planned_bytes", "compiled_bytes", "allocated_bytes", "kept")
     body = tuple(tuple(str(row[header]) for header in headers) for row in rows)

@@ -131,7 +131,8 @@ def peers(layers: int) -> Mapping[str, Chain]:
         "checkpoint, whole": lambda block, ps, x: jax.checkpoint(partial(_plain, block))(ps, x),
         "sqrt segments": partial(_segments, size=max(1, math.isqrt(layers))),
         "recursive bisection": _bisected,
-        "scan + remat": _scanned,
+        "scan": _scanned,
+        "scan + remat": lambda block, ps, x: _scanned(jax.checkpoint(block), ps, x),
         **(
             {"equinox, checkpointed": partial(_equinox, slots=max(2, math.isqrt(layers)))}
             if find_spec("equinox")
@@ -162,7 +163,7 @@ def _bisected(block: Block, params: list[Any], x: Any) -> Any:  # noqa: ANN401
 
 def _scanned(block: Block, params: list[Any], x: Any) -> Any:  # noqa: ANN401
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
-    return jax.lax.scan(jax.checkpoint(lambda x, p: (block(p, x), None)), x, stacked)[0]
+    return jax.lax.scan(lambda x, p: (block(p, x), None), x, stacked)[0]
 
 
 def _equinox(block: Block, params: list[Any], x: Any, *, slots: int) -> Any:  # noqa: ANN401

@@ -129,6 +129,34 @@ def transformer(layers=1, width=16, heads=2, length=24, batch=4, words=50):
     return loss, (params, tokens, jax.random.key(2))
 
 
+def scan_over_layers(layers=6):
+    """Residual blocks with dropout, their weights stacked, in one scan."""
+
+    def loss(weights, x, key):
+        def layer(x, given):
+            weight, own = given
+            return x + _dropout(own, jax.nn.gelu(x @ weight)), None
+
+        x, _ = jax.lax.scan(layer, x, (weights, jax.random.split(key, layers)))
+        return jnp.mean(x**2)
+
+    weights = jnp.stack([scaled(key, SIZE, SIZE) for key in keys(layers)])
+    return loss, (weights, jax.random.normal(jax.random.key(1), (BATCH, SIZE)), jax.random.key(2))
+
+
+def scan_over_time(steps=900):
+    """Too many steps for single ones to be planned."""
+
+    def loss(weight, x):
+        def step(x, _):
+            return 1.01 * jnp.tanh(x @ weight), x.mean()
+
+        x, means = jax.lax.scan(step, x, None, length=steps)
+        return jnp.mean(x**2) + 1e-3 * means.sum()
+
+    return loss, (scaled(jax.random.key(0), SIZE, SIZE), jax.random.normal(jax.random.key(1), (BATCH, SIZE)))
+
+
 STEPS = {
     step.__name__: step
     for step in (
@@ -138,6 +166,7 @@ STEPS = {
         custom_vjp,
         user_checkpointed,
         scan_inside,
+        scan_over_layers,
         cond_inside,
     )
 }

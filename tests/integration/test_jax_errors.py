@@ -59,6 +59,14 @@ def test_a_mutable_reference_cannot_be_replayed():
         grad(loss, **WHOLE)(X)
 
 
+def test_complex_numbers_are_taken_as_jax_takes_them():
+    z = X + 1j
+    with pytest.raises(TypeError, match="pass holomorphic=True"):
+        grad(lambda z: (z * z).sum(), **WHOLE)(z)
+    with pytest.raises(TypeError, match="holomorphic=True requires inputs with complex dtype"):
+        grad(lambda z: (z * z).sum(), holomorphic=True, **WHOLE)(X)
+
+
 def test_arguments_that_cannot_be_understood():
     with pytest.raises(JaxError, match="positional argument 1, but got 1"):
         grad(lambda x, y: (x * y).sum(), argnums=1, **WHOLE)(X, y=X)

@@ -260,6 +260,24 @@ DEVICES = """
     theirs = jax.shard_map(jax.value_and_grad(global_loss), **how)
     close(jit(inner)(params, x), jax.jit(theirs)(params, x))
 
+    # The same where replication is checked, with a loop inside that is planned.
+    stacked = jnp.stack(params)
+
+    def over_layers(weights, x):
+        return jnp.mean(jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), x, weights)[0] ** 2)
+
+    by_layers = jax.value_and_grad(over_layers)(stacked, x)
+    for over in (mesh, automatic):
+        spread = jax.device_put(x, NamedSharding(over, P("data")))
+        function = value_and_grad(over_layers, budget="50%", solver="eviction")
+        close(function(jax.device_put(stacked, NamedSharding(over, P())), spread), by_layers)
+        assert function.plan.measured_bytes <= function.plan.budget_bytes
+    checked = value_and_grad(
+        lambda w, x: jax.lax.pmean(over_layers(w, x), "data"), budget="50%", solver="eviction"
+    )
+    close(jit(jax.shard_map(checked, mesh=automatic, in_specs=(P(), P("data")), out_specs=P()))(stacked, x), by_layers)
+    assert checked.plan.memory_bytes < checked.plan.keep_everything_bytes / 2
+
     copies = jax.tree.map(lambda a: jnp.stack([a] * 8), params)
     mapped = jax.pmap(lambda p, x: planned(p, x), axis_name="data")(copies, x.reshape(8, -1, x.shape[1]))
     close(jax.tree.map(lambda a: a.mean(0), mapped), reference)

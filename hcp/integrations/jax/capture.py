@@ -1,11 +1,12 @@
 """From a Python function and its arguments to a flat program, with errors that say what to change."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jax
 from jax import tree_util
+from jax.extend import core
 
 from hcp.integrations.jax.errors import CaptureError
 from hcp.integrations.jax.jaxpr import Program, flatten
@@ -25,11 +26,18 @@ class Captured:
         program: What it does.
         structure: Of what it returns.
         name: Of the function, for people.
+        closed: The jaxpr behind the program.
     """
 
     program: Program
     structure: Any
     name: str
+    closed: core.ClosedJaxpr
+
+    def cut(self) -> "Captured | None":
+        """The same with loops cut up for planning inside of them; None where there are none to cut."""
+        program = flatten(self.closed, cut=True)
+        return replace(self, program=program) if program.cut else None
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,7 @@ def capture(function: Callable[..., Any], arguments: Arguments, name: str) -> Ca
             f"{name} has a while_loop, or a fori_loop whose bounds are arrays, which cannot be gone through "
             "backwards; use jax.lax.scan, or Python numbers as bounds"
         ) from error
-    return Captured(flatten(closed), tree_util.tree_structure(shapes), name)
+    return Captured(flatten(closed), tree_util.tree_structure(shapes), name, closed)
 
 
 def _is_array(leaf: object) -> bool:

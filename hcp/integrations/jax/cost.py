@@ -1,11 +1,12 @@
 """What operations cost: formulas of JAX's primitives for arithmetic, bytes moved, and a roofline over both."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from hcp.integrations.jax.jaxpr import Equation, inner_jaxprs, size
-from hcp.integrations.jax.primitives import MOVEMENT, TRANSCENDENTAL
+from hcp.integrations.jax.inline import Equation
+from hcp.integrations.jax.jaxpr import inner_jaxprs, size
+from hcp.integrations.jax.primitives import MOVEMENT, PLACED, TRANSCENDENTAL
 from hcp.integrations.roofline import nanoseconds
 
 # Operations per element, by order of magnitude.
@@ -28,7 +29,9 @@ def flops(equation: Equation) -> int:
         return int(equation.params["length"]) * sum(inner)
     if inner:
         return max(inner) if name == "cond" else sum(inner)
-    # What picks some elements of an array does not go through all of it.
+    # What picks or changes some elements of an array does not go through all of it.
+    if name == "dynamic_update_slice":
+        return _elements(equation.invars[1])
     read = 0 if name in INDEXED else max(map(_elements, equation.invars), default=0)
     return _per_element(name) * max(_produced(equation), read)
 
@@ -50,8 +53,23 @@ def group_cost(equations: Iterable[Equation], inputs: Iterable[Any], outputs: It
         outputs: Variables written to memory.
         platform: JAX's name of it, such as ``"cpu"``.
     """
-    moved = sum(size(var) for var in (*inputs, *outputs))
+    equations = tuple(equations)
+    moved = sum(_read(var, equations) for var in inputs) + sum(_written(var, equations) for var in outputs)
     return nanoseconds(sum(flops(equation) for equation in equations), moved, platform)
+
+
+def _read(var: Any, equations: Sequence[Equation]) -> int:  # noqa: ANN401
+    """Bytes of an input that are read: of one that is only read or changed in places, no more than these."""
+    readers = [equation for equation in equations if any(item is var for item in equation.invars)]
+    if not all(equation.primitive.name in PLACED and equation.invars[0] is var for equation in readers):
+        return size(var)
+    return sum(size(equation.outvars[0]) for equation in readers if equation.primitive.name == "dynamic_slice")
+
+
+def _written(var: Any, equations: Sequence[Equation]) -> int:  # noqa: ANN401
+    """Bytes of an output that are written: of one that is changed in a place, no more than this."""
+    made = next((equation for equation in equations if any(item is var for item in equation.outvars)), None)
+    return size(made.invars[1] if made is not None and made.primitive.name == "dynamic_update_slice" else var)
 
 
 def _jaxpr_flops(equations: Iterable[Equation]) -> int:

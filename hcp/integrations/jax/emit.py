@@ -3,23 +3,28 @@
 Each node's inputs go through ``jax.lax.optimization_barrier`` together with the results of the node before. So nodes
 run in the schedule's order, recomputations are not merged with what they repeat, and nothing is fused across nodes: the
 memory that the plan counts is the memory that the program takes. Weaker forms (barriers around recomputed parts alone,
-a ``jax.checkpoint`` policy) let the compiler move work about and take up to three times the memory.
+a ``jax.checkpoint`` policy) let the compiler move work about and take up to three times the memory. Offloads and
+fetches are moves to and from the host's memory, in the same chain.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hcp.integrations.jax.jaxpr import Program, is_variable
+from hcp.integrations.jax.host import DEVICE, HOST
+from hcp.integrations.jax.inline import is_variable
+from hcp.integrations.jax.jaxpr import Program
 from hcp.integrations.jax.lower import Lowered
+from hcp.integrations.jax.platform import is_key, varying_axes
 from hcp.integrations.jax.workspace import node_function
-from hcp.schedule.actions import Compute, Schedule
+from hcp.schedule.actions import Action, Compute, Free, Offload, Schedule
 
 # Public, but without types.
-barrier: Callable[[tuple[Any, ...]], Sequence[Any]] = jax.lax.optimization_barrier
+_barrier: Callable[[list[Any]], Sequence[Any]] = jax.lax.optimization_barrier
 
 
 def emit(lowered: Lowered, schedule: Schedule) -> Callable[..., list[Any]]:
@@ -28,34 +33,103 @@ def emit(lowered: Lowered, schedule: Schedule) -> Callable[..., list[Any]]:
     Returns:
         A function of the constants and then the arguments of the jaxpr; it returns the jaxpr's results.
     """
-    program = lowered.program
 
     def run(*sources: Any) -> list[Any]:  # noqa: ANN401
-        given = dict(zip(program.sources, sources, strict=True))
-        made: dict[Any, Any] = {}
-        # Handed from barrier to barrier, so that the chain holds even where a node's results are constants.
-        turn: Any = np.uint8(0)
-        before: Sequence[Any] = ()
+        running = _Run(lowered, dict(zip(lowered.program.sources, sources, strict=True)))
         for action in schedule.actions:
-            if not isinstance(action, Compute):
-                # Tokens that order effects are no arrays.
-                made.pop(lowered.variable_of.get(action.value), None)
-                continue
-            each = lowered.groups[action.node]
-            inputs = [made[var] if var in made else given[var] for var in each.inputs]
-            literals = [value for _, value in each.literals]
-            held = barrier((*inputs, *literals, turn, *before))
-            turn = held[len(inputs) + len(literals)]
-            before = node_function(program, each)(*held[: len(inputs) + len(literals)])
-            for var, output in zip(each.outputs, before, strict=True):
-                # Of a result the first instance stays, as in replay.
-                if var not in made or not lowered.graph.values[lowered.value_of[var]].resident:
-                    made[var] = output
-        results = results_of(program, {**given, **made})
-        # A chain that nothing reads would be removed.
-        return list(barrier((*results, turn))[: len(results)])
+            running.do(action)
+        return running.results()
 
     return run
+
+
+@dataclass
+class _Run:
+    """One trace of a schedule.
+
+    Attributes:
+        given: Constants and arguments.
+        made: Live arrays.
+        copies: Arrays in the host's memory, by value.
+        current: Of arrays written in place, the variable of the last version, by the first one.
+        turn: Handed from barrier to barrier, so that the chain holds even where a node's results are constants.
+        before: What the step before has made.
+    """
+
+    lowered: Lowered
+    given: dict[Any, Any]
+    made: dict[Any, Any] = field(default_factory=dict)
+    copies: dict[str, Any] = field(default_factory=dict)
+    current: dict[Any, Any] = field(default_factory=dict)
+    turn: Any = field(default_factory=lambda: np.uint8(0))
+    before: Sequence[Any] = ()
+
+    def do(self, action: Action) -> None:
+        if isinstance(action, Compute):
+            self.compute(action.node)
+            return
+        # Tokens that order effects are no arrays.
+        var = self.lowered.variable_of.get(action.value)
+        if isinstance(action, Free):
+            self.made.pop(var, None)
+        elif var is not None and isinstance(action, Offload):
+            (held,) = self.hold([self.made[self.current.get(var, var)]])
+            self.copies[action.value] = jax.device_put(held, HOST)
+            self.before = [self.copies[action.value]]
+        elif var is not None:
+            (held,) = self.hold([self.copies[action.value]])
+            self.made[self.current.get(var, var)] = jax.device_put(held, DEVICE)
+            self.before = [self.made[self.current.get(var, var)]]
+
+    def compute(self, node: str) -> None:
+        program, each = self.lowered.program, self.lowered.groups[node]
+        inputs = [self.made[var] if var in self.made else self.given[var] for var in each.inputs]
+        held = self.hold([*inputs, *(value for _, value in each.literals)])
+        self.before = node_function(program, each)(*held)
+        for var, output in zip(each.outputs, self.before, strict=True):
+            # Of a result the first instance stays, as in replay.
+            if var not in self.made or not self.lowered.graph.values[self.lowered.value_of[var]].resident:
+                self.made[var] = output
+            if var in program.in_place:
+                self.current[program.in_place[var]] = var
+
+    def hold(self, arrays: list[Any]) -> list[Any]:
+        """Arrays that are there when the step before is done."""
+        held = barrier([*arrays, self.turn, *self.before])
+        self.turn = held[len(arrays)]
+        return held[: len(arrays)]
+
+    def results(self) -> list[Any]:
+        results = self.hold(results_of(self.lowered.program, {**self.given, **self.made}))
+        return _depending(results, self.turn)
+
+
+def barrier(arrays: list[Any]) -> list[Any]:
+    """Lets none of these arrays pass before all of them are there.
+
+    Within a ``shard_map`` that checks replication, those alike in the axes over which they vary: together, all would
+    count as varying.
+    """
+    held = list(arrays)
+    axes = [varying_axes(jax.typeof(array)) for array in arrays]
+    for own in set(axes):
+        places = [k for k, other in enumerate(axes) if other == own]
+        for k, array in zip(places, _barrier([arrays[k] for k in places]), strict=True):
+            held[k] = array
+    return held
+
+
+def _depending(results: list[Any], turn: Any) -> list[Any]:  # noqa: ANN401
+    """Results, the smallest of which depends on the last turn: a chain that nothing reads would be removed.
+
+    Compilers drop what nobody reads from barriers. A node of constants alone would then wait for nothing, and neither
+    would the node that waits for it.
+    """
+    plain = [k for k, result in enumerate(results) if not is_key(result.dtype)]
+    if plain:
+        k = min(plain, key=lambda k: results[k].size)
+        results[k] = jnp.where(turn == 0, results[k], jnp.zeros_like(results[k]))
+    return results
 
 
 def results_of(program: Program, known: Mapping[Any, Any]) -> list[Any]:

@@ -18,8 +18,9 @@ from typing import Any
 
 from jax.extend import core
 
-from hcp.integrations.jax.jaxpr import Equation, Program, has_effects, is_variable, size
-from hcp.integrations.jax.primitives import FUSIBLE, VIEWS
+from hcp.integrations.jax.inline import Equation, has_effects, is_variable
+from hcp.integrations.jax.jaxpr import Program, size
+from hcp.integrations.jax.primitives import FUSIBLE, PLACED, VIEWS
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +31,7 @@ class Group:
         equations: In execution order, with the views that they read through.
         inputs: Variables read from outside, arguments and constants of the program included.
         outputs: Variables that others read or that the program returns.
-        literals: Variables that stand for literals, with these: of constant arrays that its heavy operation reads. As
-            inputs they keep the compiler from making the arrays long before.
+        literals: Variables that stand for literals, with these.
     """
 
     equations: tuple[Equation, ...]
@@ -65,6 +65,8 @@ class _Grouping:
     reads: list[set[Any]] = field(default_factory=list)
     readers: dict[Any, list[int]] = field(default_factory=dict)
     returned: set[Any] = field(default_factory=set)
+    stored: set[Any] = field(default_factory=set)
+    sources: set[Any] = field(default_factory=set)
     heavy_at: list[int] = field(default_factory=list)
     leader: list[int] = field(default_factory=list)
     members: dict[int, list[int]] = field(default_factory=dict)
@@ -81,8 +83,10 @@ class _Grouping:
     def index(self) -> None:
         """Views, operations, and who reads what through views."""
         self.returned = {item for item in self.program.outvars if is_variable(item)}
+        self.stored = self.returned.union(self.program.in_place)
+        self.sources = set(self.program.sources)
         for equation in self.program.equations:
-            view = equation.primitive.name in VIEWS or self.constant(equation)
+            view = equation.primitive.name in VIEWS or self.constant(equation) or self.argument(equation)
             if view and not self.returned.intersection(equation.outvars):
                 self.views.update((var, equation) for var in equation.outvars)
                 continue
@@ -99,6 +103,11 @@ class _Grouping:
         """Whether an operation that can be fused depends on nothing: it is repeated in its readers as views are."""
         return equation.primitive.name in FUSIBLE and not list(self.bases(equation))
 
+    def argument(self, equation: Equation) -> bool:
+        """Whether an equation reads a known part of an array that is there all along."""
+        array = equation.invars[0] if equation.primitive.name == "dynamic_slice" else None
+        return is_variable(array) and array in self.sources and set(self.bases(equation)) == {array}
+
     def bases(self, equation: Equation) -> Iterable[Any]:
         """The stored variables that an equation reads, views seen through."""
         stack = [item for item in equation.invars if is_variable(item)]
@@ -112,7 +121,7 @@ class _Grouping:
     def join(self, i: int) -> None:
         """Lets an operation join the group or groups of its readers, where that serves."""
         outputs = self.operations[i].outvars
-        if has_effects(self.operations[i]) or self.returned.intersection(outputs):
+        if has_effects(self.operations[i]) or self.stored.intersection(outputs):
             return
         found = [j for var in outputs for j in self.readers.get(var, ())]
         groups = sorted({self.leader[j] for j in found})
@@ -231,12 +240,23 @@ class _Grouping:
                 else:
                     inputs.setdefault(var)
             made.update(equation.outvars)
-            if held and equation.primitive.name == "broadcast_in_dim" and not is_variable(equation.invars[0]):
-                stand_in = core.Var(equation.invars[0].aval)
-                literals[stand_in] = equation.invars[0].val
-                equation = equation.replace(invars=[stand_in, *equation.invars[1:]])
+            stand_ins = {k: core.Var(equation.invars[k].aval) for k in _held_literals(equation, held)}
+            literals.update((var, equation.invars[k].val) for k, var in stand_ins.items())
+            equation = equation.replace(invars=[stand_ins.get(k, item) for k, item in enumerate(equation.invars)])
             equations.append(equation)
 
         for m in members:
             emit(self.operations[m], self.is_heavy(m))
         return Group(tuple(equations), tuple(inputs), tuple(self.outputs(members)), tuple(literals.items()))
+
+
+def _held_literals(equation: Equation, read_by_heavy: bool) -> list[int]:
+    """Which inputs are literals that a node gets as inputs.
+
+    A constant array that a heavy operation reads would be made long before if the compiler knew it. And nodes that
+    differ in places alone, such as the steps of a loop, are then the same to the compiler.
+    """
+    name = equation.primitive.name
+    if name in PLACED or (name == "broadcast_in_dim" and read_by_heavy):
+        return [k for k, item in enumerate(equation.invars) if not is_variable(item)]
+    return []

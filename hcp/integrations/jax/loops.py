@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from hcp.integrations.jax.platform import is_key, shape
+from hcp.integrations.jax.inline import has_effects
+from hcp.integrations.jax.platform import is_key, zeros
 
 
 def stacks(equation: Any) -> bool:  # noqa: ANN401
     """Whether an equation is a scan with stacked results that can all be carried instead."""
-    if equation.primitive is not core.primitives.scan_p or equation.effects or not equation.params["length"]:
+    if equation.primitive is not core.primitives.scan_p or has_effects(equation) or not equation.params["length"]:
         return False
     stacked = equation.outvars[equation.params["num_carry"] :]
     return bool(stacked) and not any(is_key(var.aval.dtype) for var in stacked)
@@ -50,7 +51,7 @@ def carried(equation: Any, read: Set[Any]) -> tuple[core.ClosedJaxpr, list[Any]]
             ]
             return (turn + 1, outputs[:carry], filled), None
 
-        empty = [jax.lax.full(aval.shape, 0, aval.dtype) for aval in stacked]
+        empty = list(map(zeros, stacked))
         start = (jnp.int32(0), list(inputs[constants : constants + carry]), empty)
         slices = list(inputs[constants + carry :])
         (_, held, filled), _ = jax.lax.scan(
@@ -58,7 +59,6 @@ def carried(equation: Any, read: Set[Any]) -> tuple[core.ClosedJaxpr, list[Any]]
         )
         return [*held, *filled]
 
-    shapes = [
-        shape(item.aval.shape, item.aval.dtype, getattr(item.aval, "weak_type", False)) for item in equation.invars
+    return jax.make_jaxpr(scan)(*(item.aval for item in equation.invars)), [
+        equation.outvars[k] for k in (*range(carry), *kept)
     ]
-    return jax.make_jaxpr(scan)(*shapes), [equation.outvars[k] for k in (*range(carry), *kept)]

@@ -12,7 +12,8 @@ from jax.extend import core
 from hcp.graph.ir import Graph, Node, Value
 from hcp.integrations.jax.cost import group_cost
 from hcp.integrations.jax.fusion import Group, group
-from hcp.integrations.jax.jaxpr import Program, flatten, is_variable
+from hcp.integrations.jax.inline import is_variable
+from hcp.integrations.jax.jaxpr import Program, flatten
 from hcp.integrations.jax.placement import Placement
 from hcp.integrations.jax.workspace import workspaces
 
@@ -90,6 +91,7 @@ class _Lowering:
     placement: Placement
     value_of: dict[Any, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
+    returned: set[Any] = field(default_factory=set)
 
     def run(self, name: str, calibrate: bool) -> Lowered:
         groups = group(self.program)
@@ -97,6 +99,8 @@ class _Lowering:
         for node, each in zip(self.names, groups, strict=True):
             single = len(each.outputs) == 1
             self.value_of.update((var, node if single else f"{node}:{k}") for k, var in enumerate(each.outputs))
+        in_place = self.program.in_place
+        self.returned = {in_place[item] for item in self.program.outvars if is_variable(item) and item in in_place}
         extra = workspaces(self.program, groups, self.placement) if calibrate else [0] * len(groups)
         # What is returned twice has two buffers.
         results = TABLES + sum(self.placement.bytes(var) + POINTER for var in self.program.outvars)
@@ -110,11 +114,11 @@ class _Lowering:
         outvars = {item for item in self.program.outvars if is_variable(item)}
         before: str | None = None
         for name, each, workspace in zip(self.names, groups, extra, strict=True):
-            reads = [self.value_of[var] for var in each.inputs if var in self.value_of]
+            reads = self.reads(each)
             outputs = [
                 Value(self.value_of[var], 0, "output", resident=True)
                 if var in outvars
-                else Value(self.value_of[var], -(-self.placement.bytes(var) // ALIGNMENT) * ALIGNMENT)
+                else Value(self.value_of[var], self.bytes(var))
                 for var in each.outputs
             ]
             if each.effects:
@@ -122,6 +126,21 @@ class _Lowering:
                 reads += [] if before is None else [before]
                 before = f"{name}:done"
                 outputs.append(Value(before, 0))
+            # What is written in place can't be written again once the next part is in it.
+            once = each.effects or not self.program.in_place.keys().isdisjoint(each.outputs)
             cost = group_cost(each.equations, each.inputs, each.outputs, platform)
             op = "+".join(dict.fromkeys(equation.primitive.name for equation in each.equations))
-            yield Node(name, op, tuple(reads), tuple(outputs), cost, workspace, recomputable=not each.effects)
+            yield Node(name, op, tuple(reads), tuple(outputs), cost, workspace, recomputable=not once)
+
+    def reads(self, each: Group) -> list[str]:
+        """Values that a group reads; of an array written in place, its storage as well."""
+        values = [self.value_of[var] for var in each.inputs if var in self.value_of]
+        storages = [self.value_of[self.program.in_place[var]] for var in each.inputs if var in self.program.in_place]
+        return list(dict.fromkeys((*values, *storages)))
+
+    def bytes(self, var: Any) -> int:  # noqa: ANN401
+        """Of a value: none where it is stored in what another one, or a result, has taken already."""
+        storage = self.program.in_place.get(var, var)
+        if storage is not var or storage in self.returned:
+            return 0
+        return -(-self.placement.bytes(var) // ALIGNMENT) * ALIGNMENT

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
-from jax.sharding import AxisType, NamedSharding
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from hcp.integrations.jax.jaxpr import Program, is_variable, size
+from hcp.integrations.jax.inline import is_variable
+from hcp.integrations.jax.jaxpr import Program, size
 from hcp.integrations.jax.platform import measuring_options, shape
 
 
@@ -25,6 +26,12 @@ class Placement:
     shardings: Mapping[Any, Any] = field(default_factory=dict)
     measurable: bool = True
 
+    @cached_property
+    def everywhere(self) -> NamedSharding | None:
+        """How what is whole on every device is spread; None on one device."""
+        mesh = _mesh(self.shardings)
+        return None if mesh is None else NamedSharding(mesh, PartitionSpec())  # type: ignore[no-untyped-call]
+
     def bytes(self, var: Any) -> int:  # noqa: ANN401
         """Of a variable, on one device."""
         extent = tuple(getattr(var.aval, "shape", ()))
@@ -37,7 +44,8 @@ class Placement:
 
     def shape(self, var: Any) -> jax.ShapeDtypeStruct:  # noqa: ANN401
         """A variable's shape and type, and how it is spread, to compile with."""
-        return shape(var.aval.shape, var.aval.dtype, getattr(var.aval, "weak_type", False), self.shardings.get(var))
+        sharding = self.shardings.get(var, self.everywhere)
+        return shape(var.aval.shape, var.aval.dtype, getattr(var.aval, "weak_type", False), sharding)
 
 
 def place(program: Program, arrays: Sequence[Any]) -> Placement:
@@ -78,8 +86,12 @@ def _inspected(program: Program, placement: Placement) -> dict[Any, Any]:
 
     shapes = [placement.shape(var) for var in program.sources]
     jax.jit(run, compiler_options=measuring_options()).lower(*shapes).compile()
-    mesh = next((s.mesh for s in placement.shardings.values() if isinstance(s, NamedSharding)), None)
+    mesh = _mesh(placement.shardings)
     return {var: _on(mesh, var, sharding) for var, sharding in found.items()}
+
+
+def _mesh(shardings: Mapping[Any, Any]) -> Any:  # noqa: ANN401
+    return next((s.mesh for s in shardings.values() if isinstance(s, NamedSharding)), None)
 
 
 def _on(mesh: Any, var: Any, sharding: Any) -> Any:  # noqa: ANN401

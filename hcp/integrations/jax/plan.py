@@ -12,10 +12,13 @@ from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.errors import UnreachableBudget
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
+from hcp.integrations.planned import Planned
 from hcp.plan_cache import CacheOption, cache_for, identity_of, key_of
 from hcp.planners import solve
 from hcp.schedule.actions import Schedule, keep_everything
+from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
+from hcp.schedule.host import HostLink
 from hcp.schedule.plan import Plan, judge
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import InfeasibleBudget, Monitor, Planner, Problem, Solution, Status, silent
@@ -28,35 +31,17 @@ _TAKEN: Final[OrderedDict[tuple[Any, ...], int]] = OrderedDict()
 
 
 @dataclass(frozen=True)
-class JaxPlan:
+class JaxPlan(Planned):
     """A plan in force for one variant (shapes, types) of a function.
 
     Attributes:
-        plan: The judged plan; its budget is what was asked for.
         measured_bytes: Temporary and output memory of the compiled program on one device; None where not measured.
         keep_everything_bytes: The same of the program without any recomputation, as planned or as compiled, whichever
             is more; what percentages refer to.
     """
 
-    plan: Plan
     measured_bytes: int | None
     keep_everything_bytes: int
-
-    @property
-    def graph(self) -> Graph:
-        """The captured computation."""
-        return self.plan.graph
-
-    @property
-    def schedule(self) -> Schedule:
-        """What is executed."""
-        assert self.plan.schedule is not None
-        return self.plan.schedule
-
-    @property
-    def budget_bytes(self) -> int:
-        """What temporary and output memory may come to."""
-        return self.plan.problem.budget
 
     @property
     def memory_bytes(self) -> int:
@@ -64,29 +49,12 @@ class JaxPlan:
         assert self.plan.peak is not None
         return self.plan.peak
 
-    @property
-    def overhead(self) -> float:
-        """Cost of recomputation over the cost of the computation without any."""
-        assert self.plan.overhead is not None
-        return self.plan.overhead
-
-    @property
-    def gap(self) -> float | None:
-        """How far the plan's cost can be above the best possible, relatively; None where nothing is known."""
-        return self.plan.gap
-
-    @property
-    def gap_scope(self) -> str:
-        """Among which schedules the gap holds."""
-        return self.plan.gap_scope
-
     def __str__(self) -> str:
-        gap = "unknown" if self.gap is None else f"{self.gap:.2%} ({self.gap_scope})"
         measured = "not measured" if self.measured_bytes is None else f"measured {self.measured_bytes:,}"
         return (
             f"{self.graph.name}: {self.memory_bytes:,} bytes planned, {measured}, of {self.budget_bytes:,} "
             f"({self.memory_bytes / self.keep_everything_bytes:.1%} of keep-everything), "
-            f"overhead {self.overhead:.2%}, gap {gap}, by {self.plan.planner}"
+            f"overhead {self.overhead:.2%}, gap {self._gap_text()}, by {self.plan.planner}"
         )
 
 
@@ -103,6 +71,7 @@ class Request:
         measure: Whether to compile and plan again until the compiled program keeps the budget.
         cache: Where plans are looked up and kept: a folder, True for the default one, or False for memory only.
         monitor: Called with the progress of planning.
+        host: Where given, values may go to the host's memory and back: a link, or its bandwidth.
     """
 
     budget: int | str
@@ -112,37 +81,51 @@ class Request:
     measure: bool = True
     cache: CacheOption = True
     monitor: Monitor = silent
+    host: HostLink | str | None = None
 
     def plan(self, graph: Graph, budget: int) -> Plan:
         """Plans within some bytes, or finds the plan in the cache."""
-        problem = Problem(graph, budget, time_limit=self.time_limit, seed=self.seed)
+        link = None if self.host is None else parse_link(self.host, graph)
+        problem = Problem(graph, budget, time_limit=self.time_limit, seed=self.seed, host=link)
         cache, planner = cache_for(self.cache), identity_of(self.solver)
         key = None if planner is None else key_of(problem, planner)
         known = None if key is None else cache.find(key, problem)
         if known is not None:
             return known[0]
-        plan = solve(graph, budget, self.solver, time_limit=self.time_limit, seed=self.seed, monitor=self.monitor)
+        plan = solve(
+            graph,
+            budget,
+            self.solver,
+            time_limit=self.time_limit,
+            seed=self.seed,
+            monitor=self.monitor,
+            host=link,
+        )
         if key is not None and plan.schedule is not None and not plan.interrupted:
             cache.keep(key, plan)
         return plan
 
 
-def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:
+def whole_bytes(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> int:
+    """What the program takes that keeps everything, as planned or as compiled, whichever is more."""
+    kept = keep_everything(lowered.graph)
+    whole = replay(lowered.graph, kept).peak
+    return max(whole, _taken(lowered, kept, shapes)) if request.measure else whole
+
+
+def fit(lowered: Lowered, request: Request, shapes: Sequence[Any], whole: int) -> JaxPlan:
     """Plans, compiles, measures, and plans for less until the compiled program keeps the budget.
 
     Args:
         lowered: What is planned.
         request: How.
         shapes: Of the constants and arguments, for the compiler.
+        whole: What percentages refer to.
 
     Raises:
         InfeasibleBudget: Where it is proved that no schedule keeps the budget.
         UnreachableBudget: Where no plan was found that does, or no compiled program.
     """
-    kept = keep_everything(lowered.graph)
-    whole = replay(lowered.graph, kept).peak
-    if request.measure:
-        whole = max(whole, _taken(lowered, kept, shapes))
     budget = parse_budget(request.budget, lowered.graph, whole)
     target, smallest = budget, None
     first: Plan | None = None
@@ -171,7 +154,7 @@ def fit(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> JaxPlan:
 def _taken(lowered: Lowered, schedule: Schedule, shapes: Sequence[Any]) -> int:
     """What the compiled program takes; compiled once for all that ask."""
     shardings = str([(shape.shape, shape.dtype, shape.sharding) for shape in shapes])
-    key = (lowered.fingerprint, jax.default_backend(), shardings, schedule.computes)
+    key = (lowered.fingerprint, jax.default_backend(), shardings, schedule.actions)
     if key not in _TAKEN:
         _TAKEN[key] = measure(emit(lowered, schedule), shapes).total
         while len(_TAKEN) > _REMEMBERED:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import AxisType
 
 # XLA's CPU compiler strips optimization barriers early, and common-subexpression elimination then undoes every
 # rematerialization, jax.checkpoint's as well. GPUs and TPUs keep barriers until after scheduling.
@@ -46,6 +47,20 @@ def shape(
 ) -> jax.ShapeDtypeStruct:
     """An array's shape and type, to compile or trace with."""
     return jax.ShapeDtypeStruct(extent, dtype, weak_type=weak_type, sharding=sharding)  # type: ignore[no-untyped-call]
+
+
+def zeros(aval: Any) -> jax.Array:  # noqa: ANN401
+    """An array of a jaxpr variable's type, its axes over a mesh included."""
+    explicit = AxisType.Explicit in aval.sharding.mesh.axis_types
+    made = jax.lax.full(aval.shape, 0, aval.dtype, sharding=aval.sharding if explicit else None)
+    varying = varying_axes(aval)
+    return jax.lax.pcast(made, tuple(varying), to="varying") if varying else made
+
+
+def varying_axes(aval: Any) -> frozenset[str]:  # noqa: ANN401
+    """The mapped axes over which an array differs, as a ``shard_map`` that checks replication knows them."""
+    kind = getattr(aval, "manual_axis_type", None)
+    return frozenset(getattr(aval, "vma", ()) if kind is None else kind.varying)
 
 
 def _disabled_by_environment() -> bool:

@@ -3,7 +3,10 @@
 from typing import Final
 
 # Re-indexing that costs neither time nor memory inside its reader, so that it is repeated there instead of stored.
-VIEWS: Final = frozenset({"broadcast_in_dim", "expand_dims", "iota", "reshape", "squeeze", "transpose"})
+VIEWS: Final = frozenset({"broadcast_in_dim", "expand_dims", "iota", "pvary", "reshape", "squeeze", "transpose"})
+
+# Reads or writes a part of an array, at a place.
+PLACED: Final = frozenset({"dynamic_slice", "dynamic_update_slice"})
 
 ELEMENTWISE: Final = frozenset(
     """abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp clz complex conj

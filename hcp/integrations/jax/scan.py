@@ -18,7 +18,8 @@ from hcp.integrations.jax.chain import StepSizes, Table, chain_graph, table
 from hcp.integrations.jax.chain_plan import ScanChain
 from hcp.integrations.jax.cost import group_cost
 from hcp.integrations.jax.errors import UnreachableBudget
-from hcp.integrations.jax.jaxpr import flatten, is_variable
+from hcp.integrations.jax.inline import is_variable
+from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.machine import Machine
 from hcp.integrations.jax.measure import measure
 from hcp.integrations.jax.placement import place

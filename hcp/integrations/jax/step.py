@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import tree_util
 
 from hcp.integrations.jax.errors import CaptureError
-from hcp.integrations.jax.jaxpr import has_effects
+from hcp.integrations.jax.inline import has_effects
 from hcp.integrations.jax.platform import is_key, shape
 
 Arrays = list[Any]

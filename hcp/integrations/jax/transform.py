@@ -4,22 +4,21 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import update_wrapper
 from typing import Any
 
 import jax
-from jax import tree_util
 from jax.extend import core
 
-from hcp.integrations.jax.capture import Arguments, Captured, capture
-from hcp.integrations.jax.emit import emit
+from hcp.integrations.jax.capture import Arguments, capture
 from hcp.integrations.jax.errors import ExecutionError, JaxError
-from hcp.integrations.jax.lower import Lowered, lower
-from hcp.integrations.jax.placement import place
-from hcp.integrations.jax.plan import JaxPlan, Request, fit
+from hcp.integrations.jax.host import check_host_memory
+from hcp.integrations.jax.plan import JaxPlan, Request
 from hcp.integrations.jax.platform import compiler_options
+from hcp.integrations.jax.prepare import Prepared, prepare
 from hcp.plan_cache import CacheOption
+from hcp.schedule.host import HostLink
 from hcp.schedule.solution import Monitor, Planner, silent
 
 
@@ -40,6 +39,7 @@ def value_and_grad(
     measure: bool = True,
     cache: CacheOption = True,
     monitor: Monitor = silent,
+    host: HostLink | str | None = None,
 ) -> "Planned":
     """``jax.value_and_grad`` whose compiled program keeps a memory budget.
 
@@ -62,15 +62,18 @@ def value_and_grad(
         cache: Where plans are looked up and kept: a folder, True for the default one (``$HCP_CACHE``, else ``hcp`` in
             the user's cache folder), or False for this process's memory only.
         monitor: Called with the progress of planning.
+        host: Where given, the plan may move values to the host's memory and back: a bandwidth such as ``"12GiB/s"``, or
+            an ``hcp.HostLink``. For platforms whose programs can hold arrays there.
 
     Returns:
         A function with ``.plan`` (after the first call) and ``.plans`` (one a variant of shapes).
 
     Raises:
         CaptureError: At the first call, if the function cannot be captured.
+        ExecutionError: At the first call, if values are to go to the host's memory and the platform has none.
         InfeasibleBudget: At the first call, if no schedule, or no compiled program, keeps the budget.
     """
-    request = Request(budget, solver, time_limit, seed, measure, cache, monitor)
+    request = Request(budget, solver, time_limit, seed, measure, cache, monitor, host)
     inner = jax.value_and_grad(fun, argnums, has_aux, holomorphic)
     return _planned(fun, inner, argnums, request)
 
@@ -88,9 +91,10 @@ def grad(
     measure: bool = True,
     cache: CacheOption = True,
     monitor: Monitor = silent,
+    host: HostLink | str | None = None,
 ) -> "Planned":
     """``jax.grad`` whose compiled program keeps a memory budget; see ``value_and_grad``."""
-    request = Request(budget, solver, time_limit, seed, measure, cache, monitor)
+    request = Request(budget, solver, time_limit, seed, measure, cache, monitor, host)
     inner = jax.grad(fun, argnums, has_aux, holomorphic)
     return _planned(fun, inner, argnums, request)
 
@@ -106,6 +110,7 @@ def checkpoint_plan(
     seed: int = 0,
     measure: bool = True,
     cache: CacheOption = True,
+    host: HostLink | str | None = None,
     **kwargs: Any,  # noqa: ANN401
 ) -> JaxPlan:
     """The plan that ``value_and_grad(fun, ...)(*args, **kwargs)`` would run; nothing is executed.
@@ -121,32 +126,12 @@ def checkpoint_plan(
         seed: As for ``value_and_grad``.
         measure: As for ``value_and_grad``.
         cache: As for ``value_and_grad``.
+        host: As for ``value_and_grad``.
         **kwargs: Handed on to ``fun``.
     """
-    request = Request(budget, solver, time_limit, seed, measure, cache)
+    request = Request(budget, solver, time_limit, seed, measure, cache, host=host)
     inner = jax.value_and_grad(fun, argnums, has_aux)
     return _planned(fun, inner, argnums, request).prepare(*args, **kwargs).plan
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A captured and planned call.
-
-    Attributes:
-        captured: What was captured.
-        lowered: Its graph.
-        plan: What is run.
-    """
-
-    captured: Captured
-    lowered: Lowered
-    plan: JaxPlan
-
-    def __call__(self, *arrays: Any) -> Any:  # noqa: ANN401
-        """Runs the plan on the arrays of the call, in the order of the tree's leaves."""
-        program = self.captured.program
-        results = emit(self.lowered, self.plan.schedule)(*program.constants, *arrays)
-        return tree_util.tree_unflatten(self.captured.structure, results)
 
 
 @dataclass(eq=False)
@@ -204,14 +189,11 @@ class Planned:
         return Arguments.split(args, kwargs, wanted)
 
     def _prepare(self, arguments: Arguments) -> Prepared:
-        captured = capture(self.differentiated, arguments, self.name)
-        program = captured.program
-        placement = place(program, (*program.constants, *arguments.arrays))
-        lowered = lower(program, name=self.name, calibrate=placement.measurable, placement=placement)
-        request = replace(self.request, measure=self.request.measure and placement.measurable)
-        plan = fit(lowered, request, [placement.shape(var) for var in program.sources])
-        self.plans.append(plan)
-        return Prepared(captured, lowered, plan)
+        if self.request.host is not None:
+            check_host_memory(self.name)
+        prepared = prepare(capture(self.differentiated, arguments, self.name), arguments, self.request)
+        self.plans.append(prepared.plan)
+        return prepared
 
     def _within(self, arguments: Arguments) -> Any:  # noqa: ANN401
         """A call from a trace of somebody else's."""

@@ -47,6 +47,9 @@ def _workspace(program: Program, each: Group, placement: Placement) -> int:
     if each.effects:
         return 0
     shapes = [placement.shape(var) for var in arguments(each)]
+    # Nothing would tell the compiler about the mesh.
+    if not shapes and placement.everywhere is not None:
+        return 0
     key = (str(part(program, each)), str([(jax.default_backend(), shape.sharding) for shape in shapes]))
     if key not in _KNOWN:
         compiled = jax.jit(node_function(program, each), compiler_options=measuring_options()).lower(*shapes).compile()

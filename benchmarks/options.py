@@ -1,0 +1,30 @@
+"""The command line that the executed comparisons share."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+PROFILES: Final = ("small", "medium", "large")
+
+
+def executed_options(
+    description: str | None, models: Sequence[str], *, profile: str | None = "small"
+) -> argparse.ArgumentParser:
+    """Options for which models to measure and how long; the caller may add its own.
+
+    Args:
+        description: The benchmark's docstring.
+        models: Names that ``--model`` takes; all are chosen where it is not given.
+        profile: The default of ``--profile``; None for models of one size.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if profile is not None:
+        parser.add_argument("--profile", choices=PROFILES, default=profile, help="size of the models")
+    parser.add_argument(
+        "--model", action="append", choices=models, help=f"{', '.join(models)}; repeat for several; all by default"
+    )
+    parser.add_argument("--time-limit", type=float, help="seconds for each plan")
+    parser.add_argument("--rounds", type=int, default=21, help="timed steps of each way")
+    parser.add_argument("--out", type=Path, help="folder for tables, JSON and pictures")
+    return parser

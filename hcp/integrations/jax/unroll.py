@@ -1,0 +1,208 @@
+"""Loops cut up, so that a plan can hold, free and compute again what single steps leave behind.
+
+Differentiated, ``jax.lax.scan`` becomes two loops: one stacks up what its steps leave behind, the other goes through
+these stacks backwards. To a plan that has each of them as one operation, the stacks are all or nothing. Here both are
+cut at the same places, and each part of a stack is a value of its own. Loops that are not too long are cut into single
+steps, whose operations are planned one by one, as if they had been written out; longer ones into shorter loops, so that
+the program stays small.
+
+A stack that others read as a whole, such as the gradient of stacked weights, is one buffer that is written part by
+part, in place.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from hcp.integrations.jax.inline import Atom, Equation, Inliner, callee, has_effects, is_variable
+from hcp.integrations.jax.platform import is_key, zeros
+
+# Most equations of a program whose loops are cut into single steps; planners and compilers take minutes beyond.
+MOST_EQUATIONS: Final = 6000
+# Into how many loops a longer one is cut.
+PARTS: Final = 32
+
+
+@dataclass
+class Cutter:
+    """Cuts the loops of a program.
+
+    Attributes:
+        inliner: Gets the equations.
+        in_place: For each variable that is an array written in place, the first variable of the same storage.
+        most: Equations that the program may come to by single steps.
+        cuts: How many loops were cut.
+    """
+
+    inliner: Inliner
+    most: int
+    cuts: int = 0
+    in_place: dict[Any, Any] = field(default_factory=dict)
+    _pieces: dict[Any, dict[int, Atom]] = field(default_factory=dict)
+    _whole: set[Any] = field(default_factory=set)
+    _made: set[Any] = field(default_factory=set)
+
+    def run(self, equations: Sequence[Equation], outvars: Sequence[Atom]) -> tuple[Sequence[Equation], list[Atom]]:
+        """Cuts all loops that hand stacks to one another, and those inside of their steps.
+
+        Returns:
+            The equations and what the program returns.
+        """
+        while groups := [group for group in linked(equations) if self._made.isdisjoint(group[0].outvars)]:
+            steps = self._steps(equations, groups)
+            self.cuts += len(steps)
+            self._whole = set(filter(is_variable, outvars))
+            for equation in equations:
+                self._whole.update(filter(is_variable, equation.invars[: _unsliced(equation, id(equation) in steps)]))
+            self.inliner.equations = []
+            for equation in equations:
+                if id(equation) in steps:
+                    self._cut(equation, steps[id(equation)])
+                else:
+                    self.inliner.add(equation)
+            equations, outvars = list(self.inliner.equations), self.inliner.atoms(outvars)
+        return equations, list(outvars)
+
+    def _steps(self, equations: Sequence[Equation], groups: Sequence[Sequence[Equation]]) -> dict[int, int]:
+        """How many steps the parts of each loop have; 0 stands for single steps that are written out."""
+        found: dict[int, int] = {}
+        taken = sum(map(_count, equations))
+        for group in groups:
+            length = group[0].params["length"]
+            written_out = (length - 1) * sum(map(_count, group))
+            single = taken + written_out <= self.most
+            taken += written_out if single else 0
+            found.update((id(equation), 0 if single else -(-length // PARTS)) for equation in group)
+        return found
+
+    def _cut(self, equation: Equation, steps: int) -> None:
+        params = equation.params
+        length, carries = params["length"], params["num_carry"]
+        constants = self.inliner.atoms(equation.invars[: params["num_consts"]])
+        carry = self.inliner.atoms(equation.invars[params["num_consts"] : params["num_consts"] + carries])
+        stacks = equation.outvars[carries:]
+        buffers: dict[Any, Atom] = {}
+        starts = range(0, length, max(1, steps))
+        for start in reversed(starts) if params["reverse"] else starts:
+            count = min(steps, length - start)
+            slices = [self._slice(var, start, count) for var in _slices(equation)]
+            outputs = self._part(equation, count, [*constants, *carry, *slices])
+            carry = outputs[:carries]
+            for var, piece in zip(stacks, outputs[carries:], strict=True):
+                self._pieces.setdefault(var, {})[start] = piece
+                if var in self._whole and not is_key(var.aval.dtype):
+                    buffers[var] = self._written(buffers.get(var), piece, start, var.aval, single=not steps)
+        for var in self._whole.intersection(stacks) - buffers.keys():
+            pieces = [piece for _, piece in sorted(self._pieces[var].items())]
+            (buffers[var],) = self.inliner.call(partial(_joined, single=not steps), *pieces)
+        self.inliner.replaced.update(zip(equation.outvars, carry, strict=False))
+        self.inliner.replaced.update(buffers)
+
+    def _slice(self, var: Any, start: int, count: int) -> Atom:  # noqa: ANN401
+        if var in self._pieces:
+            return self._pieces[var][start]
+        (found,) = self.inliner.call(partial(_read, start=start, count=count), *self.inliner.atoms([var]))
+        return found
+
+    def _part(self, equation: Equation, count: int, inputs: list[Atom]) -> list[Atom]:
+        """Adds one step, written out, or a loop of some steps."""
+        body = equation.params["jaxpr"]
+        if not count:
+            return self.inliner.closed(body, inputs)
+        carries = equation.params["num_carry"]
+        stacked = [var.aval.update(shape=(count, *var.aval.shape[1:])) for var in equation.outvars[carries:]]
+        outputs = [*map(self.inliner.fresh, equation.outvars[:carries]), *map(core.Var, stacked)]
+        params = equation.params | {"length": count, "unroll": min(count, equation.params["unroll"])}
+        self.inliner.equations.append(equation.replace(invars=inputs, outvars=outputs, params=params))
+        self._made.update(outputs)
+        return outputs
+
+    def _written(self, buffer: Atom | None, piece: Atom, start: int, whole: Any, *, single: bool) -> Atom:  # noqa: ANN401
+        """The buffer of a stack with one more part in it."""
+        write = partial(_write, start=start, single=single)
+        if buffer is None:
+            (made,) = self.inliner.call(lambda piece: write(zeros(whole), piece), piece)
+        else:
+            (made,) = self.inliner.call(write, buffer, piece)
+        self.in_place[made] = made if buffer is None else self.in_place[buffer]
+        return made
+
+
+def linked(equations: Sequence[Equation]) -> list[list[Equation]]:
+    """Groups of scans, some of which read what others of the group stack up.
+
+    Scans over the same arrays are of one group as well, such as those that a checkpoint around a scan leaves behind:
+    step by step, they turn out to compute the same.
+    """
+    scans = [equation for equation in equations if _can_be_cut(equation)]
+    leader = list(range(len(scans)))
+    seen: dict[Any, int] = {}
+    for i, scan in enumerate(scans):
+        sliced = list(filter(is_variable, _slices(scan)))
+        for j in {leader[seen[var]] for var in sliced if var in seen}:
+            leader = [leader[i] if k == j else k for k in leader]
+        seen.update((var, i) for var in (*sliced, *_stacks(scan)))
+    groups = [[scan for scan, own in zip(scans, leader, strict=True) if own == k] for k in dict.fromkeys(leader)]
+    return [group for group in groups if _hands_over(group)]
+
+
+def _hands_over(group: Sequence[Equation]) -> bool:
+    stacked = {var for scan in group for var in _stacks(scan)}
+    return any(not stacked.isdisjoint(filter(is_variable, _slices(scan))) for scan in group)
+
+
+def _can_be_cut(equation: Equation) -> bool:
+    return equation.primitive is core.primitives.scan_p and not has_effects(equation) and equation.params["length"] > 1
+
+
+def _unsliced(equation: Equation, cut: bool) -> int:
+    params = equation.params
+    return params["num_consts"] + params["num_carry"] if cut else len(equation.invars)
+
+
+def _slices(equation: Equation) -> Sequence[Any]:
+    """What a scan goes through."""
+    return equation.invars[_unsliced(equation, cut=True) :]  # type: ignore[no-any-return]
+
+
+def _stacks(equation: Equation) -> Sequence[Any]:
+    """What a scan stacks up."""
+    return equation.outvars[equation.params["num_carry"] :]  # type: ignore[no-any-return]
+
+
+def _count(equation: Equation) -> int:
+    """Equations of one step of a loop, or 1, calls gone into."""
+    if equation.primitive is core.primitives.scan_p:
+        return sum(map(_count_inlined, equation.params["jaxpr"].jaxpr.eqns))
+    return 1
+
+
+def _count_inlined(equation: Equation) -> int:
+    called = callee(equation)
+    return 1 if called is None else sum(map(_count_inlined, called[0].eqns))
+
+
+def _places(start: int, rank: int) -> Iterator[Any]:
+    # NumPy's, so that they stay literals whatever the default types are.
+    return (np.int32(start if axis == 0 else 0) for axis in range(rank))
+
+
+def _read(stack: Any, *, start: int, count: int) -> list[Any]:  # noqa: ANN401
+    extent = (max(1, count), *stack.shape[1:])
+    part = jax.lax.dynamic_slice(stack, tuple(_places(start, stack.ndim)), extent)
+    return [part if count else jax.lax.squeeze(part, (0,))]
+
+
+def _write(buffer: Any, piece: Any, *, start: int, single: bool) -> list[Any]:  # noqa: ANN401
+    piece = jax.lax.expand_dims(piece, (0,)) if single else piece
+    return [jax.lax.dynamic_update_slice(buffer, piece, tuple(_places(start, buffer.ndim)))]
+
+
+def _joined(*pieces: Any, single: bool) -> list[Any]:  # noqa: ANN401
+    return [jnp.stack(pieces) if single else jnp.concatenate(pieces)]

@@ -7,7 +7,6 @@ and at the measured peak of every peer. The second table asks, for each peer, wh
 and a step no slower (by the median of paired ratios).
 """
 
-import argparse
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,16 +18,20 @@ import torch
 from torch import nn
 
 from benchmarks.harness import publish
+from benchmarks.options import executed_options
 from benchmarks.torch_peers import Call, Work, gpt, peers, resnet, unet
 from benchmarks.torch_report import Measured, Verdict, points, rows_table, verdicts_table
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.integrations.torch import capture_graph, checkpoint, measure_peak
+from hcp.integrations.torch.calibration import host_link
 from hcp.planners import solve
 from hcp.report.figures import plot_runs
 from hcp.schedule.actions import Schedule
+from hcp.schedule.host import HostLink
 from hcp.schedule.plan import Plan
 
+MODELS: Final = ("gpt", "resnet", "unet")
 BUDGETS: Final = ("90%", "75%", "60%", "45%")
 ACTIVATION_BUDGETS: Final = (0.5, 0.3, 0.1, 0.0)
 # For each plan, by profile.
@@ -83,7 +86,14 @@ def works(profile: str, device: str = "cpu") -> dict[str, Work]:
 
 
 def measure(
-    name: str, work: Work, *, time_limit: float, rounds: int, inductor: bool = False, floor: bool = True
+    name: str,
+    work: Work,
+    *,
+    time_limit: float,
+    rounds: int,
+    inductor: bool = False,
+    floor: bool = True,
+    host: bool = False,
 ) -> tuple[list[Measured], list[Verdict]]:
     """Runs every way of one model.
 
@@ -94,18 +104,21 @@ def measure(
         rounds: Timed steps of each way.
         inductor: Whether to compile kernels too.
         floor: Whether to plan at the peaks of peers as well.
+        host: Whether to make plans that move values to the host and back besides those that only recompute.
     """
     ways = _peer_ways(work, inductor)
     peaks = {method: way.peak() for method, way in ways.items()}
     graph = capture_graph(work.make(), work.batch, cost="measured")
     budgets: list[int | str] = [*BUDGETS, *(sorted(set(peaks.values())) if floor else [])]
     run: set[Schedule | None] = set()
-    for budget in budgets:
-        plan = _plan(graph, budget, time_limit)
+    link = host_link(work.batch[0].device.type, False) if host else None
+    for budget, moves in [(budget, None) for budget in budgets] + [(budget, link) for budget in budgets if link]:
+        plan = _plan(graph, budget, time_limit, moves)
         # The same plan twice would be the luckier of two measurements.
         if plan is not None and plan.schedule not in run:
             run.add(plan.schedule)
             label = f"hcp at {budget}" if isinstance(budget, str) else f"hcp at {budget:,} B"
+            label += " with host" if moves is not None else ""
             ways[label] = _planned(work, plan)
             peaks[label] = ways[label].peak()
     times = paired_times({method: way.step for method, way in ways.items()}, rounds)
@@ -138,9 +151,9 @@ def _peer_ways(work: Work, inductor: bool) -> dict[str, Way]:
     return ways
 
 
-def _plan(graph: Graph, budget: int | str, time_limit: float) -> Plan | None:
+def _plan(graph: Graph, budget: int | str, time_limit: float, host: HostLink | None) -> Plan | None:
     try:
-        plan = solve(graph, budget, "auto", time_limit=time_limit)
+        plan = solve(graph, budget, "auto", time_limit=time_limit, host=host)
     except HcpError as error:
         print(f"{graph.name} at {budget}: {error}")
         return None
@@ -213,16 +226,12 @@ def run(works_: Mapping[str, Work], out: Path | None, *, title: str, **settings:
 
 def main() -> None:
     """Runs the comparison on the CPU, on one thread."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", choices=("small", "medium", "large"), default="small", help="size of the models")
-    parser.add_argument("--model", action="append", help="gpt, resnet or unet; repeat for several; all by default")
-    parser.add_argument("--time-limit", type=float, help="seconds for each plan; by the profile if not given")
-    parser.add_argument("--rounds", type=int, default=21, help="timed steps of each way")
+    parser = executed_options(__doc__, MODELS)
     parser.add_argument("--inductor", action="store_true", help="compile kernels as well, which takes minutes")
-    parser.add_argument("--out", type=Path, help="folder for tables, JSON and pictures")
+    parser.add_argument("--host", action="store_true", help="let plans move values to the host and back as well")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    chosen = {name: work for name, work in works(options.profile).items() if name in (options.model or [name])}
+    chosen = {name: work for name, work in works(options.profile).items() if name in (options.model or MODELS)}
     run(
         chosen,
         options.out,
@@ -230,6 +239,7 @@ def main() -> None:
         time_limit=options.time_limit or SECONDS[options.profile],
         rounds=options.rounds,
         inductor=options.inductor,
+        host=options.host,
     )
 
 

@@ -5,24 +5,24 @@ it; elsewhere it says so and exits with 1. The column "planned" holds hcp's prom
 rounds blocks up, and libraries keep workspaces of their own, so that the two are close and not equal.
 """
 
-import argparse
 import sys
-from pathlib import Path
+from typing import Final
 
 import torch
 
-from benchmarks.executed_torch import run
+from benchmarks.executed_torch import MODELS, run
+from benchmarks.options import executed_options
 from benchmarks.torch_peers import gpt, resnet, unet
+
+# For each plan.
+SECONDS: Final = 20.0
 
 
 def main() -> int:
     """Runs the comparison on the first GPU."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", action="append", help="gpt, resnet or unet; repeat for several; all by default")
-    parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for each plan")
-    parser.add_argument("--rounds", type=int, default=21, help="timed steps of each way")
+    parser = executed_options(__doc__, MODELS, profile=None)
     parser.add_argument("--inductor", action="store_true", help="compile kernels as well, which takes minutes")
-    parser.add_argument("--out", type=Path, help="folder for tables, JSON and pictures")
+    parser.add_argument("--host", action="store_true", help="let plans move values to the host and back as well")
     options = parser.parse_args()
     if not torch.cuda.is_available():
         print("benchmarks.gpu_torch: PyTorch sees no GPU here; run benchmarks.executed_torch instead", file=sys.stderr)
@@ -34,12 +34,13 @@ def main() -> int:
         "unet": unet(device, channels=64, levels=4, size=128, batch=16),
     }
     run(
-        {name: work for name, work in works.items() if name in (options.model or [name])},
+        {name: work for name, work in works.items() if name in (options.model or MODELS)},
         options.out,
         title="gpu_torch",
-        time_limit=options.time_limit,
+        time_limit=options.time_limit or SECONDS,
         rounds=options.rounds,
         inductor=options.inductor,
+        host=options.host,
     )
     return 0
 

@@ -11,7 +11,8 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.least_peak import LeastPeak, minimize_peak
 from hcp.planfile import load_plan, save_plan, verify_plan
 from hcp.planners import PLANNERS, UnknownSolver, solve
-from hcp.schedule.actions import Compute, Free, Schedule, ScheduleError, keep_everything
+from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule, ScheduleError, keep_everything
+from hcp.schedule.host import HostLink
 from hcp.schedule.plan import Plan
 from hcp.schedule.replay import Usage, replay
 from hcp.schedule.solution import (
@@ -35,15 +36,18 @@ __all__ = [
     "Bound",
     "Comparison",
     "Compute",
+    "Fetch",
     "Free",
     "Graph",
     "GraphAnalysisReport",
     "GraphError",
     "HcpError",
+    "HostLink",
     "InfeasibleBudget",
     "LeastPeak",
     "Node",
     "NotApplicable",
+    "Offload",
     "Plan",
     "Problem",
     "Progress",

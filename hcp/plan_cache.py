@@ -1,8 +1,9 @@
 """Plans that were made before: in this process, and in files that later processes and other ones at the same time use.
 
 A file is a plan as ``save_plan`` writes it, whole or not there, named after everything that decides the plan: the graph
-(its fingerprint), the budget, the planner with its options, the time limit, the seed and hcp's version. What is read is
-replayed like any plan; whatever does not check out is ignored with a warning, and planned and written anew.
+(its fingerprint), the budget, the host link, the planner with its options, the time limit, the seed and hcp's version.
+What is read is replayed like any plan; whatever does not check out is ignored with a warning, and planned and written
+anew.
 """
 
 import hashlib
@@ -129,6 +130,7 @@ def key_of(problem: Problem, planner: str) -> str:
         planner,
         problem.time_limit,
         problem.seed,
+        *([] if problem.host is None else [problem.host.to_dict()]),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
@@ -144,7 +146,8 @@ def _read(path: Path, problem: Problem) -> Plan | None:
     except HcpError as error:
         warn_of_cache(f"{error}; it is ignored, and replaced by a new plan")
         return None
-    if plan.graph.fingerprint != problem.graph.fingerprint or plan.problem.budget != problem.budget:
+    found = (plan.graph.fingerprint, plan.problem.budget, plan.problem.host)
+    if found != (problem.graph.fingerprint, problem.budget, problem.host):
         warn_of_cache(
             f"cache file {str(path)!r} holds the plan of another problem; it is ignored, and replaced by a new plan"
         )

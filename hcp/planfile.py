@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -10,12 +11,20 @@ from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.files import read_json, write_atomically
 from hcp.graph.format import graph_from_dict, graph_to_dict
 from hcp.graph.ir import Graph
-from hcp.schedule.actions import Action, Compute, Free, Schedule
+from hcp.schedule.actions import Action, Compute, Fetch, Free, Offload, Schedule
+from hcp.schedule.host import HostLink
 from hcp.schedule.plan import EveryNodeOnce, Plan, judge
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Bound, Problem, Solution, Status, TracePoint
 
 SCHEMA: Final = "hcp-plan/1"
+
+_ACTIONS: Final[Mapping[str, type[Action]]] = {
+    "compute": Compute,
+    "free": Free,
+    "offload": Offload,
+    "fetch": Fetch,
+}
 
 
 class PlanFileError(HcpError):
@@ -36,8 +45,10 @@ def save_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
 
 def outcome_to_dict(plan: Plan) -> dict[str, object]:
     """What a plan says beside its graph, ready for JSON; a plan without a schedule as well."""
+    host = plan.problem.host
     return {
         "budget_bytes": plan.problem.budget,
+        **({} if host is None else {"host": host.to_dict()}),
         "solver": plan.planner,
         "status": plan.status.name,
         "cost": plan.cost,
@@ -60,8 +71,10 @@ def outcome_to_dict(plan: Plan) -> dict[str, object]:
         "actions": None
         if plan.schedule is None
         else [
-            ["compute", action.node] if isinstance(action, Compute) else ["free", action.value]
+            [kind, action.node if isinstance(action, Compute) else action.value]
             for action in plan.schedule.actions
+            for kind, of in _ACTIONS.items()
+            if isinstance(action, of)
         ],
     }
 
@@ -98,7 +111,7 @@ def verify_plan(path: str | os.PathLike[str]) -> Plan:
     for position, bound in enumerate(plan.bounds):
         if bound.certificate is None:
             continue
-        proven = bound.certificate.proven(plan.graph, plan.problem.budget)
+        proven = plan.proven(bound)
         if proven < bound.value:
             raise PlanFileError(
                 f"plan file {os.fspath(path)!r}: bound {position} claims a {bound.of} of at least {bound.value}, "
@@ -127,8 +140,10 @@ def outcome_from_record(record: Record, graph: Graph) -> Plan:
     status = record.text("status")
     if status not in Status.__members__:
         raise PlanFileError(f"the plan has status {status!r}; expected one of {', '.join(Status.__members__)}")
+    link = record.get("host")
+    host = None if link is None else HostLink.from_record(Record(link, "the plan's host"))
     solution = Solution(
-        _schedule(record, graph, budget),
+        _schedule(record, graph, budget, host),
         Status[status],
         tuple(_bound(item, i, graph) for i, item in enumerate(record.items("bounds"))),
         record.text("solver"),
@@ -136,18 +151,18 @@ def outcome_from_record(record: Record, graph: Graph) -> Plan:
         tuple(_point(item, i) for i, item in enumerate(record.items("trace"))) if "trace" in record else (),
         record.text("note", ""),
     )
-    plan = judge(Problem(graph, budget), replace(solution, status=Status.FEASIBLE))
+    plan = judge(Problem(graph, budget, host=host), replace(solution, status=Status.FEASIBLE))
     # An optimum is what a bound says, not what the file says.
     if Status[status] is Status.OPTIMAL and not _met(plan):
         raise PlanFileError("the plan claims to be OPTIMAL, but none of its bounds meets its cost; plan again")
     return replace(plan, status=Status[status])
 
 
-def _schedule(record: Record, graph: Graph, budget: int) -> Schedule | None:
+def _schedule(record: Record, graph: Graph, budget: int, host: HostLink | None) -> Schedule | None:
     if record.get("actions") is None:
         return None
     schedule = Schedule(tuple(_action(item, i) for i, item in enumerate(record.items("actions"))))
-    usage = replay(graph, schedule)
+    usage = replay(graph, schedule, host)
     for what, found in (("cost", usage.cost), ("peak", usage.peak)):
         if record.amount(what) != found:
             raise PlanFileError(f"the plan claims {what} {record.amount(what)}, but replay gives {found}; plan again")
@@ -166,12 +181,11 @@ def _met(plan: Plan) -> bool:
 def _action(item: object, position: int) -> Action:
     pair = as_list(item, f"entry {position} of the actions", "content")
     match pair:
-        case ["compute", str(name)]:
-            return Compute(name)
-        case ["free", str(name)]:
-            return Free(name)
+        case [str(kind), str(name)] if kind in _ACTIONS:
+            return _ACTIONS[kind](name)
     raise PlanFileError(
-        f"entry {position} of the actions is {shown(item)}; expected ['compute', node] or ['free', value]"
+        f"entry {position} of the actions is {shown(item)}; expected ['compute', node], or a value with one of "
+        + ", ".join(repr(kind) for kind in _ACTIONS if kind != "compute")
     )
 
 

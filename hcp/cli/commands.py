@@ -42,7 +42,7 @@ def show(
         return
     if data.get("schema") == SCHEMA:
         plan = load_plan(target)
-        graph, schedule = plan.graph, plan.schedule
+        graph, schedule, host = plan.graph, plan.schedule, plan.problem.host
         print_table(plan_table(plan))
         if plot is not None:
             from hcp.report.plan_figures import plot_plan
@@ -51,9 +51,9 @@ def show(
     else:
         if plot is not None or figure:
             raise HcpError(f"{target!r} is a graph, and pictures are of plans; give a plan file, or use --svg")
-        graph, schedule = graph_from(target), None
+        graph, schedule, host = graph_from(target), None, None
         print_table(graph_table(graph))
-    marks = plan_marks(graph, keep_everything(graph) if schedule is None else schedule)
+    marks = plan_marks(graph, keep_everything(graph) if schedule is None else schedule, host)
     for file, draw in ((dot, to_dot), (svg, to_svg)):
         if file is not None:
             write_atomically(file, draw(graph, marks))

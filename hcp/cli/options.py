@@ -1,6 +1,7 @@
 """Options that several commands share, and what they are given."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,9 @@ from hcp.graph.files import read_json
 from hcp.graph.instances import INSTANCES, instance
 from hcp.graph.ir import Graph
 from hcp.planners import PLANNERS
+from hcp.schedule.bandwidth import parse_link
+from hcp.schedule.budget import parse_budget
+from hcp.schedule.host import HostLink
 
 GRAPH_HELP = f"A graph file, or a generator and its size ({', '.join(INSTANCES)})."
 BUDGET_HELP = "Bytes, a size such as 8GiB, or a percentage such as 80%."
@@ -34,7 +38,23 @@ Seed = Annotated[int, typer.Option(help="Seed for planners that draw random numb
 Workers = Annotated[int, typer.Option(help="Threads for solvers that have a choice.", min=1)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step of the search on stderr.")]
+HostBandwidth = Annotated[
+    str | None,
+    typer.Option(help="Lets values move to the host and back: 12GiB/s, or bytes moved in one unit of cost, such as 2."),
+]
+HostLatency = Annotated[int, typer.Option(help="Cost of any transfer besides, in the graph's unit.", min=0)]
+HostMemory = Annotated[str | None, typer.Option(help="Most that the host holds, such as 8GiB.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def host_from(graph: Graph, bandwidth: str | None, latency: int, memory: str | None) -> HostLink | None:
+    """The host link that the options describe, if they do."""
+    if bandwidth is None:
+        if latency or memory is not None:
+            raise HcpError("there is no host link without its bandwidth; give --host-bandwidth, such as 12GiB/s")
+        return None
+    capacity = None if memory is None else parse_budget(memory, graph)
+    return replace(parse_link(bandwidth, graph), latency=latency, capacity=capacity)
 
 
 def graph_from(text: str) -> Graph:

@@ -9,6 +9,9 @@ from hcp.cli.options import (
     AsJson,
     Budget,
     GraphText,
+    HostBandwidth,
+    HostLatency,
+    HostMemory,
     Quiet,
     Seed,
     Solver,
@@ -17,6 +20,7 @@ from hcp.cli.options import (
     Workers,
     check_target,
     graph_from,
+    host_from,
 )
 from hcp.cli.output import print_json, print_table
 from hcp.graph.errors import HcpError
@@ -35,6 +39,9 @@ def solve_command(
     time_limit: TimeLimit = 60.0,
     seed: Seed = 0,
     workers: Workers = DEFAULT_WORKERS,
+    host_bandwidth: HostBandwidth = None,
+    host_latency: HostLatency = 0,
+    host_memory: HostMemory = None,
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Write the plan to this file (hcp-plan/1).")] = None,
     quiet: Quiet = False,
@@ -45,12 +52,16 @@ def solve_command(
     \b
       hcp solve unet:4 --budget 70% --time-limit 10
       hcp solve graph.json -b 8GiB -s cpsat --out plan.json
+      hcp solve unet:4 -b 60% --host-bandwidth 100
     """
     planner_named(solver)
     loaded = graph_from(graph)
+    host = host_from(loaded, host_bandwidth, host_latency, host_memory)
     check_target(out)
     with live_progress(time_limit, quiet, verbose) as monitor:
-        plan = solve(loaded, budget, solver, time_limit=time_limit, workers=workers, seed=seed, monitor=monitor)
+        plan = solve(
+            loaded, budget, solver, time_limit=time_limit, workers=workers, seed=seed, monitor=monitor, host=host
+        )
     if as_json:
         print_json(plan.to_dict())
     else:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcp.graph.errors import HcpError
+from hcp.graph.ir import Node, Value
 from hcp.report.drawing import BLUE, GREEN, ORANGE, PINK, SKY, VERMILION, drawing, legend_below, scaled_bytes
 from hcp.report.show import plan_marks
-from hcp.schedule.actions import Free, Schedule
+from hcp.schedule.actions import Action, Compute, Fetch, Free, Schedule
 from hcp.schedule.plan import Plan
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ _PARTS: Final = {
     "residents, inputs": "0.75",
     "kept": SKY,
     "recomputed": ORANGE,
+    "fetched": PINK,
     "running node": GREEN,
 }
-_EMPTY, _RETAINED, _FIRST, _AGAIN = range(4)
+_EMPTY, _RETAINED, _FIRST, _AGAIN, _FETCHED = range(5)
 # More cells than this are drawn as blocks of cells.
 _FINEST: Final = 2000
 _FINE: Final = 150
@@ -50,7 +52,7 @@ def plot_plan(plan: Plan, path: str | os.PathLike[str], figures: Sequence[str] =
 
 
 def memory_over_schedule(axes: "Axes", plan: Plan) -> "Axes":
-    """Bytes held while each execution runs, by what they are for; recomputations have a tick above the axis."""
+    """Bytes held during each step, by what they are for; recomputations have a tick above the axis."""
     held, again = live_composition(plan)
     total = held.sum(axis=0)
     base = plan.base.peak
@@ -58,6 +60,8 @@ def memory_over_schedule(axes: "Axes", plan: Plan) -> "Axes":
     steps = np.arange(held.shape[1] + 1)
     bottom = np.zeros(held.shape[1])
     for (label, colour), part in zip(_PARTS.items(), held / size, strict=True):
+        if label == "fetched" and not part.any():
+            continue
         axes.fill_between(
             steps,
             np.append(bottom, bottom[-1]),
@@ -71,7 +75,8 @@ def memory_over_schedule(axes: "Axes", plan: Plan) -> "Axes":
     axes.plot(np.flatnonzero(again) + 0.5, np.zeros(int(again.sum())), "|", color=VERMILION, ms=5, label="runs again")
     axes.axhline(plan.problem.budget / size, color="black", ls="--", lw=0.9, label="budget")
     axes.axhline(base / size, color="0.4", ls=":", lw=0.9, label="keep-everything")
-    axes.set(xlabel="execution", ylabel=f"held [{unit}]", title=f"{plan.graph.name}: memory over the schedule")
+    steps_are = "execution or transfer" if _schedule(plan).transfers else "execution"
+    axes.set(xlabel=steps_are, ylabel=f"held [{unit}]", title=f"{plan.graph.name}: memory over the schedule")
     axes.set_xlim(0, held.shape[1])
     # Room for the ticks; a budget far above what is held stays outside.
     top = 1.08 * max(base, float(total.max()), min(plan.problem.budget, 2 * base)) / size
@@ -83,24 +88,28 @@ def memory_over_schedule(axes: "Axes", plan: Plan) -> "Axes":
 def stage_by_node(axes: "Axes", plan: Plan) -> "Axes":
     """The schedule as the literature draws it: stage t ends with the first execution of the t-th node.
 
-    A cell says what happens to a node in a stage: it runs for the first time, runs again, or is retained.
+    A cell says what happens to a node in a stage: it runs for the first time, runs again, is retained, or has an output
+    fetched from the host.
     """
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
-    cells, block = _cells(_schedule(plan), plan)
-    colours = ["white", "0.85", BLUE, VERMILION]
+    schedule = _schedule(plan)
+    cells, block = _cells(schedule, plan)
+    colours = ["white", "0.85", BLUE, VERMILION, GREEN]
     n = len(plan.graph.nodes)
     axes.imshow(
-        cells, cmap=ListedColormap(colours), vmin=0, vmax=3, interpolation="nearest", aspect="auto", extent=(0, n, n, 0)
+        cells, cmap=ListedColormap(colours), vmin=0, vmax=4, interpolation="nearest", aspect="auto", extent=(0, n, n, 0)
     )
     again = np.argwhere(cells == _AGAIN)
     if n > _FINE and len(again):
         # A cell would be thinner than a line.
         y, x = (again.T + 0.5) * block
         axes.scatter(x, y, s=1.5, color=VERMILION, marker="s", lw=0)
-    names = ("retained", "runs first", "runs again")
-    handles = [Patch(facecolor=colour, label=name) for colour, name in zip(colours[1:], names, strict=True)]
+    kinds = dict(zip(("retained", "runs first", "runs again", "fetched"), colours[1:], strict=True))
+    if not schedule.transfers:
+        del kinds["fetched"]
+    handles = [Patch(facecolor=colour, label=name) for name, colour in kinds.items()]
     title = f"{plan.graph.name}: schedule" + (f" (blocks of {block})" if block > 1 else "")
     axes.set(xlabel="node, in order of first executions", ylabel="stage", title=title)
     axes.legend(handles=handles, loc="upper right")
@@ -116,7 +125,7 @@ def graph_with_checkpoints(axes: "Axes", plan: Plan) -> "Axes":
 
     graph = plan.graph
     schedule = _schedule(plan)
-    marks = plan_marks(graph, schedule)
+    marks = plan_marks(graph, schedule, plan.problem.host)
     place = {name: i for i, name in enumerate(dict.fromkeys(schedule.computes))}
     live = {(graph.producer[v], reader) for v in marks.frontier if v in graph.producer for reader in graph.readers[v]}
     for edges, colour, widest in ((set(graph.edges) - live, "0.75", 0.4), (live, PINK, 0.8)):
@@ -184,36 +193,60 @@ FIGURES: Final[Mapping[str, Callable[["Axes", Plan], "Axes"]]] = {
 
 
 def live_composition(plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """What is held while each execution runs, in bytes, and whether the execution is a recomputation.
+    """What is held during each step (execution or transfer), in bytes, and whether it is a recomputation.
 
     Returns:
-        Four rows (residents and inputs; values from first executions; values that were computed again; outputs and
-        workspace of the node that runs) with a column an execution, which add up to replay's profile; and the flags.
+        Five rows (residents and inputs; values from first executions; values that were computed again; values that were
+        fetched; what the step itself makes and needs) with a column a step, which add up to replay's profile; and the
+        flags.
     """
-    graph = plan.graph
-    schedule = _schedule(plan)
-    held = {"fixed": sum(value.bytes for value in graph.inputs), "first": 0, "again": 0}
-    where: dict[str, str] = {value.name: "fixed" for value in graph.inputs}
-    ran: set[str] = set()
-    columns, flags = [], []
-    for action in schedule.actions:
+    held = _Held(plan)
+    for action in _schedule(plan).actions:
+        held.take(action)
+    return np.array(held.columns, dtype=np.int64).T, np.array(held.flags, dtype=np.bool_)
+
+
+class _Held:
+    """The bytes held by what they are for, action by action."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.graph = plan.graph
+        self.bytes = dict.fromkeys(("fixed", "first", "again", "fetched"), 0)
+        self.bytes["fixed"] = sum(value.bytes for value in plan.graph.inputs)
+        self.where = {value.name: "fixed" for value in plan.graph.inputs}
+        self.ran: set[str] = set()
+        self.columns: list[tuple[int, ...]] = []
+        self.flags: list[bool] = []
+
+    def take(self, action: Action) -> None:
         if isinstance(action, Free):
-            held[where.pop(action.value)] -= graph.values[action.value].bytes
-            continue
-        node = graph.node[action.node]
-        running = node.workspace + sum(value.bytes for value in node.outputs)
-        columns.append((held["fixed"], held["first"], held["again"], running))
-        flags.append(node.name in ran)
+            self.bytes[self.where.pop(action.value)] -= self.graph.values[action.value].bytes
+        elif isinstance(action, Compute):
+            self._compute(self.graph.node[action.node])
+        elif isinstance(action, Fetch):
+            value = self.graph.values[action.value]
+            self._column(value.bytes)
+            self._put(value, "fetched")
+        else:
+            self._column(0)
+
+    def _compute(self, node: Node) -> None:
+        again = node.name in self.ran
+        self._column(node.workspace + sum(value.bytes for value in node.outputs), again)
         for value in node.outputs:
-            if value.resident and value.name in where:
-                continue
-            if value.name in where:
-                held[where[value.name]] -= value.bytes
-            part = "fixed" if value.resident else "again" if node.name in ran else "first"
-            where[value.name] = part
-            held[part] += value.bytes
-        ran.add(node.name)
-    return np.array(columns, dtype=np.int64).T, np.array(flags, dtype=np.bool_)
+            if not (value.resident and value.name in self.where):
+                self._put(value, "fixed" if value.resident else "again" if again else "first")
+        self.ran.add(node.name)
+
+    def _column(self, running: int, again: bool = False) -> None:
+        self.columns.append((*self.bytes.values(), running))
+        self.flags.append(again)
+
+    def _put(self, value: Value, part: str) -> None:
+        if value.name in self.where:
+            self.bytes[self.where[value.name]] -= value.bytes
+        self.where[value.name] = part
+        self.bytes[part] += value.bytes
 
 
 def _schedule(plan: Plan) -> Schedule:
@@ -244,6 +277,13 @@ def _cells(schedule: Schedule, plan: Plan) -> tuple[NDArray[np.uint8], int]:
             values[maker] -= 1
             if not values[maker]:
                 live.discard(maker)
+            continue
+        if isinstance(action, Fetch):
+            maker = column[plan.graph.producer[action.value]]
+            values[maker] += 1
+            live.add(maker)
+            mark(min(stage, n - 1), maker, _FETCHED)
+        if not isinstance(action, Compute):
             continue
         node = column[action.node]
         values[node] = len(plan.graph.node[action.node].outputs)

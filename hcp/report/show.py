@@ -6,7 +6,8 @@ from hcp.graph.ir import Graph
 from hcp.graph.visualize import Marks
 from hcp.report.tables import Table
 from hcp.report.units import bytes_text, cost_text
-from hcp.schedule.actions import Free, Schedule, keep_everything
+from hcp.schedule.actions import Compute, Fetch, Free, Schedule, keep_everything
+from hcp.schedule.host import HostLink
 from hcp.schedule.replay import replay
 
 
@@ -32,13 +33,13 @@ def graph_table(graph: Graph) -> Table:
     return Table(("", "value"), rows, (False, False))
 
 
-def plan_marks(graph: Graph, schedule: Schedule) -> Marks:
+def plan_marks(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Marks:
     """What a drawing of a schedule points out.
 
     The frontier is what is live when the schedule first reaches its peak; of that, what can be dropped and is not made
     twice are its checkpoints, where it recomputes anything at all.
     """
-    usage = replay(graph, schedule)
+    usage = replay(graph, schedule, host)
     live: set[str] = set()
     step = -1
     for action in schedule.actions:
@@ -48,7 +49,10 @@ def plan_marks(graph: Graph, schedule: Schedule) -> Marks:
         step += 1
         if step == usage.peak_step:
             break
-        live.update(value.name for value in graph.node[action.node].outputs)
+        if isinstance(action, Compute):
+            live.update(value.name for value in graph.node[action.node].outputs)
+        elif isinstance(action, Fetch):
+            live.add(action.value)
     once = {name for name in live if not graph.values[name].resident and graph.producer[name] not in usage.recomputed}
     return Marks(usage.recomputed, frozenset(once) if usage.recomputed else frozenset(), frozenset(live))
 

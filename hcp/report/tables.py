@@ -150,6 +150,7 @@ def plan_table(plan: Plan) -> Table:
         ("cost", _cost(plan)),
         ("overhead", percent_text(plan.overhead)),
         ("peak", bytes_text(plan.peak)),
+        *_transfers(plan),
         *(
             (
                 f"{bound.of} bound ({bound.scope})",
@@ -164,6 +165,15 @@ def plan_table(plan: Plan) -> Table:
     if plan.note:
         rows.append(("note", plan.note))
     return Table(("", "value"), tuple(rows), (False, False))
+
+
+def _transfers(plan: Plan) -> list[tuple[str, str]]:
+    host, usage = plan.problem.host, plan.usage
+    if host is None or usage is None:
+        return []
+    unit = plan.graph.cost_unit
+    moved = f"{bytes_text(usage.transferred)} moved, which costs {cost_text(usage.transfer_cost, unit)}"
+    return [("host", f"{moved}; it holds at most {bytes_text(usage.host_peak)}")]
 
 
 def least_peak_table(found: LeastPeak) -> Table:

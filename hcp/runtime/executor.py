@@ -13,11 +13,13 @@ from hcp.runtime.hooks import ExecutionCallbacks
 from hcp.runtime.profiling import Profile, Profiler
 from hcp.runtime.registry import ActivationRegistry, CheckpointRegistry, find_checkpoints
 from hcp.runtime.storage import CheckpointStorage, TierName
-from hcp.schedule.actions import Compute, Schedule
+from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule
 from hcp.schedule.budget import parse_budget
+from hcp.schedule.host import HostLink
 from hcp.schedule.plan import Plan
 from hcp.schedule.replay import Usage
 from hcp.schedule.solution import Planner, Problem
+from hcp.schedule.transfers import copy_ends
 from hcp.schedule.validate import validate_plan
 
 # Without a budget a planner may use any amount.
@@ -72,7 +74,8 @@ class HeightCompressedExecutor:
 
     Args:
         storage: Keeps the checkpoints that go elsewhere; one of its own, in memory, by default.
-        tier: Where checkpoints go. On ``"device"`` they stay at hand and count as such, whatever the storage.
+        tier: Where checkpoints go. On ``"device"`` they stay at hand and count as such, whatever the storage; what a
+            plan itself offloads then goes to ``"host"``.
     """
 
     def __init__(self, storage: CheckpointStorage | None = None, tier: TierName = "device") -> None:
@@ -100,6 +103,7 @@ class HeightCompressedExecutor:
         block_size: int | None = None,
         budget: int | str | None = None,
         checkpoints: Collection[str] | None = None,
+        host: HostLink | None = None,
     ) -> Configuration:
         """Takes a plan, or makes one, and validates it by replay.
 
@@ -109,7 +113,9 @@ class HeightCompressedExecutor:
             planner: Makes the schedule, within ``budget``.
             block_size: Instead of a planner: keep what crosses blocks of this many forward nodes.
             budget: Most bytes that the schedule may hold: an integer, ``"8GiB"``, or a percentage of keep-everything.
-            checkpoints: Names of values to put into storage; by default those held while others are recomputed.
+            checkpoints: Names of values to put into storage; by default those held while others are recomputed, or none
+                where the schedule itself offloads and fetches.
+            host: The link that a ``Schedule`` with transfers was made for; a ``Plan`` knows its own.
 
         Raises:
             RunError: If the arguments do not name one plan for one graph, or the plan is illegal or over the budget.
@@ -119,10 +125,13 @@ class HeightCompressedExecutor:
         graph = _graph_of(graph, plan)
         limit = _UNLIMITED if budget is None else parse_budget(budget, graph)
         schedule = _schedule_of(graph, plan, planner, block_size, limit)
-        verdict = validate_plan(graph, schedule, limit)
+        verdict = validate_plan(graph, schedule, limit, host=plan.problem.host if isinstance(plan, Plan) else host)
         if verdict.usage is None or not verdict.valid:
             raise RunError(f"the plan for {graph.name!r} cannot be run: {'; '.join(verdict.faults)}")
-        names = find_checkpoints(graph, schedule) if checkpoints is None else frozenset(checkpoints)
+        default = frozenset[str]() if schedule.transfers else find_checkpoints(graph, schedule)
+        names = default if checkpoints is None else frozenset(checkpoints)
+        if names and schedule.transfers:
+            raise RunError("the plan moves values to the host and back itself; give it no checkpoints besides")
         for name in sorted(names):
             if name not in graph.producer or graph.values[name].resident:
                 raise RunError(f"value {name!r} cannot be a checkpoint; name values that nodes make and that can go")
@@ -175,6 +184,8 @@ class _Run:
         self.activations = ActivationRegistry()
         self.checkpoints = CheckpointRegistry(storage, tier)
         self.elsewhere = configuration.checkpoints if tier != "device" else frozenset()
+        self.copies = CheckpointRegistry(storage, "host" if tier == "device" else tier)
+        self.ends = copy_ends(configuration.schedule)
         self.profiler = Profiler()
         self.ran: set[str] = set()
 
@@ -186,13 +197,17 @@ class _Run:
             self.activations.add(value, given[value.name])
         try:
             for step, action in enumerate(self.plan.schedule.actions):
-                if isinstance(action, Compute):
-                    self._compute(self.graph.node[action.node], step)
-                else:
-                    self._free(action.value)
-                self.profiler.sample(self.activations.held, self.checkpoints.held)
+                match action:
+                    case Compute(name):
+                        self._compute(self.graph.node[name], step)
+                    case Free(name):
+                        self._free(name)
+                    case Offload(name) | Fetch(name):
+                        self._move(name, step, out=isinstance(action, Offload))
+                self.profiler.sample(self.activations.held, self.stored)
         finally:
             self.checkpoints.clear()
+            self.copies.clear()
         try:
             self.checkpoints.storage.flush()
         except StorageError as error:
@@ -201,12 +216,17 @@ class _Run:
         results = {name: self.activations.get(name) for name in self.graph.producer if name in self.activations}
         return Execution(results, self.profiler.profile(self.graph.cost_unit))
 
+    @property
+    def stored(self) -> int:
+        """Bytes in storage."""
+        return self.checkpoints.held + self.copies.held
+
     def _compute(self, node: Node, step: int) -> None:
         again = node.name in self.ran
         inputs = {name: self._content(name) for name in node.inputs}
         fetched = sum(self.graph.values[name].bytes for name in node.inputs if name in self.checkpoints)
         fresh = sum(value.bytes for value in node.outputs)
-        self.profiler.sample(self.activations.held + fetched + fresh + node.workspace, self.checkpoints.held)
+        self.profiler.sample(self.activations.held + fetched + fresh + node.workspace, self.stored)
         with self.profiler.event(node.name, "recompute" if again else "compute", node.cost):
             outputs = self.callbacks.compute(node, inputs, again=again)
         self.ran.add(node.name)
@@ -220,6 +240,20 @@ class _Run:
             elif not (value.resident and value.name in self.activations):
                 # Of a resident value the first instance stays.
                 self.activations.add(value, outputs[value.name])
+
+    def _move(self, name: str, step: int, *, out: bool) -> None:
+        value = self.graph.values[name]
+        if out:
+            with self.profiler.event(name, "store"):
+                self.copies.add(value, self.activations.get(name), step)
+                # The plan frees the value next: until the copy is there, it would not be gone.
+                self.copies.storage.flush()
+            self.profiler.sample(self.activations.held, self.stored)
+        else:
+            with self.profiler.event(name, "fetch"):
+                self.activations.add(value, self.copies.get(name))
+        if step in self.ends:
+            self.copies.drop(name)
 
     def _content(self, name: str) -> Content:
         if name in self.activations:

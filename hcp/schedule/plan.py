@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from hcp.graph.ir import Graph
-from hcp.schedule.actions import keep_everything
+from hcp.schedule.actions import Compute, Offload, keep_everything
 from hcp.schedule.replay import Usage, replay
 from hcp.schedule.solution import (
     FIXED_ORDER,
@@ -21,7 +21,7 @@ from hcp.schedule.solution import (
 
 @dataclass(frozen=True)
 class EveryNodeOnce:
-    """Certificate of the trivial bound: every node has to run at least once."""
+    """Certificate of the trivial bound: every node has to run at least once, whether values move or not."""
 
     of: ClassVar[Quantity] = "cost"
     scope: ClassVar[str] = ORDER_FREE
@@ -98,11 +98,19 @@ class Plan(Solution):
             return None
         return self._gap(self.best_bound(ORDER_FREE, FIXED_ORDER))
 
+    def proven(self, bound: Bound) -> int:
+        """What a bound's certificate proves of this problem in exact arithmetic; 0 where it proves nothing.
+
+        A certificate that knows of recomputation alone proves nothing where values can be fetched.
+        """
+        proof, host = bound.certificate, self.problem.host
+        if proof is None or (getattr(proof, "host", None) != host and not isinstance(proof, EveryNodeOnce)):
+            return 0
+        return proof.proven(self.graph, self.problem.budget)
+
     def verified(self, bound: Bound) -> bool:
         """Whether a bound's certificate proves its value in exact arithmetic."""
-        if bound.certificate is None:
-            return False
-        return bound.certificate.proven(self.graph, self.problem.budget) >= bound.value
+        return bound.certificate is not None and self.proven(bound) >= bound.value
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``hcp solve --json`` prints."""
@@ -119,6 +127,7 @@ class Plan(Solution):
             "cost": self.cost,
             "peak": self.peak,
             "overhead": self.overhead,
+            **self._transfers(),
             "bounds": [
                 {
                     "of": bound.of,
@@ -133,6 +142,25 @@ class Plan(Solution):
             "gap_fixed_order": self.gap_fixed_order,
             "seconds": self.seconds,
             "computes": [self.graph.node[name].id for name in computes],
+        }
+
+    def _transfers(self) -> dict[str, Any]:
+        host, usage = self.problem.host, self.usage
+        if host is None:
+            return {}
+        if usage is None or self.schedule is None:
+            return {"host": host.to_dict()}
+        return {
+            "host": host.to_dict(),
+            "host_peak": usage.host_peak,
+            "transferred_bytes": usage.transferred,
+            "transfer_cost": usage.transfer_cost,
+            "steps": [
+                ["compute", self.graph.node[step.node].id]
+                if isinstance(step, Compute)
+                else ["offload" if isinstance(step, Offload) else "fetch", step.value]
+                for step in self.schedule.steps
+            ],
         }
 
     def _gap(self, bound: Bound | None) -> float | None:
@@ -154,7 +182,7 @@ def judge(problem: Problem, solution: Solution) -> Plan:
     graph = problem.graph
     once = Bound(graph.base_cost, "cost", ORDER_FREE, EveryNodeOnce(), "every node runs once")
     bounds = (*solution.bounds, once)
-    usage = None if solution.schedule is None else replay(graph, solution.schedule)
+    usage = None if solution.schedule is None else replay(graph, solution.schedule, problem.host)
     if usage is not None and usage.peak > problem.budget:
         raise RuntimeError(
             f"planner {solution.planner!r} returned a schedule of peak {usage.peak}, "

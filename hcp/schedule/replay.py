@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hcp.graph.ir import Graph
-from hcp.schedule.actions import Compute, Free, Schedule, ScheduleError
+from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule, ScheduleError
+from hcp.schedule.host import HostLink
+from hcp.schedule.transfers import HostCopies
 
 
 @dataclass(frozen=True)
@@ -13,12 +15,15 @@ class Usage:
     """What a schedule costs.
 
     Attributes:
-        cost: Sum of the costs of all executions, in the graph's cost unit.
+        cost: Sum of the costs of all executions and transfers, in the graph's cost unit.
         peak: Most bytes held at any time.
-        profile: Bytes held while each execution runs: live values, its outputs and its workspace.
-        peak_step: Index in ``profile`` of the first execution that reaches the peak.
+        profile: Bytes held during each of ``Schedule.steps``: live values, and what the step makes or needs.
+        peak_step: Index in ``profile`` of the first step that reaches the peak.
         recomputed: Extra executions of each node that runs more than once.
         final: Bytes held after the last action.
+        host_peak: Most bytes of copies that the host holds at any time.
+        transferred: Bytes moved between device and host, both ways together.
+        transfer_cost: The part of ``cost`` that transfers make up.
     """
 
     cost: int
@@ -27,14 +32,25 @@ class Usage:
     peak_step: int
     recomputed: Mapping[str, int]
     final: int
+    host_peak: int = 0
+    transferred: int = 0
+    transfer_cost: int = 0
 
 
-def replay(graph: Graph, schedule: Schedule) -> Usage:
+def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Usage:
     """Replays a schedule.
 
     The graph's inputs are live throughout. A node that runs needs every input live; while it runs, memory is the live
     values plus all its outputs, created afresh, plus its workspace. A fresh instance takes the place of a live one
     when the node has run; of a resident value the first instance stays and a fresh one goes.
+
+    An offload copies a live value to the host. A fetch makes an instance of a value of which the host has a copy and
+    no instance is live, and adds its bytes. Executions and transfers follow one another: none is assumed to overlap.
+
+    Args:
+        graph: The computation.
+        schedule: What happens.
+        host: What transfers cost and how much the host holds; without it none is legal.
 
     Raises:
         ScheduleError: Where an action is illegal or a node never runs; names the step and the culprit.
@@ -44,6 +60,7 @@ def replay(graph: Graph, schedule: Schedule) -> Usage:
     runs: Counter[str] = Counter()
     profile: list[int] = []
     cost = 0
+    copies = HostCopies.of(schedule, host)
     for step, action in enumerate(schedule.actions):
         if isinstance(action, Compute):
             node = graph.node.get(action.node)
@@ -65,28 +82,44 @@ def replay(graph: Graph, schedule: Schedule) -> Usage:
                     live.add(value.name)
                     held += value.bytes
         else:
-            _check_free(graph, live, step, action)
-            live.discard(action.value)
-            held -= graph.values[action.value].bytes
+            held += _moved(graph, live, copies, step, action)
+            if not isinstance(action, Free):
+                profile.append(held)
     never = next((node.name for node in graph.nodes if not runs[node.name]), None)
     if never is not None:
         raise ScheduleError(f"the schedule never runs node {never!r}; every node has to run once")
     peak = max(profile)
     return Usage(
-        cost=cost,
+        cost=cost + copies.cost,
         peak=peak,
         profile=tuple(profile),
         peak_step=profile.index(peak),
         recomputed={name: count - 1 for name, count in runs.items() if count > 1},
         final=held,
+        host_peak=copies.peak,
+        transferred=copies.moved,
+        transfer_cost=copies.cost,
     )
 
 
-def _check_free(graph: Graph, live: set[str], step: int, action: Free) -> None:
+def _moved(graph: Graph, live: set[str], copies: HostCopies, step: int, action: Free | Offload | Fetch) -> int:
+    """Takes an action that computes nothing; returns the bytes that live values grow by."""
+    what = "frees" if isinstance(action, Free) else "fetches" if isinstance(action, Fetch) else "offloads"
     value = graph.values.get(action.value)
     if value is None:
-        raise ScheduleError(f"step {step} frees unknown value {action.value!r}")
+        raise ScheduleError(f"step {step} {what} unknown value {action.value!r}")
     if value.resident:
-        raise ScheduleError(f"step {step} frees value {value.name!r}, which is resident and stays to the end")
+        raise ScheduleError(f"step {step} {what} value {value.name!r}, which is resident and stays to the end")
+    if isinstance(action, Fetch):
+        if value.name in live:
+            raise ScheduleError(f"step {step} fetches value {value.name!r}, which is live; free it before")
+        copies.fetch(step, value)
+        live.add(value.name)
+        return value.bytes
     if value.name not in live:
-        raise ScheduleError(f"step {step} frees value {value.name!r}, which is not live")
+        raise ScheduleError(f"step {step} {what} value {value.name!r}, which is not live")
+    if isinstance(action, Offload):
+        copies.offload(step, value)
+        return 0
+    live.discard(value.name)
+    return -value.bytes

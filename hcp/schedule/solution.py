@@ -8,6 +8,7 @@ from typing import Final, Literal, Protocol
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule
+from hcp.schedule.host import HostLink
 
 ORDER_FREE: Final = "order-free"
 FIXED_ORDER: Final = "fixed-order"
@@ -18,7 +19,7 @@ OPTIMALITY_TOLERANCE: Final = 1e-6
 # What a search that Ctrl-C ended says.
 INTERRUPTED: Final = "stopped by the user; this is the best found until then"
 
-# CP-SAT proves nothing here with 2 workers; with 8 it does, on two cores as well.
+# As many searches as CP-SAT has that help each other.
 DEFAULT_WORKERS: Final = 8
 
 
@@ -144,6 +145,7 @@ class Problem:
         seed: For planners that draw random numbers.
         incumbent: A schedule to start from; planners never return a worse one.
         monitor: Called with the state of the search now and then.
+        host: Where given, schedules may offload and fetch. Planners that only recompute take no problem with one.
     """
 
     graph: Graph
@@ -154,6 +156,7 @@ class Problem:
     seed: int = 0
     incumbent: Schedule | None = None
     monitor: Monitor = field(default=silent, compare=False)
+    host: HostLink | None = None
 
     @property
     def given_order(self) -> tuple[str, ...]:

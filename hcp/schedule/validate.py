@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule, ScheduleError
+from hcp.schedule.host import HostLink
 from hcp.schedule.replay import Usage, replay
 from hcp.schedule.select import follows
 
@@ -27,7 +28,11 @@ class Verdict:
 
 
 def validate_plan(
-    graph: Graph, schedule: Schedule, budget: int | None = None, order: tuple[str, ...] | None = None
+    graph: Graph,
+    schedule: Schedule,
+    budget: int | None = None,
+    order: tuple[str, ...] | None = None,
+    host: HostLink | None = None,
 ) -> Verdict:
     """Judges a schedule.
 
@@ -36,9 +41,10 @@ def validate_plan(
         schedule: What to judge.
         budget: Where given, the peak must not exceed this many bytes.
         order: Where given, first executions must follow it.
+        host: What transfers between device and host cost; without it none is legal.
     """
     try:
-        usage = replay(graph, schedule)
+        usage = replay(graph, schedule, host)
     except ScheduleError as error:
         return Verdict(None, (str(error),))
     faults = []

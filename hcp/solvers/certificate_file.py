@@ -3,13 +3,15 @@
 from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.ir import Graph
+from hcp.schedule.host import HostLink
 from hcp.schedule.solution import Certificate
 from hcp.solvers.certificate import KIND, CutCertificate
 from hcp.solvers.conflict_certificate import CONFLICT_KIND, ConflictCertificate
+from hcp.solvers.host_certificate import HOST_KIND, RELAXED, HostCertificate, relax
 from hcp.solvers.stage_certificate import STAGE_KIND, StageCertificate
 from hcp.solvers.staircase import PathCut
 
-KINDS = (KIND, CONFLICT_KIND, STAGE_KIND)
+KINDS = (KIND, CONFLICT_KIND, STAGE_KIND, HOST_KIND)
 
 
 def read_certificate(data: object, owner: str, graph: Graph) -> Certificate:
@@ -27,6 +29,8 @@ def read_certificate(data: object, owner: str, graph: Graph) -> Certificate:
     kind = record.text("kind")
     if kind not in KINDS:
         raise GraphError(f"{owner} has kind {kind!r}; expected one of {', '.join(map(repr, KINDS))}")
+    if kind == HOST_KIND:
+        return _host(record, owner, graph)
     denominator = record.get("denominator")
     if isinstance(denominator, bool) or not isinstance(denominator, int) or denominator <= 0:
         raise GraphError(f"{owner} has denominator {shown(denominator)}; expected a whole number above zero")
@@ -47,6 +51,16 @@ def read_certificate(data: object, owner: str, graph: Graph) -> Certificate:
         tuple(_cut(item, owner, nodes, values) for item in record.items("cuts")),
         record.flag("of_peak", False),
     )
+
+
+def _host(record: Record, owner: str, graph: Graph) -> HostCertificate:
+    host = HostLink.from_record(Record(record.get("host"), f"the host of {owner}"))
+    match record.text("relaxed"):
+        case "again" | "provide" as relaxed:
+            other = relax(graph, host, relaxed).graph
+            return HostCertificate(host, relaxed, read_certificate(record.get("proof"), f"the proof in {owner}", other))
+        case unknown:
+            raise GraphError(f"{owner} is about graph {unknown!r}; expected one of {', '.join(map(repr, RELAXED))}")
 
 
 def _names(item: object, owner: str) -> tuple[str, ...]:

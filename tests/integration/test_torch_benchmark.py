@@ -10,6 +10,7 @@ pytest.importorskip("matplotlib")
 from benchmarks import executed_torch, gpu_torch  # noqa: E402
 from benchmarks.torch_peers import Work, unet  # noqa: E402
 from benchmarks.torch_report import Verdict  # noqa: E402
+from hcp.schedule.host import HostLink  # noqa: E402
 
 
 def test_every_way_is_measured(tmp_path, monkeypatch, capsys):
@@ -19,8 +20,11 @@ def test_every_way_is_measured(tmp_path, monkeypatch, capsys):
     assert isinstance(work, Work)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    options = {"floor": False, "host": True}
+    # So fast a link that each plan moves something.
+    monkeypatch.setattr(executed_torch, "host_link", lambda *_: HostLink(10**13, 10**13))
     try:
-        verdicts = executed_torch.run({"unet": work}, tmp_path, title="executed", time_limit=0.5, rounds=2, floor=False)
+        verdicts = executed_torch.run({"unet": work}, tmp_path, title="executed", time_limit=0.5, rounds=2, **options)
     finally:
         torch.set_num_threads(threads)
     rows = json.loads((tmp_path / "executed.json").read_text())["rows"]
@@ -33,6 +37,7 @@ def test_every_way_is_measured(tmp_path, monkeypatch, capsys):
     assert "activation_memory_budget 0.5" in peers
     assert next(row["peak_bytes"] for row in rows if "each block" in row["method"]) < rows[0]["peak_bytes"]
     assert (tmp_path / "executed-unet.png").stat().st_size > 10_000
+    assert "hcp at 80% with host" in [row["method"] for row in ours]
     assert "hcp at 80%" in capsys.readouterr().out
 
 
@@ -48,3 +53,12 @@ def test_without_a_gpu_it_says_so(monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert gpu_torch.main() == 1
     assert "no GPU" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["executed_torch", "gpu_torch"])
+def test_the_command_line_lists_its_models(monkeypatch, capsys, module):
+    monkeypatch.setattr("sys.argv", [module, "--model", "alexnet"])
+    with pytest.raises(SystemExit) as caught:
+        {"executed_torch": executed_torch, "gpu_torch": gpu_torch}[module].main()
+    assert caught.value.code == 2
+    assert "choose from" in capsys.readouterr().err

@@ -9,15 +9,18 @@ torch = pytest.importorskip("torch")
 from hcp.feasibility import smallest_known  # noqa: E402
 from hcp.integrations.torch import capture_graph, checkpoint, measure_peak, plan_of  # noqa: E402
 from hcp.planners import solve  # noqa: E402
-from hcp.schedule.actions import keep_everything  # noqa: E402
+from hcp.schedule.actions import Compute, Fetch, Offload, keep_everything  # noqa: E402
+from hcp.schedule.host import HostLink  # noqa: E402
 from hcp.schedule.replay import replay  # noqa: E402
 from tests.integration.training_steps import STEPS, clear, random_schedule  # noqa: E402
+from tests.transfers import random_transfers  # noqa: E402
 
 PLANS = {
     "keep": keep_everything,
-    "drop some": lambda graph: random_schedule(graph, 0.15, seed=2),
+    "drop or move some": lambda graph: random_transfers(graph, 4, drop=0.4),
     "drop most": lambda graph: random_schedule(graph, 0.5, seed=3),
 }
+LINK = HostLink(10**10, 10**10)
 
 
 # Between the least that any schedule needs and what keeping everything takes.
@@ -53,7 +56,7 @@ def test_the_captured_step_is_eager_to_the_bit(name):
 @pytest.mark.parametrize("name", STEPS)
 def test_peak_and_bits(name, plan):
     step = STEPS[name]
-    planned = checkpoint(step.model(), plan=PLANS[plan])
+    planned = checkpoint(step.model(), plan=PLANS[plan], host=LINK)
 
     found = step.trace(planned)
 
@@ -61,7 +64,7 @@ def test_peak_and_bits(name, plan):
     clear(planned)
     (made,) = plan_of(planned)
     assert measure_peak(lambda: step.run(planned)) == made.peak_bytes
-    assert made.peak_bytes == replay(made.graph, made.schedule).peak
+    assert made.peak_bytes == replay(made.graph, made.schedule, LINK).peak
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -86,14 +89,20 @@ def _solved(graph, budget):
     return next((plan for plan in plans if plan.schedule is not None), None)
 
 
-def test_recomputation_happens_in_the_plan_of_the_test():
+def test_recomputation_and_transfers_happen_in_the_plans_of_the_test():
     step = STEPS["gpt"]
-    model = checkpoint(step.model(), plan=PLANS["drop some"])
-    step.run(model)
-    (made,) = plan_of(model)
-    recomputed = replay(made.graph, made.schedule).recomputed
-    assert any("dropout" in made.graph.node[name].op for name in recomputed)
-    boundary = made.schedule.computes.index("BOUNDARY")
-    again = {name for i, name in enumerate(made.schedule.computes) if name in made.schedule.computes[:i]}
-    assert again & set(made.schedule.computes[:boundary])
-    assert again & set(made.schedule.computes[boundary:])
+    graph = capture_graph(step.model(), step.inputs)
+    for name in ("drop or move some", "drop most"):
+        schedule = PLANS[name](graph)
+        recomputed = replay(graph, schedule, LINK).recomputed
+        assert any("dropout" in graph.node[name].op for name in recomputed)
+        boundary = schedule.computes.index("BOUNDARY")
+        again = {name for i, name in enumerate(schedule.computes) if name in schedule.computes[:i]}
+        assert again & set(schedule.computes[:boundary])
+        assert again & set(schedule.computes[boundary:])
+    steps = PLANS["drop or move some"](graph).steps
+    boundary = steps.index(Compute("BOUNDARY"))
+    fetched = [step.value for step in steps if isinstance(step, Fetch)]
+    assert len(fetched) >= 10
+    out = {step.value for step in steps[:boundary] if isinstance(step, Offload)}
+    assert out & {step.value for step in steps[boundary:] if isinstance(step, Fetch)}

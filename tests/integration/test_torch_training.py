@@ -51,6 +51,15 @@ def test_accumulating_gradients_stays_within_the_plan(name):
     assert measure_peak(lambda: step.run(model)) == made.peak_bytes
     clear(model)
     assert measure_peak(lambda: step.run(model)) == made.peak_bytes
+    clear(model)
+
+    def accumulate():
+        for _ in range(3):
+            step.run(model)
+
+    assert measure_peak(accumulate) == made.accumulating_peak_bytes
+    clear(model)
+    assert made.gradient_bytes == sum(4 * parameter.numel() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("name", ["gpt", "mlp"])

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from hcp.graph.ir import Graph
 from hcp.integrations.torch.checkpoint import capture_graph
 from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.executor import Host, link_of
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.planners import solve
 from hcp.schedule.actions import Schedule, ScheduleError, keep_everything
@@ -52,6 +55,7 @@ def max_batch(
     time_limit: float = 20.0,
     most: int = MOST,
     seed: int = 0,
+    host: Host = None,
 ) -> MaxBatch:
     """Searches for the largest batch that fits, by captures of the step at a few batch sizes; nothing is trained.
 
@@ -66,6 +70,7 @@ def max_batch(
         time_limit: Seconds for each batch size that is planned.
         most: Largest batch to try.
         seed: For planners that draw random numbers.
+        host: As for ``checkpoint``.
 
     Raises:
         HcpError: If the budget is a percentage, or the step cannot be captured.
@@ -74,7 +79,7 @@ def max_batch(
         raise TorchError(
             f"budget {budget!r} is a share of a step's own peak, which any batch meets; give bytes, or a size"
         )
-    search = _Search(module, make_inputs, solver, time_limit, seed)
+    search = _Search(module, make_inputs, {"solver": solver, "time_limit": time_limit, "seed": seed}, host)
     limit = parse_budget(budget, search.graph(1))
     kept = _largest(lambda batch: search.kept(batch, limit), 0, most)
     planned = _largest(lambda batch: search.planned(batch, limit), kept, most)
@@ -103,18 +108,20 @@ class _Search:
         self,
         module: nn.Module,
         make_inputs: Callable[[int], tuple[Any, ...]],
-        solver: str | Planner,
-        time_limit: float,
-        seed: int,
+        options: dict[str, Any],
+        host: Host,
     ) -> None:
         self.module, self.make_inputs = module, make_inputs
-        self.solver, self.time_limit, self.seed = solver, time_limit, seed
+        self.options, self.host = options, host
         self.graphs: dict[int, Graph] = {}
         self.plans: dict[int, Plan] = {}
 
     def graph(self, batch: int) -> Graph:
         if batch not in self.graphs:
-            self.graphs[batch] = capture_graph(self.module, self.make_inputs(batch))
+            inputs = self.make_inputs(batch)
+            self.graphs[batch] = graph = capture_graph(self.module, inputs)
+            # The first batch's device and costs are those of all.
+            self.host = link_of(self.host, graph, _device(self.module, inputs), True)
         return self.graphs[batch]
 
     def kept(self, batch: int, limit: int) -> bool:
@@ -130,14 +137,8 @@ class _Search:
         if int(graph.index.floor.max()) > limit:
             return False
         try:
-            plan = solve(
-                graph,
-                limit,
-                self.solver,
-                time_limit=self.time_limit,
-                seed=self.seed,
-                incumbent=self._carried_over(graph, limit),
-            )
+            incumbent = self._carried_over(graph, limit)
+            plan = solve(graph, limit, **self.options, incumbent=incumbent, host=self.host)
         except InfeasibleBudget:
             return False
         if plan.schedule is None:
@@ -152,9 +153,14 @@ class _Search:
             if known is None:
                 continue
             try:
-                schedule = Schedule.from_computes(graph, known.computes)
-                if replay(graph, schedule).peak <= limit:
+                schedule = Schedule.from_steps(graph, known.steps)
+                if replay(graph, schedule, self.plans[batch].problem.host).peak <= limit:
                     return schedule
             except ScheduleError:
                 continue
         return None
+
+
+def _device(module: nn.Module, inputs: tuple[Any, ...]) -> str:
+    tensors = [*module.parameters(), *(item for item in tree_leaves(inputs) if isinstance(item, torch.Tensor))]
+    return "cuda" if any(tensor.is_cuda for tensor in tensors) else "cpu"

@@ -19,7 +19,9 @@ import torch
 
 from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json, write_atomically
+from hcp.integrations.torch.host import to_device, to_host
 from hcp.plan_cache import CacheOption, folder_of, warn_of_cache
+from hcp.schedule.host import PER, HostLink
 
 _REPEATS: Final = 9
 _LAUNCHES: Final = 200
@@ -63,6 +65,21 @@ def _constants(device: str, folder: Path | None, _threads: int) -> Constants:
     if not all(found.values()):
         raise HcpError(f"cache file {str(store.path)!r} has a constant of zero; delete it")
     return Constants(**found)
+
+
+def host_link(device: str, option: CacheOption) -> HostLink:
+    """What moving tensors between a device and its host costs, in nanoseconds, from the cache or measured now."""
+    return _host_link(device, folder_of(option), torch.get_num_threads())
+
+
+@cache
+def _host_link(device: str, folder: Path | None, _threads: int) -> HostLink:
+    store = Store.of(device, "host-link", folder)
+    out = store.get("offload", lambda: _rate(_offloading, device))
+    back = store.get("fetch", lambda: _rate(_fetching, device))
+    latency = store.get("latency", lambda: max(_offloading(device, 1), _fetching(device, 1)))
+    store.save()
+    return HostLink(max(1, round(out)), max(1, round(back)), round(latency))
 
 
 @dataclass
@@ -151,6 +168,22 @@ def _launch(device: str) -> float:
             torch.add(one, one)
 
     return _least(many) / _LAUNCHES
+
+
+def _offloading(device: str, elements: int) -> float:
+    tensor = torch.ones(elements, device=device)
+    return _least(lambda: to_host(tensor))
+
+
+def _fetching(device: str, elements: int) -> float:
+    copy = to_host(torch.ones(elements, device=device))
+    return _least(lambda: to_device(copy, torch.device(device)))
+
+
+def _rate(nanoseconds: Callable[[str, int], float], device: str) -> float:
+    """Bytes a second of a large transfer, its latency aside."""
+    large, small = nanoseconds(device, _ELEMENTS), nanoseconds(device, 1)
+    return 4 * _ELEMENTS * PER / max(1.0, large - small)
 
 
 def _least(fn: Callable[[], object]) -> float:

@@ -7,11 +7,11 @@ from torch import nn
 
 from hcp.graph.ir import Graph
 from hcp.integrations.torch.attach import attach, executor_of
+from hcp.integrations.torch.capture import Joint, check_version, trace
 from hcp.integrations.torch.capture import backend as capturing
-from hcp.integrations.torch.capture import check_version, trace
-from hcp.integrations.torch.cost import Cost, check_cost
+from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
-from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, Options, TorchExecutor, lower_joint
+from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, Host, Options, TorchExecutor, lower_joint
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.plan_cache import CacheOption
 from hcp.schedule.solution import Monitor, Planner, silent
@@ -32,6 +32,7 @@ def checkpoint(
     fallback: Fallback = "error",
     quiet: bool = False,
     monitor: Monitor = silent,
+    host: Host = None,
 ) -> M:
     """Prepares a module so that each training step keeps within a memory budget.
 
@@ -56,6 +57,8 @@ def checkpoint(
         fallback: What a call does that cannot run planned: ``"error"``, or ``"warn"`` and run unplanned.
         quiet: Whether to keep silent on stderr when planning.
         monitor: Called with the progress of planning, which is then not shown on a terminal.
+        host: Where given, the plan may move values to the host's memory and back: a bandwidth such as ``"12GiB/s"``,
+            ``"measured"`` for that of this machine (measured once and cached), or a ``hcp.HostLink``.
 
     Returns:
         The same module.
@@ -77,6 +80,7 @@ def checkpoint(
         fallback=fallback,
         quiet=quiet,
         monitor=monitor,
+        host=host,
     )
     attach(module, options)
     return module
@@ -107,6 +111,7 @@ def plan_for(
     seed: int = 0,
     quiet: bool = False,
     monitor: Monitor = silent,
+    host: Host = None,
 ) -> TorchPlan:
     """Plans the training step of ``module(*args, **kwargs)``; the module is neither run nor changed.
 
@@ -124,10 +129,12 @@ def plan_for(
         seed=seed,
         quiet=quiet,
         monitor=monitor,
+        host=host,
     )
-    graph = capture_graph(module, args, kwargs, cost=cost, cache=cache)
+    joint = _traced(module, args, kwargs, "plan_for")
     executor = TorchExecutor(type(module).__name__, options, called_with=(args, dict(kwargs or {})))
-    return executor.plan_graph(graph)
+    graph = lower_joint(joint, cost, executor.name, cache).graph
+    return executor.plan_graph(graph, device_of(joint.primals))
 
 
 def backend(
@@ -141,6 +148,7 @@ def backend(
     seed: int = 0,
     quiet: bool = False,
     monitor: Monitor = silent,
+    host: Host = None,
 ) -> "Backend":
     """A backend for ``torch.compile(model, backend=..., fullgraph=True, dynamic=False)``.
 
@@ -161,6 +169,7 @@ def backend(
         seed=seed,
         quiet=quiet,
         monitor=monitor,
+        host=host,
     )
     return Backend(options)
 
@@ -197,10 +206,14 @@ def capture_graph(
     Raises:
         TorchError: If the step cannot be captured as one graph, or nothing in it needs a gradient.
     """
-    check_version()
     check_cost(cost)
-    _check_module(module, "capture_graph")
-    return lower_joint(trace(module, args, dict(kwargs or {})), cost, type(module).__name__, cache).graph
+    return lower_joint(_traced(module, args, kwargs, "capture_graph"), cost, type(module).__name__, cache).graph
+
+
+def _traced(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, function: str) -> Joint:
+    check_version()
+    _check_module(module, function)
+    return trace(module, args, dict(kwargs or {}))
 
 
 def _check_module(module: object, function: str) -> None:

@@ -1,15 +1,18 @@
 """From a schedule to the forward and backward code that runs it: the order of the nodes *is* the schedule."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
+import torch
 from torch import fx
 from torch.fx.node import Argument
 
+from hcp.integrations.torch import host
 from hcp.integrations.torch.capture import Split
 from hcp.integrations.torch.lower import BOUNDARY, Lowered
 from hcp.integrations.torch.program import Call
-from hcp.schedule.actions import Schedule
+from hcp.schedule.actions import Compute, Fetch, Offload, Schedule
 
 Phase = Literal["forward", "backward"]
 
@@ -25,9 +28,9 @@ class _Instance:
 def emit(lowered: Lowered, schedule: Schedule) -> Split:
     """The two halves of a training step that run a schedule.
 
-    Generated code drops each value after its last use, which is what ``Schedule.from_computes`` says, so only the
-    order of the computations is taken from the schedule. What the backward half needs of the forward half's
-    productions becomes the saved tensors.
+    Generated code drops each value, and each copy on the host, after its last use, which is what
+    ``Schedule.from_steps`` says, so only the order of the steps is taken from the schedule. What the backward half
+    needs of the forward half's productions becomes the saved tensors.
     """
     return _Emitter(lowered).run(schedule)
 
@@ -38,6 +41,7 @@ class _Emitter:
     phase: Phase = "forward"
     graphs: dict[Phase, fx.Graph] = field(default_factory=lambda: {"forward": fx.Graph(), "backward": fx.Graph()})
     made: dict[fx.Node, _Instance] = field(default_factory=dict)
+    copies: dict[fx.Node, _Instance] = field(default_factory=dict)
     viewed: dict[fx.Node, tuple[tuple[Argument, ...], fx.Node]] = field(default_factory=dict)
     saved: dict[fx.Node, fx.Node] = field(default_factory=dict)
 
@@ -47,7 +51,11 @@ class _Emitter:
             self.made[primal] = _Instance("forward", self._placeholder(primal, primal.name))
         ran: set[str] = set()
         returned: list[Argument] = []
-        for name in schedule.computes:
+        for step in schedule.steps:
+            if not isinstance(step, Compute):
+                self._move(step)
+                continue
+            name = step.node
             if name == BOUNDARY:
                 returned = [self._argument(out) for out in joint.outputs]
                 self.phase = "backward"
@@ -62,6 +70,37 @@ class _Emitter:
         self.graphs["backward"].output(gradients)
         halves = [fx.GraphModule(joint.module, self.graphs[phase]) for phase in ("forward", "backward")]
         return Split(*halves)
+
+    def _move(self, step: Offload | Fetch) -> None:
+        """Copies a value; the tensors over its storage share the copy."""
+        out = isinstance(step, Offload)
+        sources, targets = (self.made, self.copies) if out else (self.copies, self.made)
+        owner: fx.Node | None = None
+        for tensor in self._tensors.get(step.value, ()):
+            source = self._local(sources[tensor])
+            if owner is not None:
+                call = Call(host.placed, (owner, source))
+            elif out:
+                call = Call(host.to_host, (source,))
+            else:
+                call = Call(host.to_device, (source, tensor.meta["val"].device))
+            copy = self._call(call, self._on_host(tensor) if out else tensor)
+            owner = copy if owner is None else owner
+            targets[tensor] = _Instance(self.phase, copy)
+
+    @cached_property
+    def _tensors(self) -> dict[str, list[fx.Node]]:
+        """The tensors that are fresh storages of each value."""
+        found: dict[str, list[fx.Node]] = {}
+        for tensor, value in self.lowered.value_of.items():
+            found.setdefault(value, []).append(tensor)
+        return found
+
+    def _on_host(self, tensor: fx.Node) -> torch.Tensor:
+        """The example of a tensor's copy."""
+        like = tensor.meta["val"]
+        with self.lowered.program.joint.fake_mode:
+            return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype)
 
     def _compute(self, node: fx.Node, *, again: bool) -> None:
         program = self.lowered.program
@@ -83,10 +122,10 @@ class _Emitter:
         if not (value.resident and tensor in self.made):
             self.made[tensor] = _Instance(self.phase, made)
 
-    def _call(self, call: Call, like: fx.Node) -> fx.Node:
+    def _call(self, call: Call, like: fx.Node | torch.Tensor) -> fx.Node:
         args, kwargs = fx.node.map_arg((call.args, call.kwargs), self._argument_or_own)
         made = self.graphs[self.phase].call_function(call.target, args, kwargs)
-        made.meta["val"] = like.meta["val"]
+        made.meta["val"] = like.meta["val"] if isinstance(like, fx.Node) else like
         return made
 
     def _argument_or_own(self, node: fx.Node) -> Argument:

@@ -9,7 +9,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from hcp.graph.ir import Graph
-from hcp.integrations.torch.calibration import Store
+from hcp.integrations.torch.calibration import Store, host_link
 from hcp.integrations.torch.capture import Joint, Split
 from hcp.integrations.torch.cost import Cost, check_cost, costs, device_of
 from hcp.integrations.torch.emit import emit
@@ -22,7 +22,9 @@ from hcp.plan_cache import CacheOption, cache_for, folder_of, identity_of, key_o
 from hcp.planners import solve
 from hcp.progress import live_progress
 from hcp.schedule.actions import Schedule
+from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
+from hcp.schedule.host import HostLink
 from hcp.schedule.plan import Plan, judge
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import Bound, Monitor, Planner, Problem, Solution, Status, silent
@@ -32,6 +34,8 @@ TIME_LIMIT: Final = 45.0
 
 GivenPlan = TorchPlan | Plan | Schedule | Callable[[Graph], Schedule]
 Fallback = Literal["error", "warn"]
+# None for no host, a bandwidth such as "12GiB/s", or "measured".
+Host = HostLink | str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +52,11 @@ class Options:
     fallback: Fallback = "error"
     quiet: bool = False
     monitor: Monitor = silent
+    host: Host = None
 
     def __post_init__(self) -> None:
         check_cost(self.cost)
+        check_host(self.host)
         cache_for(self.cache)
         if self.budget is None and self.plan is None:
             raise TorchError("got neither a budget nor a plan; give a budget such as '50%' or '8GiB'")
@@ -85,36 +91,41 @@ class TorchExecutor:
             HcpError: If it cannot be planned, or no plan meets the budget.
         """
         lowered = lower_joint(joint, self.options.cost, self.name, self.options.cache)
-        plan = self.plan_graph(lowered.graph)
+        plan = self.plan_graph(lowered.graph, device_of(joint.primals))
         halves = emit(lowered, plan.schedule)
         self.plans.append(plan)
         return halves
 
-    def plan_graph(self, graph: Graph) -> TorchPlan:
+    def plan_graph(self, graph: Graph, device: str) -> TorchPlan:
         """A plan for a captured step: the given one, one made before, or a new one.
+
+        Args:
+            graph: The step.
+            device: Where it runs: ``"cpu"`` or ``"cuda"``.
 
         Raises:
             HcpError: If the plan does not fit the graph, or no plan meets the budget.
         """
         options, inputs = self.options, self.inputs()
+        host = link_of(options.host, graph, device, options.cache)
         if options.plan is not None:
-            return TorchPlan(adopt(graph, options.plan, options.budget), inputs, "given")
+            return TorchPlan(adopt(graph, options.plan, options.budget, host), inputs, "given")
         assert options.budget is not None
-        problem = Problem(graph, parse_budget(options.budget, graph), time_limit=options.time_limit, seed=options.seed)
+        budget = parse_budget(options.budget, graph)
+        problem = Problem(graph, budget, time_limit=options.time_limit, seed=options.seed, host=host)
         cache, planner = cache_for(options.cache), identity_of(options.solver)
         key = None if planner is None else key_of(problem, planner)
         known = None if key is None else cache.find(key, problem)
         if known is not None:
             self._say(f"took the plan for {self.name}{_on(inputs)} from {known[1]}")
             return TorchPlan(known[0], inputs, known[1])
-        plan = self._solve(graph, inputs)
+        plan = self._solve(problem, inputs)
         if key is not None and not plan.interrupted:
             cache.keep(key, plan)
         return TorchPlan(plan, inputs)
 
-    def _solve(self, graph: Graph, inputs: str) -> Plan:
-        options = self.options
-        assert options.budget is not None
+    def _solve(self, problem: Problem, inputs: str) -> Plan:
+        options, graph = self.options, problem.graph
         which = "" if not self.plans else f" again, as this is variant {len(self.plans) + 1} of its shapes and modes"
         self._say(
             f"planning {self.name}{_on(inputs)}{which}: {len(graph.nodes):,} operations within {options.budget}, "
@@ -123,11 +134,12 @@ class TorchExecutor:
         with live_progress(options.time_limit, options.quiet or options.monitor is not silent) as display:
             plan = solve(
                 graph,
-                options.budget,
+                problem.budget,
                 options.solver,
                 time_limit=options.time_limit,
                 seed=options.seed,
                 monitor=display if options.monitor is silent else options.monitor,
+                host=problem.host,
             )
         if plan.schedule is None:
             raise TorchError(_no_schedule(plan, options.time_limit))
@@ -151,8 +163,31 @@ def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption) -> Lowe
     return lower(program, footprints, costs(cost, charged, cache), views, name)
 
 
-def adopt(graph: Graph, given: GivenPlan, budget: int | str | None) -> Plan:
-    """A plan from elsewhere, replayed on the graph at hand.
+def check_host(host: object) -> None:
+    """Refuses anything but a host link, a bandwidth, ``"measured"`` or None; bandwidths are read with the graph.
+
+    Raises:
+        TorchError: Lists the choices.
+    """
+    if host is not None and not isinstance(host, HostLink | str):
+        raise TorchError(
+            f"host {host!r} is not understood; give a bandwidth such as '12GiB/s', 'measured', or a HostLink"
+        )
+
+
+def link_of(host: Host, graph: Graph, device: str, cache: CacheOption) -> HostLink | None:
+    """The link that the option stands for.
+
+    Raises:
+        HcpError: If it is a text that is no bandwidth.
+    """
+    if host == "measured":
+        return host_link(device, cache)
+    return None if host is None else parse_link(host, graph)
+
+
+def adopt(graph: Graph, given: GivenPlan, budget: int | str | None, host: HostLink | None = None) -> Plan:
+    """A plan from elsewhere, replayed on the graph at hand; a ``Plan`` brings its own host link.
 
     Raises:
         ExecutionError: If it was made for another graph or breaks the budget.
@@ -166,18 +201,18 @@ def adopt(graph: Graph, given: GivenPlan, budget: int | str | None) -> Plan:
                 f"the plan was made for another graph than this step of {graph.name}; plan again with these shapes, "
                 "this mode and this cost option"
             )
-        schedule, bounds, planner = given.schedule, given.bounds, given.planner
+        schedule, bounds, planner, host = given.schedule, given.bounds, given.planner, given.problem.host
         if schedule is None:
             raise ExecutionError(f"the plan given for {graph.name} has no schedule; {given.status.remedy}")
     else:
         schedule, planner = given if isinstance(given, Schedule) else given(graph), "given"
-    peak = replay(graph, schedule).peak
+    peak = replay(graph, schedule, host).peak
     most = peak if budget is None else parse_budget(budget, graph)
     if peak > most:
         raise ExecutionError(
             f"the plan given for {graph.name} peaks at {peak:,} bytes, over the budget of {most:,}; raise the budget"
         )
-    return judge(Problem(graph, most), Solution(schedule, Status.FEASIBLE, bounds, planner))
+    return judge(Problem(graph, most, host=host), Solution(schedule, Status.FEASIBLE, bounds, planner))
 
 
 def _no_schedule(plan: Plan, time_limit: float) -> str:

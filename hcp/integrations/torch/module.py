@@ -12,7 +12,7 @@ from hcp.integrations.torch.attach import executor_of
 from hcp.integrations.torch.checkpoint import checkpoint, plan_of
 from hcp.integrations.torch.cost import Cost
 from hcp.integrations.torch.errors import TorchError
-from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, TorchExecutor
+from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, Host, TorchExecutor
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.plan_cache import CacheOption
 from hcp.schedule.actions import Schedule
@@ -36,6 +36,7 @@ class HCConfig:
         fallback: As for ``checkpoint``.
         seed: As for ``checkpoint``.
         quiet: As for ``checkpoint``.
+        host: As for ``checkpoint``; planners alone use it.
 
     Raises:
         TorchError: If it names two ways to plan, or none.
@@ -51,6 +52,7 @@ class HCConfig:
     fallback: Fallback = "error"
     seed: int = 0
     quiet: bool = False
+    host: Host = None
 
     def __post_init__(self) -> None:
         ways = {"planner": self.planner, "block_size": self.block_size, "custom_planner": self.custom_planner}
@@ -104,6 +106,7 @@ class HCModule(nn.Module):
             seed=config.seed,
             fallback=config.fallback,
             quiet=config.quiet,
+            host=config.host,
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the module takes and returns

@@ -10,6 +10,7 @@ from typing import Any
 from hcp.graph.errors import HcpError
 from hcp.integrations.torch.measure import Memory
 from hcp.report.figures import pyplot
+from hcp.schedule.actions import Compute
 from hcp.schedule.plan import Plan
 
 MIB = 2**20
@@ -98,18 +99,19 @@ def _memory(axes: Any, plan: Plan, measured: Memory) -> None:  # noqa: ANN401 - 
 
 
 def _starts(plan: Plan, measured: Memory) -> list[float]:
-    """When each planned computation started, so that both curves share a clock.
+    """When each planned step started, so that both curves share a clock.
 
-    The plan's operations are met in order among those that ran; what is no ATen operation, such as saving a random
-    state, starts where the one before it did.
+    The plan's operations are met in order among those that ran; what is no ATen operation, such as a transfer or saving
+    a random state, starts where the one before it did.
     """
     assert plan.schedule is not None
     starts: list[float] = []
     ran = iter(measured.operations)
     known = {name for name, _ in measured.operations}
     at = float(measured.times[0])
-    for name in plan.schedule.computes:
-        operation = plan.graph.node[name].op.removeprefix("aten.").partition(".")[0]
+    for step in plan.schedule.steps:
+        op = plan.graph.node[step.node].op if isinstance(step, Compute) else ""
+        operation = op.removeprefix("aten.").partition(".")[0]
         if operation in known:
             at = next((float(start) for found, start in ran if found == operation), at)
         starts.append(at)

@@ -4,38 +4,24 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from hcp.graph.ir import Graph
+from hcp.integrations.planned import Planned
+from hcp.integrations.torch.lower import BOUNDARY
 from hcp.report.units import bytes_text, percent_text
-from hcp.schedule.actions import Schedule
-from hcp.schedule.plan import Plan
 
 _OPERATIONS_SHOWN: Final = 5
 
 
 @dataclass(frozen=True)
-class TorchPlan:
+class TorchPlan(Planned):
     """A plan for one variant (shapes, mode) of a module.
 
     Attributes:
-        plan: The judged plan.
         inputs: Shapes and types of the variant's inputs, for people.
         source: Where it comes from: ``"planned"``, ``"given"``, ``"memory"`` or the name of a cache file.
     """
 
-    plan: Plan
     inputs: str = ""
     source: str = "planned"
-
-    @property
-    def graph(self) -> Graph:
-        """The captured training step."""
-        return self.plan.graph
-
-    @property
-    def schedule(self) -> Schedule:
-        """What is executed."""
-        assert self.plan.schedule is not None
-        return self.plan.schedule
 
     @property
     def peak_bytes(self) -> int:
@@ -44,30 +30,24 @@ class TorchPlan:
         return self.plan.peak
 
     @property
-    def budget_bytes(self) -> int:
-        """What the peak had to stay within."""
-        return self.plan.problem.budget
-
-    @property
     def keep_everything_bytes(self) -> int:
         """Peak that the captured step would have without any recomputation."""
         return self.plan.base.peak
 
     @property
-    def overhead(self) -> float:
-        """Cost of recomputation over the cost of the step without any."""
-        assert self.plan.overhead is not None
-        return self.plan.overhead
+    def gradient_bytes(self) -> int:
+        """Gradients that a backward leaves behind: of parameters, and of inputs that ask for theirs."""
+        made = (value for node in self.graph.nodes if node.name != BOUNDARY for value in node.outputs)
+        return sum(value.bytes for value in made if value.kind == "gradient")
 
     @property
-    def gap(self) -> float | None:
-        """How far the plan's cost can be above the best possible, relatively; None where nothing is known."""
-        return self.plan.gap
+    def accumulating_peak_bytes(self) -> int:
+        """Peak over several forwards and backwards that add up their gradients, above what exists before the first.
 
-    @property
-    def gap_scope(self) -> str:
-        """Among which schedules the gap holds."""
-        return self.plan.gap_scope
+        The gradients of the earlier ones are there while a later one runs, which adds its own when its backward is
+        over.
+        """
+        return self.peak_bytes + self.gradient_bytes
 
     def report(self) -> str:
         """What the plan costs, how far from optimal it can be, and what it recomputes; several lines."""
@@ -82,18 +62,29 @@ class TorchPlan:
             f"{graph.name}{f' on {self.inputs}' if self.inputs else ''}: {len(graph.nodes):,} operations",
             f"  peak       {self.peak_bytes:,} bytes ({bytes_text(self.peak_bytes)}), budget {self.budget_bytes:,}; "
             f"{self.peak_bytes / self.keep_everything_bytes:.1%} of keep-everything's {self.keep_everything_bytes:,}",
+            f"  gradients  {self.gradient_bytes:,} bytes; where they add up over several steps, "
+            f"{self.accumulating_peak_bytes:,} bytes at most",
             f"  overhead   {percent_text(self.overhead)}: {usage.cost:,} ns against {graph.base_cost:,} ns",
             f"  gap        {percent_text(self.gap)} ({self.gap_scope}){proof}",
             f"  recomputes {sum(usage.recomputed.values()):,} operations; most time goes to "
             + (", ".join(f"{op} ({cost:,} ns)" for op, cost in extra.most_common(_OPERATIONS_SHOWN)) or "none"),
+            *self._transfers(),
             f"  by         {self.plan.planner} in {self.plan.seconds:.1f} s ({self.source})",
         ]
         return "\n".join(lines)
 
+    def _transfers(self) -> list[str]:
+        usage = self.plan.usage
+        if self.plan.problem.host is None or usage is None:
+            return []
+        return [
+            f"  moves      {usage.transferred:,} bytes ({bytes_text(usage.transferred)}) to the host and back in "
+            f"{usage.transfer_cost:,} ns; the host holds at most {usage.host_peak:,}"
+        ]
+
     def __str__(self) -> str:
-        gap = "unknown" if self.gap is None else f"{self.gap:.2%} ({self.gap_scope})"
         return (
             f"{self.graph.name}: peak {self.peak_bytes:,} bytes "
             f"({self.peak_bytes / self.keep_everything_bytes:.1%} of keep-everything), "
-            f"overhead {self.overhead:.2%}, gap {gap}, by {self.plan.planner}"
+            f"overhead {self.overhead:.2%}, gap {self._gap_text()}, by {self.plan.planner}"
         )

@@ -24,6 +24,9 @@ from hcp.report.figures import (
 )
 from hcp.report.page import to_html
 from hcp.report.plan_figures import FIGURES, live_composition, plot_plan, stage_by_node
+from hcp.schedule.plan import judge
+from hcp.schedule.solution import TracePoint
+from tests.transfers import random_transfers
 
 RUNS = [
     ExecutedRun("eager", 1000 * 2**20, 0.100),
@@ -125,11 +128,34 @@ def test_the_composition_adds_up_to_replays_profile(graph, solver):
     assert (held[2].any()) == bool(drawn.usage.recomputed)
 
 
+@pytest.fixture(scope="module")
+def moved():
+    """A plan that fetches and recomputes."""
+    graph = training_chain(12)
+    schedules = (random_transfers(graph, seed) for seed in range(100))
+    schedule = next(s for s in schedules if hcp.Fetch in map(type, s.steps) and len(s.computes) > len(graph.nodes))
+    problem = hcp.Problem(graph, 20, host=hcp.HostLink(10**9, 10**9))
+    return judge(problem, hcp.Solution(schedule, hcp.Status.FEASIBLE, trace=(TracePoint(0.0, 40, 20),)))
+
+
+def test_the_composition_of_a_plan_that_moves_values(moved):
+    held, again = live_composition(moved)
+    assert tuple(held.sum(axis=0).tolist()) == moved.usage.profile
+    assert again.sum() == sum(moved.usage.recomputed.values()) > 0
+    assert held[3].any()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_of_a_plan_that_moves_values(axes, moved, name):
+    FIGURES[name](axes, moved)
+    assert_readable(axes.figure)
+    if name in ("memory", "schedule"):
+        assert "fetched" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
 def test_the_schedules_cells(axes):
     graph = training_chain(3)
     schedule = hcp.Schedule.from_computes(graph, ["v0", "v1", "v2", "v3", "v0", "v1", "v4", "v0", "v5"])
-    from hcp.schedule.plan import judge
-
     plan = judge(hcp.Problem(graph, 100), hcp.Solution(schedule, hcp.Status.FEASIBLE))
     stage_by_node(axes, plan)
     cells = axes.images[0].get_array()

@@ -1,0 +1,47 @@
+"""The host tier of planned steps: copies of whole storages outside of what the device's allocator counts.
+
+Next to a GPU a copy is page-locked memory. On the CPU device and host are the same memory; there copies are kept in
+NumPy's, so that what PyTorch allocates, and ``measure_peak`` measures, is the device tier alone.
+
+Copies are tensors, since autograd saves nothing else between forward and backward.
+"""
+
+import numpy as np
+import torch
+
+from hcp.integrations.torch.errors import ExecutionError
+
+
+def to_host(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor of the same shape, strides and content in host memory, with a copy of the whole storage behind it."""
+    if tensor.is_conj() or tensor.is_neg():
+        raise ExecutionError(
+            f"a lazily conjugated or negated {tensor.dtype} tensor cannot be moved to the host; resolve it in the model"
+        )
+    source = _bytes_of(tensor)
+    if tensor.is_cuda:
+        copy = torch.empty(source.numel(), dtype=torch.uint8, pin_memory=True)
+    else:
+        copy = torch.from_numpy(np.empty(source.numel(), np.uint8))
+    copy.copy_(source)
+    return placed(copy, tensor)
+
+
+def to_device(copy: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A fresh tensor on a device, equal to a copy on the host."""
+    source = _bytes_of(copy)
+    target = torch.empty(source.numel(), dtype=torch.uint8, device=device)
+    target.copy_(source)
+    return placed(target, copy)
+
+
+def placed(owner: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A tensor over one's storage with the type, shape, strides and offset of another."""
+    empty = torch.empty(0, dtype=like.dtype, device=owner.device)
+    return empty.set_(owner.untyped_storage(), like.storage_offset(), like.size(), like.stride())
+
+
+def _bytes_of(tensor: torch.Tensor) -> torch.Tensor:
+    storage = tensor.untyped_storage()
+    flat = torch.empty(0, dtype=torch.uint8, device=tensor.device)
+    return flat.set_(storage, 0, (storage.nbytes(),), (1,))

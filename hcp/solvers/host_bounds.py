@@ -1,0 +1,36 @@
+"""Order-free bounds on the cost, or on the peak, of schedules that offload and fetch; see ``host_certificate.py``."""
+
+from typing import Final
+
+from hcp.graph.ir import Graph
+from hcp.schedule.host import HostLink
+from hcp.schedule.solution import Bound
+from hcp.schedule.stopwatch import Stopwatch
+from hcp.solvers.conflicts import conflict_bound
+from hcp.solvers.host_certificate import HostCertificate, RelaxedKind, relax
+from hcp.solvers.relaxation import Relaxer
+
+# Of the seconds given, for conflicts.
+CONFLICT_SHARE: Final = 0.3
+
+
+def host_bounds(graph: Graph, budget: int, host: HostLink, seconds: float) -> tuple[Bound, ...]:
+    """The bounds found within some seconds; one on the peak, which then comes alone, shows the budget hopeless."""
+    watch = Stopwatch(seconds)
+    conflicts = conflict_bound(relax(graph, host, "again").graph, budget, Stopwatch(seconds * CONFLICT_SHARE))
+    found = () if conflicts is None else (_carried(graph, host, "again", conflicts),)
+    if found and found[0].of == "peak":
+        return found
+    relaxation = Relaxer(relax(graph, host, "provide").graph, budget, watch).best()
+    if relaxation is None:
+        return found
+    bound = _carried(graph, host, "provide", relaxation.bound)
+    return (bound,) if bound.of == "peak" else (*found, bound)
+
+
+def _carried(graph: Graph, host: HostLink, kind: RelaxedKind, bound: Bound) -> Bound:
+    """A bound on a relaxed graph as one on the graph with the link."""
+    assert bound.certificate is not None
+    value = bound.value if bound.of == "peak" else relax(graph, host, kind).cost(bound.value)
+    certificate = HostCertificate(host, kind, bound.certificate)
+    return Bound(value, bound.of, bound.scope, certificate, f"{bound.source} with transfers")

@@ -8,8 +8,11 @@ from typing import Final, cast
 from hcp.feasibility import check_budget, explain_infeasible
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
+from hcp.offload.planner import WithHost
 from hcp.schedule.actions import Schedule
+from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
+from hcp.schedule.host import HostLink
 from hcp.schedule.plan import Plan, judge
 from hcp.schedule.solution import DEFAULT_WORKERS, Monitor, Planner, Problem, Status, silent
 
@@ -34,6 +37,7 @@ PLANNERS: Final[Mapping[str, tuple[str, str]]] = {
     "knapsack": ("hcp.heuristics.knapsack:Knapsack", "knapsack on saved bytes, as PyTorch's compiler does"),
     "reorder": ("hcp.heuristics.reorder:Reorder", "other orders, kept whole or with future-aware eviction"),
     "anneal": ("hcp.heuristics.anneal:Anneal", "simulated annealing on execution sequences"),
+    "memetic": ("hcp.solvers.memetic:Memetic", "annealing runs whose schedules are recombined exactly by CP-SAT"),
     "lp": ("hcp.solvers.lp:Lp", "order-free lower bound by linear programming; no schedule"),
     "cpsat": ("hcp.solvers.cpsat:CpSat", "cut relaxation solved exactly by CP-SAT, lifted and polished"),
     "milp": ("hcp.solvers.milp:Milp", "cut relaxation solved exactly by MILP through PuLP, lifted and polished"),
@@ -69,6 +73,7 @@ def solve(
     seed: int = 0,
     incumbent: Schedule | None = None,
     monitor: Monitor = silent,
+    host: HostLink | str | None = None,
 ) -> Plan:
     """Plans a graph within a budget.
 
@@ -82,6 +87,9 @@ def solve(
         seed: For planners that draw random numbers.
         incumbent: A schedule to start from; the result is never worse.
         monitor: Called with the progress of the search.
+        host: Where given, values may be offloaded and fetched as well: a link, or its bandwidth such as ``"12GiB/s"``
+            (see ``hcp.schedule.bandwidth.parse_link``). The search starts from a plan without transfers, made in a
+            part of the time, and returns none that is dearer.
 
     Returns:
         The judged plan; ``schedule`` is None where none was found in time, and for planners that only bound.
@@ -93,9 +101,10 @@ def solve(
     planner = planner_named(solver) if isinstance(solver, str) else solver
     if not time_limit > 0:  # NaN is refused as well
         raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
-    problem = Problem(graph, parse_budget(budget, graph), order, time_limit, workers, seed, incumbent, monitor)
+    amount, link = parse_budget(budget, graph), None if host is None else parse_link(host, graph)
+    problem = Problem(graph, amount, order, time_limit, workers, seed, incumbent, monitor, link)
     check_budget(problem)
-    solution = planner(problem)
+    solution = (planner if link is None else WithHost(planner))(problem)
     if solution.status is Status.INFEASIBLE:
         raise explain_infeasible(problem, solution)
     if isinstance(solver, str):

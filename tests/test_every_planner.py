@@ -10,12 +10,14 @@ from hcp.heuristics.anneal import Anneal
 from hcp.schedule.select import follows
 from hcp.schedule.solution import FIXED_ORDER, ORDER_FREE
 from hcp.solvers.exhaustive import Exhaustive, least_peak
+from hcp.solvers.memetic import Memetic
 from tests.strategies import graphs, seeded_graphs
 
 # The portfolio runs the others; it gets fewer examples.
 QUICK = [name for name in hcp.PLANNERS if name != "auto"]
 # Counted moves instead of seconds: the same result on every machine.
-PLANNERS = {name: Anneal(moves=2_000) if name == "anneal" else name for name in QUICK}
+COUNTED = {"anneal": Anneal(moves=2_000), "memetic": Memetic(moves=1_000)}
+PLANNERS = {name: COUNTED.get(name, name) for name in QUICK}
 SIZES = {
     "chain": 12,
     "training-chain": 9,

@@ -7,6 +7,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from hcp.graph.index import IntArray
+from hcp.schedule.machine import cores
 from hcp.schedule.solution import Problem, Solution
 from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.interrupt import run_interruptibly
@@ -63,7 +64,7 @@ def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
 
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = max(0.1, task.time_limit)
-    solver.parameters.num_workers = task.workers
+    solver.parameters.num_workers = _workers(task.workers)
     solver.parameters.random_seed = task.seed
     solver.parameters.linearization_level = 2
 
@@ -78,6 +79,14 @@ def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
     point = np.array([solver.value(column) for column in columns], np.float64) if found else None
     bound = in_full(solver.best_objective_bound) if found else task.bound
     return IntegerResult(status, point, max(task.bound, bound))
+
+
+def _workers(wanted: int) -> int:
+    """Threads: of fewer cores each search gets too little, and the one that proves, by linear programmes, is the first.
+
+    With one thread CP-SAT runs that search alone.
+    """
+    return wanted if wanted <= cores() else 1
 
 
 def cost_unit(cost: IntArray) -> int:

@@ -69,6 +69,14 @@ class RowBuilder:
         self._coefficients.append(np.asarray(coefficients, np.int64))
         self._count += 1
 
+    def add_entries(self, rows: IntArray, columns: Columns, coefficients: IntArray, rhs: IntArray) -> None:
+        """Adds ``len(rhs)`` rows, given as entries; ``rows`` counts from the first of them."""
+        self._rhs.append(rhs)
+        self._rows.append(self._count + rows)
+        self._columns.append(columns)
+        self._coefficients.append(coefficients)
+        self._count += len(rhs)
+
     def build(self, columns: int, keep: int) -> tuple[sparse.csr_matrix, IntArray]:
         """The matrix and right-hand side, without the rows that hold for every 0 <= z <= 1.
 

@@ -1,0 +1,138 @@
+"""Rounds of annealing runs: kinds of run, several at a time, and which of them to run again."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from hcp.schedule.actions import Schedule
+from hcp.schedule.annealing.engine import BRISK, PLAIN, Annealer, Cooling, Outcome
+from hcp.schedule.annealing.team import Run, run_together
+from hcp.schedule.machine import cores
+from hcp.schedule.tracker import Tracker
+
+# A first-round run: enough per node to rank the kinds of run, and a small part of what there is to spend.
+_FIRST_MOVES_PER_NODE: Final = 600
+_FIRST_SECONDS_PER_NODE: Final = 1.5e-3
+_FIRST_SHARE: Final = 0.02
+# Executions per node of an incumbent that is worth starting from: moves on long sequences are slow.
+_LONGEST_START: Final = 6
+_UNTRIED: Final = (True, math.inf, math.inf)
+
+# Much heat serves graphs that gain from reordering, and tight budgets; a strict end then makes the result fit.
+_HOT: Final = (1e-2, 3e-6)
+_STRICT: Final = (0.03, 100.0)
+_HOTTEST: Final = (3e-2, 3e-6)
+_STRICTEST: Final = (0.03, 1000.0)
+
+
+@dataclass
+class Kind:
+    """A kind of run: where it starts and how it cools, its best result so far, and the round it ran in last."""
+
+    name: str
+    start: tuple[int, ...]
+    cooling: Cooling
+    result: tuple[bool, float, float] = _UNTRIED
+    used: int = 0
+
+
+@dataclass
+class Rounds:
+    """Makes rounds of runs for a search; what they find within the budget goes to the tracker.
+
+    Attributes:
+        tracker: The search's.
+        annealer: Shared by all runs.
+        moves: Moves in all, or None where the time limit is what counts.
+        threads: How many runs at a time, at most.
+    """
+
+    tracker: Tracker
+    annealer: Annealer
+    moves: int | None = None
+    runs: int = 0
+    done: int = 0
+    number: int = 0
+    threads: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.threads = max(1, min(self.tracker.problem.workers, cores()))
+
+    def first_length(self) -> float:
+        """Moves or seconds of a run in the first round."""
+        per_node = _FIRST_SECONDS_PER_NODE if self.moves is None else _FIRST_MOVES_PER_NODE
+        return min(per_node * self.tracker.problem.graph.index.n, _FIRST_SHARE * self.left())
+
+    def spent(self, length: float, runs: int) -> float:
+        """Of the moves or the seconds, by a round."""
+        return length * (runs if self.moves is not None else -(-runs // self.threads))
+
+    def left(self) -> float:
+        """Moves where they are limited, else seconds."""
+        seconds = self.tracker.watch.left
+        return seconds if self.moves is None or seconds <= 0 else self.moves - self.done
+
+    def run(self, chosen: Sequence[Kind], length: float) -> list[tuple[Kind, Outcome]]:
+        """One round; returns the kinds of run that started with their outcomes."""
+        tracker, annealer = self.tracker, self.annealer
+        self.number += 1
+        seconds = tracker.watch.left
+        runs = []
+        for kind in chosen:
+            self.runs += 1
+            seed = tracker.problem.seed * 1_000_003 + self.runs
+            # Equal time, not equal moves, is what kinds of run are compared by: plain moves are many times faster.
+            moves, limit = (None, length) if self.moves is None else (max(1, int(length)), seconds)
+            runs.append(Run(kind.start, kind.cooling, seed, moves, limit))
+
+        def note(place: int, outcome: Outcome, better: bool) -> bool:
+            if better:
+                tracker.offer(annealer.schedule(outcome.least))
+            tracker.report(f"annealing from {chosen[place].name}")
+            # With moves given, the others go on: which of them is the first must not decide.
+            return tracker.done and self.moves is None
+
+        outcomes = run_together(annealer, runs, self.threads, time.perf_counter() + seconds, note)
+        for place, outcome in outcomes.items():
+            self.done += outcome.moves
+            kind = chosen[place]
+            kind.result = min(kind.result, (outcome.within is None, outcome.cost, outcome.area))
+            kind.used = self.number
+        return [(chosen[place], outcome) for place, outcome in outcomes.items()]
+
+
+def ranked(kinds: Sequence[Kind]) -> list[Kind]:
+    """The kinds, best results first."""
+    return sorted(kinds, key=lambda kind: kind.result)
+
+
+def better_half(kinds: Sequence[Kind]) -> list[Kind]:
+    """The kinds with the best results, and of the others the one that waits longest."""
+    best_first = ranked(kinds)
+    half = (len(kinds) + 1) // 2
+    return [*best_first[: half - 1], min(best_first[half - 1 :], key=lambda kind: kind.used)]
+
+
+def fresh_kinds(annealer: Annealer, given_order: tuple[str, ...]) -> list[Kind]:
+    """The kinds of run that start from the order alone, hot to cool."""
+    order = annealer.indices(given_order)
+    evicted = annealer.evicted(order)
+    return [
+        Kind("the order", order, Cooling()),
+        Kind("the order, hot", order, Cooling(_HOT, _STRICT)),
+        Kind("the order, hot, plain moves", order, Cooling(_HOT, _STRICT, PLAIN)),
+        Kind("eviction", evicted, Cooling(temperature=(3e-4, 3e-6))),
+        Kind("eviction, warm", evicted, Cooling(penalty=_STRICT)),
+        Kind("eviction, brisk moves", evicted, Cooling(temperature=(3e-4, 3e-6), mix=BRISK)),
+        Kind("the order, hottest", order, Cooling(_HOTTEST, _STRICTEST)),
+        Kind("eviction, hottest", evicted, Cooling(_HOTTEST, _STRICTEST)),
+    ]
+
+
+def from_schedule(annealer: Annealer, schedule: Schedule | None, name: str, hot: float = 3e-5) -> list[Kind]:
+    """The run that starts from a schedule and stays near it; none where its sequence is too long for that."""
+    if schedule is None or len(schedule.computes) > _LONGEST_START * annealer.graph.index.n:
+        return []
+    return [Kind(name, annealer.indices(schedule.computes), Cooling((hot, 3e-6), (1.0, 1000.0)))]

@@ -1,0 +1,128 @@
+"""The planner ``memetic``: annealing runs of many kinds, whose schedules are recombined exactly.
+
+A memetic algorithm (Moscato 1989): local search, here simulated annealing, on a population, and a crossover, here the
+exact choice of the best schedule that some members' executions contain (``hcp.solvers.recombine``). Rounds grow longer;
+each has fresh runs, of the kinds that serve the graph, and runs that stay near the best schedule. Nothing is proved but
+that a schedule without recomputation is optimal.
+"""
+
+from dataclasses import dataclass, field
+from itertools import islice
+from random import Random
+from typing import Final
+
+from hcp.schedule.actions import Schedule
+from hcp.schedule.annealing import Annealer
+from hcp.schedule.annealing.rounds import Kind, Rounds, better_half, fresh_kinds, from_schedule
+from hcp.schedule.plan import EveryNodeOnce
+from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
+from hcp.schedule.stopwatch import Stopwatch, check_moves
+from hcp.schedule.tracker import Tracker
+from hcp.solvers.recombine import Nodes, Population, recombine
+
+NAME: Final = "memetic"
+
+_GROWTH: Final = 1.6
+# First temperatures of the runs that start from the best schedule.
+_NEAR: Final = {"near the best": 3e-5, "from the best, warm": 1e-4, "from the best, hot": 3e-4}
+# Recombining gets this much of a round's time, and at least so many seconds where there are any.
+_RECOMBINING: Final = 0.6
+_LEAST_SECONDS: Final = 1.0
+# Of the time that is left, the longest round: recombining follows.
+_LONGEST_ROUND: Final = 0.7
+
+
+@dataclass(frozen=True)
+class Memetic:
+    """Options of the memetic planner.
+
+    Attributes:
+        moves: Annealing moves in all, for the same result on every machine that solves each recombination in time;
+            None for as many as fit the time limit.
+        population: Schedules to start with; what is found is added.
+
+    Raises:
+        HcpError: If moves is not above zero.
+    """
+
+    moves: int | None = None
+    population: Population = field(default_factory=Population, compare=False)
+
+    def __post_init__(self) -> None:
+        check_moves(self.moves)
+
+    def __call__(self, problem: Problem, /) -> Solution:
+        """Searches until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C."""
+        tracker = Tracker(problem, NAME)
+        try:
+            self._search(tracker)
+        except KeyboardInterrupt:
+            return tracker.interrupted()
+        finally:
+            if tracker.done:
+                base = problem.graph.base_cost
+                tracker.add_bound(Bound(base, "cost", ORDER_FREE, EveryNodeOnce(), "every node runs at least once"))
+        return tracker.solution("" if tracker.schedule else f"found nothing within {problem.budget} bytes")
+
+    def _search(self, tracker: Tracker) -> None:
+        problem = tracker.problem
+        tracker.offer(Schedule.from_computes(problem.graph, problem.given_order))
+        if tracker.done:
+            return
+        annealer = Annealer(problem.graph, problem.budget, problem.order)
+        fresh = fresh_kinds(annealer, problem.given_order)
+        for kind in fresh:
+            tracker.offer(annealer.schedule(kind.start))
+        rounds, random = Rounds(tracker, annealer, self.moves), Random(problem.seed)
+        length = rounds.first_length()
+        near = _near(annealer, tracker.schedule, 1)
+        chosen = fresh
+        while not tracker.done and rounds.left() > 0:
+            runs = [*chosen, *near]
+            length = min(length, _LONGEST_ROUND * rounds.left() / rounds.spent(1.0, len(runs)))
+            # Runs near the best find what is near the best, and would crowd out what differs from it.
+            new = Population()
+            for kind, outcome in rounds.run(runs, length):
+                if kind in chosen:
+                    new.add(annealer.graph.index, outcome.area, outcome.least)
+            share = _RECOMBINING * rounds.spent(length, len(runs)) if self.moves is None else tracker.watch.left
+            self._recombine(tracker, annealer, new, share, random)
+            if tracker.schedule is None:
+                for kind in fresh:
+                    kind.cooling = kind.cooling.harder()
+            chosen, near = better_half(fresh), _near(annealer, tracker.schedule, len(_NEAR))
+            length *= _GROWTH
+
+    def _recombine(self, tracker: Tracker, annealer: Annealer, new: Population, seconds: float, random: Random) -> None:
+        """Recombines new schedules among themselves, for what is good without the best, and then the best with all."""
+        watch = Stopwatch(min(max(seconds, _LEAST_SECONDS), tracker.watch.left))
+        self._choose(tracker, annealer, new, new.best(), watch.left / 2, random)
+        self.population.take(new)
+        members = self.population.best()
+        if tracker.schedule is not None:
+            best = annealer.indices(tracker.schedule.computes)
+            members = [best, *(member for member in members if member != best)]
+        self._choose(tracker, annealer, self.population, members, watch.left, random)
+
+    def _choose(  # noqa: PLR0917
+        self,
+        tracker: Tracker,
+        annealer: Annealer,
+        population: Population,
+        members: list[Nodes],
+        seconds: float,
+        random: Random,
+    ) -> None:
+        """Adds to a population what recombining some schedules gives, and offers it."""
+        if tracker.done or len(members) < 2 or seconds <= 0:
+            return
+        found = recombine(tracker, members, self.population.longer, seconds, random)
+        self.population.adapt(solved=found is not None and found[1])
+        if found is not None:
+            population.add(annealer.graph.index, 0, found[0])
+            tracker.offer(annealer.schedule(found[0]))
+
+
+def _near(annealer: Annealer, schedule: Schedule | None, count: int) -> list[Kind]:
+    """Runs that start from a schedule, the coolest first."""
+    return [kind for name, hot in islice(_NEAR.items(), count) for kind in from_schedule(annealer, schedule, name, hot)]

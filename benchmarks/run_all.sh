@@ -29,7 +29,7 @@ small)
     solvers=("${heuristics[@]}" lp auto) budgets=(70% 50%) seconds=5 layers=(4 8)
     ;;
 medium)
-    solvers=("${heuristics[@]}" anneal "${exact[@]}") budgets=(70% 50% 30%) seconds=20 layers=(8 24 72)
+    solvers=("${heuristics[@]}" anneal memetic "${exact[@]}") budgets=(70% 50% 30%) seconds=20 layers=(8 24 72)
     ;;
 large)
     # Every planner, every size.

@@ -6,7 +6,7 @@ each has fresh runs, of the kinds that serve the graph, and runs that stay near 
 that a schedule without recomputation is optimal.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from random import Random
 from typing import Final
@@ -39,14 +39,14 @@ class Memetic:
     Attributes:
         moves: Annealing moves in all, for the same result on every machine that solves each recombination in time;
             None for as many as fit the time limit.
-        population: Schedules to start with; what is found is added.
+        population: Schedules of the same problem to start with, to which what is found is added; None for none.
 
     Raises:
         HcpError: If moves is not above zero.
     """
 
     moves: int | None = None
-    population: Population = field(default_factory=Population, compare=False)
+    population: Population | None = None
 
     def __post_init__(self) -> None:
         check_moves(self.moves)
@@ -55,7 +55,7 @@ class Memetic:
         """Searches until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C."""
         tracker = Tracker(problem, NAME)
         try:
-            self._search(tracker)
+            _search(tracker, self.moves, Population() if self.population is None else self.population)
         except KeyboardInterrupt:
             return tracker.interrupted()
         finally:
@@ -64,63 +64,65 @@ class Memetic:
                 tracker.add_bound(Bound(base, "cost", ORDER_FREE, EveryNodeOnce(), "every node runs at least once"))
         return tracker.solution("" if tracker.schedule else f"found nothing within {problem.budget} bytes")
 
-    def _search(self, tracker: Tracker) -> None:
-        problem = tracker.problem
-        tracker.offer(Schedule.from_computes(problem.graph, problem.given_order))
-        if tracker.done:
-            return
-        annealer = Annealer(problem.graph, problem.budget, problem.order)
-        fresh = fresh_kinds(annealer, problem.given_order)
-        for kind in fresh:
-            tracker.offer(annealer.schedule(kind.start))
-        rounds, random = Rounds(tracker, annealer, self.moves), Random(problem.seed)
-        length = rounds.first_length()
-        near = _near(annealer, tracker.schedule, 1)
-        chosen = fresh
-        while not tracker.done and rounds.left() > 0:
-            runs = [*chosen, *near]
-            length = min(length, _LONGEST_ROUND * rounds.left() / rounds.spent(1.0, len(runs)))
-            # Runs near the best find what is near the best, and would crowd out what differs from it.
-            new = Population()
-            for kind, outcome in rounds.run(runs, length):
-                if kind in chosen:
-                    new.add(annealer.graph.index, outcome.area, outcome.least)
-            share = _RECOMBINING * rounds.spent(length, len(runs)) if self.moves is None else tracker.watch.left
-            self._recombine(tracker, annealer, new, share, random)
-            if tracker.schedule is None:
-                for kind in fresh:
-                    kind.cooling = kind.cooling.harder()
-            chosen, near = better_half(fresh), _near(annealer, tracker.schedule, len(_NEAR))
-            length *= _GROWTH
 
-    def _recombine(self, tracker: Tracker, annealer: Annealer, new: Population, seconds: float, random: Random) -> None:
-        """Recombines new schedules among themselves, for what is good without the best, and then the best with all."""
-        watch = Stopwatch(min(max(seconds, _LEAST_SECONDS), tracker.watch.left))
-        self._choose(tracker, annealer, new, new.best(), watch.left / 2, random)
+def _search(tracker: Tracker, moves: int | None, population: Population) -> None:
+    problem = tracker.problem
+    tracker.offer(Schedule.from_computes(problem.graph, problem.given_order))
+    if tracker.done:
+        return
+    annealer = Annealer(problem.graph, problem.budget, problem.order)
+    fresh = fresh_kinds(annealer, problem.given_order)
+    for kind in fresh:
+        tracker.offer(annealer.schedule(kind.start))
+    rounds, crossover = Rounds(tracker, annealer, moves), _Crossover(tracker, annealer, population)
+    length = rounds.first_length()
+    near = _near(annealer, tracker.schedule, 1)
+    chosen = fresh
+    while not tracker.done and rounds.left() > 0:
+        runs = [*chosen, *near]
+        length = min(length, _LONGEST_ROUND * rounds.left() / rounds.spent(1.0, len(runs)))
+        # Runs near the best find what is near the best, and would crowd out what differs from it.
+        new = Population()
+        for kind, outcome in rounds.run(runs, length):
+            if kind in chosen:
+                new.add(problem.graph.index, outcome.area, outcome.least)
+        crossover(new, _RECOMBINING * rounds.spent(length, len(runs)) if moves is None else tracker.watch.left)
+        if tracker.schedule is None:
+            for kind in fresh:
+                kind.cooling = kind.cooling.harder()
+        chosen, near = better_half(fresh), _near(annealer, tracker.schedule, len(_NEAR))
+        length *= _GROWTH
+
+
+class _Crossover:
+    """Recombines new schedules among themselves, for what is good without the best, and then the best with all."""
+
+    def __init__(self, tracker: Tracker, annealer: Annealer, population: Population) -> None:
+        self.tracker = tracker
+        self.annealer = annealer
+        self.population = population
+        self.random = Random(tracker.problem.seed)
+
+    def __call__(self, new: Population, seconds: float) -> None:
+        """Adds what it finds to the population, and offers it."""
+        watch = Stopwatch(min(max(seconds, _LEAST_SECONDS), self.tracker.watch.left))
+        self.child(new, new.best(), watch.left / 2)
         self.population.take(new)
         members = self.population.best()
-        if tracker.schedule is not None:
-            best = annealer.indices(tracker.schedule.computes)
+        if self.tracker.schedule is not None:
+            best = self.annealer.indices(self.tracker.schedule.computes)
             members = [best, *(member for member in members if member != best)]
-        self._choose(tracker, annealer, self.population, members, watch.left, random)
+        self.child(self.population, members, watch.left)
 
-    def _choose(  # noqa: PLR0917
-        self,
-        tracker: Tracker,
-        annealer: Annealer,
-        population: Population,
-        members: list[Nodes],
-        seconds: float,
-        random: Random,
-    ) -> None:
-        """Adds to a population what recombining some schedules gives, and offers it."""
-        if tracker.done or len(members) < 2 or seconds <= 0:
+    def child(self, population: Population, parents: list[Nodes], seconds: float) -> None:
+        """Adds to a population what some schedules give."""
+        if self.tracker.done or len(parents) < 2 or seconds <= 0:
             return
-        found = recombine(tracker, members, self.population.longer, seconds, random)
+        found = recombine(self.tracker, parents, self.population.longer, seconds, self.random)
         self.population.adapt(solved=found is not None and found[1])
         if found is not None:
-            population.add(annealer.graph.index, 0, found[0])
-            tracker.offer(annealer.schedule(found[0]))
+            population.add(self.annealer.graph.index, 0, found[0])
+            self.tracker.offer(self.annealer.schedule(found[0]))
 
 
 def _near(annealer: Annealer, schedule: Schedule | None, count: int) -> list[Kind]:

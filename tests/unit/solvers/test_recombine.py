@@ -139,10 +139,13 @@ def test_a_population_keeps_the_cheapest_within_the_budget():
     assert len(population.best()) == MOST_KEPT
 
 
-def test_counted_moves_make_the_planner_deterministic():
+def test_counted_moves_make_the_planner_deterministic_and_a_planner_remembers_nothing():
     graph = instance("transformer:2")
-    plans = [hcp.solve(graph, "60%", Memetic(moves=20_000), time_limit=120) for _ in range(2)]
-    assert plans[0].schedule == plans[1].schedule
+    planner = Memetic(moves=20_000)
+    before = hcp.solve(graph, "60%", planner, time_limit=120)
+    # Of more nodes than the other graph has.
+    hcp.solve(instance("transformer:3"), "60%", planner, time_limit=120)
+    assert hcp.solve(graph, "60%", planner, time_limit=120).schedule == before.schedule
 
 
 def test_moves_below_one_are_refused():

@@ -38,12 +38,15 @@ def graphs_in(folder: Path, names: list[str] | None = None) -> list[Graph]:
     """The graphs of a folder, in the order of their names; those named only, where names are given.
 
     Raises:
-        HcpError: If there are none.
+        HcpError: If there are none, or a name is not among them.
     """
-    files = sorted(path for path in folder.glob("*.json") if names is None or path.stem in names)
+    files = {path.stem: path for path in sorted(folder.glob("*.json"))}
     if not files:
         raise HcpError(f"no graphs in {str(folder)!r}; give a folder of graph files by --data")
-    return [load_graph(path) for path in files]
+    unknown = next((name for name in names or () if name not in files), None)
+    if unknown is not None:
+        raise HcpError(f"no graph {unknown!r} in {str(folder)!r}; choose from {', '.join(files)}")
+    return [load_graph(path) for name, path in files.items() if names is None or name in names]
 
 
 def publish(name: str, table: Table, rows: list[dict[str, object]], out: Path | None, **settings: object) -> None:

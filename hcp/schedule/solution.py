@@ -46,7 +46,7 @@ class Status(Enum):
             Status.OPTIMAL: "proved: no schedule within the bound's scope costs less",
             Status.FEASIBLE: "raise the time limit, or use solver 'auto' or 'cpsat', to close the gap",
             Status.INFEASIBLE: "raise the budget: no schedule can meet it",
-            Status.NO_SOLUTION: "raise the time limit or the budget, or try solver 'auto'",
+            Status.NO_SOLUTION: "raise the time limit or the budget, or try another solver: 'auto' tries several",
         }[self]
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import hcp
 from benchmarks import harness
 from benchmarks.regression import compare_rows, main, pairs, time_ratio
+from hcp.graph.instances import instance
 from hcp.report.tables import Table
 
 ROW = {
@@ -121,3 +123,10 @@ def test_committed_results_are_not_ignored_by_git():
     if done.returncode == 128:
         pytest.skip("no git checkout")
     assert done.returncode == 1
+
+
+def test_a_graph_that_the_folder_lacks_is_named(tmp_path):
+    hcp.save_graph(instance("chain:3"), tmp_path / "small.json")
+    assert [graph.name for graph in harness.graphs_in(tmp_path, ["small"])] == [instance("chain:3").name]
+    with pytest.raises(hcp.HcpError, match=r"no graph 'small.json' in .*; choose from small"):
+        harness.graphs_in(tmp_path, ["small.json"])

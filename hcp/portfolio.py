@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -45,7 +45,7 @@ ALL_QUICK_SHARE: Final = 0.12
 ROOT_SHARE: Final = 0.3
 # CP-SAT is the quicker to prove; of larger models HiGHS makes more.
 MOST_COLUMNS_PROVED: Final = 20_000
-PROOF_SHARE: Final = 0.7
+PROOF_SHARE: Final = 0.5
 # What the memetic search gets beside the quick heuristics and the relaxation even where these take less.
 LEAST_SEARCH: Final = 0.06
 # Where the bound explains less of the extra cost, the relaxation misses what makes the graph hard: the memetic search
@@ -92,11 +92,11 @@ class _Portfolio:
         tracker.offer(keep_everything(graph, tracker.problem.given_order))
         if tracker.done:
             return tracker.solution
-        with self.searching_beside(LEAST_SEARCH) as search:
-            result = self.quick(search)
+        with self.searching_beside(ALL_QUICK_SHARE + ROOT_SHARE, LEAST_SEARCH):
+            result = self.quick()
             if result is not None:
                 return result
-            root = Root() if search.done() else solve_root(tracker, tracker.watch.left * ROOT_SHARE)
+            root = Root() if self.met() else solve_root(tracker, tracker.watch.left * ROOT_SHARE)
         if root.hopeless is not None:
             return partial(tracker.infeasible, root.hopeless, root.note)
         relaxation = root.relaxation
@@ -105,22 +105,23 @@ class _Portfolio:
             small = relaxation.cut.model.shape[1] <= MOST_COLUMNS_PROVED
             explained = self.explained() >= LEAST_EXPLAINED
             exact = CpSat(relaxation) if small else Milp(relaxation=relaxation)
-            with self.searching_beside(0.0):
-                result = self.turn(exact, PROOF_SHARE if explained else GLANCE_SHARE)
+            share = PROOF_SHARE if explained else GLANCE_SHARE
+            with self.searching_beside(share):
+                result = self.turn(exact, share)
             if result is not None:
                 return result
         return self.turn(Memetic(population=self.population), 1.0) or tracker.solution
 
-    def quick(self, search: Future[Solution]) -> _Result | None:
+    def quick(self) -> _Result | None:
         """The heuristics that take no time worth speaking of; returns how to make the result where one ends it."""
         spent = Stopwatch(self.tracker.watch.left * ALL_QUICK_SHARE)
         for planner in QUICK:
-            if search.done() or spent.left <= 0:
+            if self.met() or spent.left <= 0:
                 break
             result = self.turn(planner, QUICK_SHARE)
             if result is not None:
                 return result
-        if self.tracker.schedule is None and not search.done():
+        if self.tracker.schedule is None and self.beside is None:
             # Its schedules are far too long to be worth a look where anything else fits.
             return self.turn(RecomputeAll(), QUICK_SHARE)
         return None
@@ -147,11 +148,12 @@ class _Portfolio:
         return tracker.interrupted if solution.interrupted and not self.met() else None
 
     @contextmanager
-    def searching_beside(self, least: float) -> "Iterator[Future[Solution]]":
-        """Searches on another core while the block runs, then offers what was found; yields the result to come.
+    def searching_beside(self, share: float, least: float = 0.0) -> Iterator[None]:
+        """Searches on another core while the block runs, then offers what was found.
 
         Args:
-            least: Share of the time left that the search gets even where the block ends earlier, unless it is needless.
+            share: Of the time that is left, what the search may take.
+            least: And what it gets even where the block ends earlier, unless it is needless.
         """
         tracker = self.tracker
         enough = threading.Event()
@@ -162,11 +164,11 @@ class _Portfolio:
             if enough.is_set() or self.met():
                 raise KeyboardInterrupt
 
-        problem = replace(self.shared(1.0, monitor), workers=1)
+        problem = replace(self.shared(share, monitor), workers=1)
         with ThreadPoolExecutor(1) as pool:
             search = pool.submit(Memetic(population=self.population), problem)
             try:
-                yield search
+                yield
                 while not tracker.done and watch.left > 0 and not wait([search], timeout=0.05).done:
                     tracker.report("auto: annealing")
             finally:

@@ -13,7 +13,7 @@ from typing import Final
 
 from hcp.schedule.actions import Schedule
 from hcp.schedule.annealing import Annealer
-from hcp.schedule.annealing.rounds import Kind, Rounds, better_half, fresh_kinds, from_schedule
+from hcp.schedule.annealing.rounds import Kind, Rounds, better_half, fresh_kinds, from_schedule, ranked
 from hcp.schedule.plan import EveryNodeOnce
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
 from hcp.schedule.stopwatch import Stopwatch, check_moves
@@ -29,7 +29,9 @@ _NEAR: Final = {"near the best": 3e-5, "from the best, warm": 1e-4, "from the be
 _RECOMBINING: Final = 0.6
 _LEAST_SECONDS: Final = 1.0
 # Of the time that is left, the longest round: recombining follows.
-_LONGEST_ROUND: Final = 0.7
+_LONGEST_ROUND: Final = 0.85
+# Of all time, what the last long runs get, about.
+_LAST_SHARE: Final = 0.45
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,14 @@ def _search(tracker: Tracker, moves: int | None, population: Population) -> None
     rounds, crossover = Rounds(tracker, annealer, moves), _Crossover(tracker, annealer, population)
     length = rounds.first_length()
     near = _near(annealer, tracker.schedule, 1)
-    chosen = fresh
+    chosen, least, last = fresh, _LAST_SHARE * rounds.left(), False
     while not tracker.done and rounds.left() > 0:
         runs = [*chosen, *near]
+        if not last and rounds.left() - (1 + _RECOMBINING) * rounds.spent(length, len(runs)) < least:
+            # One long run ends lower than several short ones.
+            last = True
+            chosen = runs = ranked(fresh)[: max(1, min(rounds.threads, len(fresh)))]
+            length = _LONGEST_ROUND * rounds.left() / rounds.spent(1.0, len(runs))
         length = min(length, _LONGEST_ROUND * rounds.left() / rounds.spent(1.0, len(runs)))
         # Runs near the best find what is near the best, and would crowd out what differs from it.
         new = Population()

@@ -156,8 +156,7 @@ class _Search:
         return [node for node in self.graph.nodes if node.name in names]
 
     def _cost(self, node: Node) -> int:
-        sizes = [value.bytes for value in fetchable(self.graph, node)]
-        return sum(self.host.offload_cost(size) + self.host.fetch_cost(size) for size in sizes)
+        return sum(self.host.round_trip_cost(value.bytes) for value in fetchable(self.graph, node))
 
     def _bytes(self, node: Node) -> int:
         return sum(value.bytes for value in fetchable(self.graph, node))

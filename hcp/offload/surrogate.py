@@ -47,11 +47,7 @@ class Surrogate:
     @cached_property
     def constant(self) -> int:
         """What every schedule here costs more than the one it stands for: the first run of each fetch."""
-        return sum(self.move_cost(value) for name in self.chosen for value in self._moved(name))
-
-    def move_cost(self, value: Value) -> int:
-        """Cost of moving a value out and back."""
-        return self.host.offload_cost(value.bytes) + self.host.fetch_cost(value.bytes)
+        return sum(self.host.round_trip_cost(value.bytes) for name in self.chosen for value in self._moved(name))
 
     def steps(self, schedule: Schedule) -> tuple[Step, ...]:
         """What a schedule of this graph stands for: a value that is fetched as soon as it is made just stays."""
@@ -126,7 +122,9 @@ class Surrogate:
             # Resident, so that reruns of those who wait for it need nothing.
             there = Value(f"{self._word} made {value.name}", 0, resident=True)
             fetch = self._fetch_of[value.name]
-            parts.append(Node(fetch, "fetch", (copies[value.name],), (value, there), self.move_cost(value)))
+            parts.append(
+                Node(fetch, "fetch", (copies[value.name],), (value, there), self.host.round_trip_cost(value.bytes))
+            )
         return parts
 
 

@@ -52,6 +52,10 @@ class HostLink:
         """Cost of copying so many bytes from the host, rounded up."""
         return self.latency + -(-size * PER // self.fetch_rate)
 
+    def round_trip_cost(self, size: int) -> int:
+        """Cost of copying so many bytes out once and back once."""
+        return self.offload_cost(size) + self.fetch_cost(size)
+
     def to_dict(self) -> dict[str, int | None]:
         """What a plan file stores."""
         return {

@@ -117,7 +117,7 @@ def relax(graph: Graph, host: HostLink, kind: RelaxedKind) -> Relaxed:
 
 
 def _again(graph: Graph, host: HostLink, node: Node, most: int) -> Node:
-    moves = [host.offload_cost(v.bytes) + host.fetch_cost(v.bytes) for v in fetchable(graph, node)]
+    moves = [host.round_trip_cost(v.bytes) for v in fetchable(graph, node)]
     if not moves:
         return node
     again = [node.cost] if node.recomputable else []

@@ -57,7 +57,7 @@ class Tracker:
         if schedule is None:
             return False
         try:
-            usage = replay(self.problem.graph, schedule)
+            usage = replay(self.problem.graph, schedule, self.problem.host)
         except ScheduleError:
             return False
         if self.problem.order is not None and not follows(schedule, self.problem.order):

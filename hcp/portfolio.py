@@ -22,9 +22,8 @@ from hcp.schedule.solution import Monitor, NotApplicable, Planner, Problem, Prog
 from hcp.schedule.stopwatch import Stopwatch
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.cpsat import CpSat
-from hcp.solvers.memetic import Memetic
+from hcp.solvers.memetic import Evolution
 from hcp.solvers.milp import Milp
-from hcp.solvers.recombine import Population
 from hcp.solvers.root import Root, solve_root
 
 _Result = Callable[[], Solution]
@@ -77,12 +76,12 @@ class _Portfolio:
 
     Attributes:
         tracker: Best schedule and bounds.
-        population: What the memetic search has found, from turn to turn.
+        evolution: The memetic search, which goes on from turn to turn.
         beside: Cost of the best schedule that the search beside the others has and the tracker has not yet.
     """
 
     tracker: Tracker
-    population: Population = field(default_factory=Population)
+    evolution: Evolution = field(default_factory=Evolution)
     beside: int | None = None
 
     def run(self) -> _Result:
@@ -110,7 +109,7 @@ class _Portfolio:
                 result = self.turn(exact, share)
             if result is not None:
                 return result
-        return self.turn(Memetic(population=self.population), 1.0) or tracker.solution
+        return self.turn(self.evolution, 1.0) or tracker.solution
 
     def quick(self) -> _Result | None:
         """The heuristics that take no time worth speaking of; returns how to make the result where one ends it."""
@@ -166,7 +165,7 @@ class _Portfolio:
 
         problem = replace(self.shared(share, monitor), workers=1)
         with ThreadPoolExecutor(1) as pool:
-            search = pool.submit(Memetic(population=self.population), problem)
+            search = pool.submit(self.evolution, problem)
             try:
                 yield
                 while not tracker.done and watch.left > 0 and not wait([search], timeout=0.05).done:

@@ -77,15 +77,10 @@ def _search(tracker: Tracker, moves: int | None) -> None:
     tracker.offer(Schedule.from_computes(problem.graph, problem.given_order))
     if tracker.done:
         return
-    from hcp.schedule.annealing import Annealer
-    from hcp.schedule.annealing.rounds import Rounds, better_half, fresh_kinds, from_schedule
+    from hcp.schedule.annealing.rounds import Rounds, better_half, from_schedule
 
-    annealer = Annealer(problem.graph, problem.budget, problem.order)
-    kinds = fresh_kinds(annealer, problem.given_order)
-    kinds += from_schedule(annealer, problem.incumbent, "the incumbent")
-    for kind in kinds:
-        tracker.offer(annealer.schedule(kind.start))
-    rounds = Rounds(tracker, annealer, moves)
+    rounds = Rounds(tracker, moves)
+    kinds = rounds.fresh() + from_schedule(rounds.annealer, problem.incumbent, "the incumbent")
     length, least = rounds.first_length(), _LAST_SHARE * rounds.left()
     chosen = kinds
     while not tracker.done and rounds.left() > 0:

@@ -44,21 +44,32 @@ class Rounds:
 
     Attributes:
         tracker: The search's.
-        annealer: Shared by all runs.
         moves: Moves in all, or None where the time limit is what counts.
-        threads: How many runs at a time, at most.
+        annealer: Shared by all runs.
     """
 
     tracker: Tracker
-    annealer: Annealer
     moves: int | None = None
     runs: int = 0
     done: int = 0
     number: int = 0
-    threads: int = field(init=False)
+    annealer: Annealer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.threads = max(1, min(self.tracker.problem.workers, cores()))
+        problem = self.tracker.problem
+        self.annealer = Annealer(problem.graph, problem.budget, problem.order)
+
+    @property
+    def threads(self) -> int:
+        """How many runs at a time, at most."""
+        return max(1, min(self.tracker.problem.workers, cores()))
+
+    def fresh(self) -> list[Kind]:
+        """The kinds of run that start from the order alone, hot to cool; offers what they start from."""
+        kinds = _fresh_kinds(self.annealer, self.tracker.problem.given_order)
+        for kind in kinds:
+            self.tracker.offer(self.annealer.schedule(kind.start))
+        return kinds
 
     def first_length(self) -> float:
         """Moves or seconds of a run in the first round."""
@@ -115,8 +126,7 @@ def better_half(kinds: Sequence[Kind]) -> list[Kind]:
     return [*best_first[: half - 1], min(best_first[half - 1 :], key=lambda kind: kind.used)]
 
 
-def fresh_kinds(annealer: Annealer, given_order: tuple[str, ...]) -> list[Kind]:
-    """The kinds of run that start from the order alone, hot to cool."""
+def _fresh_kinds(annealer: Annealer, given_order: tuple[str, ...]) -> list[Kind]:
     order = annealer.indices(given_order)
     evicted = annealer.evicted(order)
     return [

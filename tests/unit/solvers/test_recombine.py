@@ -1,5 +1,6 @@
 """The choice among a sequence's executions against all of them; recombined schedules against their parents."""
 
+from dataclasses import replace
 from itertools import product
 from random import Random
 
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 import hcp
 from hcp.graph.instances import instance
 from hcp.schedule.annealing import Annealer, Cooling
+from hcp.schedule.budget import parse_budget
+from hcp.schedule.solution import Problem
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.cpsat import solve_with_cpsat
 from hcp.solvers.integer import IntegerStatus, IntegerTask
-from hcp.solvers.memetic import Memetic
+from hcp.solvers.memetic import Evolution, Memetic
 from hcp.solvers.recombine import MOST_FREE, MOST_KEPT, Population, _window, lay_together, recombine
 from hcp.solvers.selection import select
 from tests.strategies import graphs
@@ -142,10 +145,11 @@ def test_a_population_keeps_the_cheapest_within_the_budget():
 def test_counted_moves_make_the_planner_deterministic_and_a_planner_remembers_nothing():
     graph = instance("transformer:2")
     planner = Memetic(moves=20_000)
-    before = hcp.solve(graph, "60%", planner, time_limit=120)
+    before = hcp.solve(graph, "70%", planner, time_limit=120)
+    assert before.schedule
     # Of more nodes than the other graph has.
     hcp.solve(instance("transformer:3"), "60%", planner, time_limit=120)
-    assert hcp.solve(graph, "60%", planner, time_limit=120).schedule == before.schedule
+    assert hcp.solve(graph, "70%", planner, time_limit=120).schedule == before.schedule
 
 
 def test_moves_below_one_are_refused():
@@ -160,3 +164,28 @@ def test_a_fixed_order_is_kept():
     plan = hcp.solve(graph, "80%", Memetic(moves=10_000), time_limit=120, order=graph.order)
     seen = list(dict.fromkeys(plan.schedule.computes))
     assert seen == list(graph.order)
+
+
+def test_a_search_goes_on_where_its_last_turn_ended():
+    graph = instance("transformer:2")
+    problem = Problem(graph, parse_budget("70%", graph), time_limit=120, workers=1)
+    evolution = Evolution(moves=40_000)
+    heard = []
+
+    def stop(progress):
+        heard.append(progress.phase)
+        # A run of the second round.
+        if progress.phase == "annealing from the best, warm":
+            raise KeyboardInterrupt
+
+    first = evolution(replace(problem, monitor=stop))
+    rounds = evolution._state.rounds
+    assert (first.interrupted, rounds.number) == (True, 2)
+    before = len(heard)
+    second = evolution(replace(problem, incumbent=first.schedule))
+    assert len(heard) == before
+    assert not second.interrupted
+    assert evolution._state.rounds is rounds
+    assert rounds.number > 2
+    assert rounds.done >= 40_000
+    assert hcp.replay(graph, second.schedule).cost <= hcp.replay(graph, first.schedule).cost

@@ -190,9 +190,10 @@ def judge(problem: Problem, solution: Solution) -> Plan:
         )
     status = solution.status
     if usage is not None:
-        best = max(b.value for b in bounds if b.of == "cost" and b.scope == ORDER_FREE)
-        if usage.cost <= best * (1 + OPTIMALITY_TOLERANCE):
-            status = Status.OPTIMAL
+        scopes = (ORDER_FREE,) if problem.order is None else (ORDER_FREE, FIXED_ORDER)
+        best = max(b.value for b in bounds if b.of == "cost" and b.scope in scopes)
+        met = usage.cost <= best * (1 + OPTIMALITY_TOLERANCE)
+        status = Status.OPTIMAL if met else Status.FEASIBLE
     return Plan(
         **{**_fields(solution), "bounds": bounds, "status": status},
         problem=replace(problem, incumbent=None),

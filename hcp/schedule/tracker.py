@@ -99,7 +99,7 @@ class Tracker:
         return Solution(
             self.schedule,
             status,
-            tuple(self.bounds),
+            self._all_bounds(),
             self.planner,
             self.watch.seconds,
             tuple(self._trace),
@@ -110,6 +110,14 @@ class Tracker:
         """The result where the budget is proved too small."""
         bounds = tuple(self.bounds) if bound is None else (bound,)
         return Solution(None, Status.INFEASIBLE, bounds, self.planner, self.watch.seconds, tuple(self._trace), note)
+
+    def _all_bounds(self) -> tuple[Bound, ...]:
+        """The bounds, with what a running solver reported last where it was stopped before it could hand that over."""
+        kept = [bound.value for bound in self.bounds if bound.of == "cost" and bound.scope in self._scopes]
+        if self._bound <= max(kept, default=self.problem.graph.base_cost):
+            return tuple(self.bounds)
+        scope = ORDER_FREE if self.problem.order is None else FIXED_ORDER
+        return (*self.bounds, Bound(self._bound, "cost", scope, None, f"{self.planner}, when it stopped"))
 
     def _mark(self) -> None:
         self._trace.append(TracePoint(self.watch.seconds, self.cost, self._bound))

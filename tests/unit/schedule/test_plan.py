@@ -9,6 +9,7 @@ from hcp.graph.instances import training_chain
 from hcp.schedule.actions import Compute, Schedule, ScheduleError, keep_everything
 from hcp.schedule.plan import excess, judge
 from hcp.schedule.solution import FIXED_ORDER, ORDER_FREE, Bound, Problem, Solution, Status
+from hcp.schedule.tracker import Tracker
 
 GRAPH = training_chain(3)  # keep-everything cost 9, peak 4
 TWICE = Schedule.from_computes(GRAPH, ("v0", *GRAPH.order))  # cost 10
@@ -48,6 +49,28 @@ def test_meeting_an_order_free_bound_is_a_proof():
     assert judged(TWICE, Bound(10, "cost", ORDER_FREE)).status is Status.OPTIMAL
     assert judged(keep_everything(GRAPH)).status is Status.OPTIMAL
     assert judged(TWICE).status is Status.FEASIBLE
+
+
+def test_a_claim_of_optimality_needs_a_bound_of_the_problems_scope():
+    fixed = Bound(10, "cost", FIXED_ORDER)
+    assert judged(TWICE, status=Status.OPTIMAL).status is Status.FEASIBLE
+    assert judged(TWICE, fixed, status=Status.OPTIMAL).status is Status.FEASIBLE
+    problem = Problem(GRAPH, 100, order=GRAPH.order)
+    assert judge(problem, Solution(TWICE, Status.FEASIBLE, (fixed,), "test")).status is Status.OPTIMAL
+
+
+@pytest.mark.parametrize(("order", "scope"), [(None, ORDER_FREE), (GRAPH.order, FIXED_ORDER)])
+def test_what_a_solver_reported_before_it_was_stopped_is_among_the_bounds(order, scope):
+    problem = Problem(GRAPH, 100, order=order, incumbent=TWICE)
+    tracker = Tracker(problem, "test")
+    tracker.add_bound(Bound(9, "cost", ORDER_FREE))
+    assert len(tracker.solution().bounds) == 1
+    tracker.raise_bound(10)
+    for solution in (tracker.solution(), tracker.interrupted()):
+        assert [(bound.value, bound.scope) for bound in solution.bounds] == [(9, ORDER_FREE), (10, scope)]
+        plan = judge(problem, solution)
+        assert plan.status is Status.OPTIMAL
+        assert not plan.verified(solution.bounds[-1])
 
 
 def test_every_plan_has_the_trivial_bound_with_a_certificate():

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
+from hcp.schedule.stopwatch import Stopwatch
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.cpsat import solve_with_cpsat
 from hcp.solvers.integer import IntegerStatus, IntegerTask
@@ -82,24 +83,25 @@ def recombine(
         tracker: Gives the problem, and hears of the progress.
         schedules: Sequences of nodes, legal each; the first is to be improved on and may break the budget.
         longer: By how much the others may make the first one longer, as a part of it.
-        seconds: For the solver.
+        seconds: For all of it; of very long schedules the model alone may take more.
         random: Where the sequence is too long to choose all of it at once, draws the window.
     """
     problem = tracker.problem
     index = problem.graph.index
+    watch = Stopwatch(seconds)
     sequence, made = lay_together(schedules, int((1 + longer) * len(schedules[0])))
     free = _window(made, random)
     if problem.order is not None:
         free &= ~_firsts(sequence, made)
     selection = select(index, problem.budget, sequence, made, free)
-    if not len(selection.hint):
+    if not selection.hint or watch.left <= 0:
         return None
     result = solve_with_cpsat(
         IntegerTask(
             model=selection.model,
             hint=selection.hint,
             bound=0,
-            time_limit=seconds,
+            time_limit=watch.left,
             # Alone, its search by linear programmes is ten times as fast as beside others on a few cores.
             workers=1,
             seed=problem.seed,

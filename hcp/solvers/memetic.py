@@ -81,7 +81,7 @@ class Evolution:
         if self._state is None:
             self._state = _State.new(tracker, self.moves)
         self._state.rounds.tracker = tracker
-        self._state.evolve(tracker)
+        self._state.evolve()
 
 
 @dataclass
@@ -110,11 +110,10 @@ class _State:
         fresh = rounds.fresh()
         return cls(rounds, Random(tracker.problem.seed), fresh, fresh, rounds.first_length())
 
-    def evolve(self, tracker: Tracker) -> None:
+    def evolve(self) -> None:
         """Makes rounds until the time or the moves are spent."""
         rounds, fresh = self.rounds, self.fresh
-        annealer, index = rounds.annealer, rounds.annealer.graph.index
-        crossover = _Crossover(tracker, annealer, self.population, self.random)
+        tracker, annealer = rounds.tracker, rounds.annealer
         while not tracker.done and rounds.left() > 0:
             near = _near(annealer, tracker.schedule, len(_NEAR) if rounds.number else 1)
             runs = [*self.chosen, *near]
@@ -123,9 +122,9 @@ class _State:
             new = Population()
             for kind, outcome in rounds.run(runs, length):
                 if kind in self.chosen:
-                    new.add(index, outcome.area, outcome.least)
+                    new.add(annealer.graph.index, outcome.area, outcome.least)
             recombining = _RECOMBINING * rounds.spent(length, len(runs))
-            crossover(new, recombining if rounds.moves is None else tracker.watch.left)
+            self.recombine(new, recombining if rounds.moves is None else tracker.watch.left)
             if tracker.schedule is None:
                 for kind in fresh:
                     kind.cooling = kind.cooling.harder()
@@ -133,36 +132,28 @@ class _State:
             # The end of a turn may have cut this round short.
             self.length = max(self.length, length * _GROWTH)
 
-
-class _Crossover:
-    """Recombines new schedules among themselves, for what is good without the best, and then the best with all."""
-
-    def __init__(self, tracker: Tracker, annealer: Annealer, population: Population, random: Random) -> None:
-        self.tracker = tracker
-        self.annealer = annealer
-        self.population = population
-        self.random = random
-
-    def __call__(self, new: Population, seconds: float) -> None:
-        """Adds what it finds to the population, and offers it."""
-        watch = Stopwatch(min(max(seconds, _LEAST_SECONDS), self.tracker.watch.left))
-        self.child(new, new.best(), watch.left / 2)
+    def recombine(self, new: Population, seconds: float) -> None:
+        """Recombines new schedules among themselves, for what is good without the best, and then the best with all."""
+        tracker = self.rounds.tracker
+        watch = Stopwatch(min(max(seconds, _LEAST_SECONDS), tracker.watch.left))
+        self.add_child(new, new.best(), watch.left / 2)
         self.population.take(new)
         members = self.population.best()
-        if self.tracker.schedule is not None:
-            best = self.annealer.indices(self.tracker.schedule.computes)
+        if tracker.schedule is not None:
+            best = self.rounds.annealer.indices(tracker.schedule.computes)
             members = [best, *(member for member in members if member != best)]
-        self.child(self.population, members, watch.left)
+        self.add_child(self.population, members, watch.left)
 
-    def child(self, population: Population, parents: list[Nodes], seconds: float) -> None:
-        """Adds to a population what some schedules give."""
-        if self.tracker.done or len(parents) < 2 or seconds <= 0:
+    def add_child(self, population: Population, parents: list[Nodes], seconds: float) -> None:
+        """Adds to a population what some schedules give, and offers it."""
+        tracker, annealer = self.rounds.tracker, self.rounds.annealer
+        if tracker.done or len(parents) < 2 or seconds <= 0:
             return
-        found = recombine(self.tracker, parents, self.population.longer, seconds, self.random)
+        found = recombine(tracker, parents, self.population.longer, seconds, self.random)
         self.population.adapt(solved=found is not None and found[1])
         if found is not None:
-            population.add(self.annealer.graph.index, 0, found[0])
-            self.tracker.offer(self.annealer.schedule(found[0]))
+            population.add(annealer.graph.index, 0, found[0])
+            tracker.offer(annealer.schedule(found[0]))
 
 
 def _near(annealer: Annealer, schedule: Schedule | None, count: int) -> list[Kind]:

@@ -3,9 +3,9 @@
 Importing it loads numba, so import it inside functions: ``import hcp`` has to stay light.
 """
 
-from hcp.schedule.annealing.engine import BRISK, CHAINS, PLAIN, Annealer, Cooling, Outcome
+from hcp.schedule.annealing.engine import BRISK, CHAINS, Annealer, Cooling, Outcome
 from hcp.schedule.annealing.loop import Mix
 from hcp.schedule.annealing.polish import polish
 from hcp.schedule.annealing.team import Run, run_together
 
-__all__ = ["BRISK", "CHAINS", "PLAIN", "Annealer", "Cooling", "Mix", "Outcome", "Run", "polish", "run_together"]
+__all__ = ["BRISK", "CHAINS", "Annealer", "Cooling", "Mix", "Outcome", "Run", "polish", "run_together"]

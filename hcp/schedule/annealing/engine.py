@@ -35,9 +35,8 @@ _TRIAL_STRETCH: Final = 500
 # A node runs at most so often, or twice as often as the start has it.
 MOST_EXECUTIONS: Final = 12
 
-CHAINS: Final = Mix(shift=0.20, chain=0.30, drop=0.25, swap=0.17, far=0.5)
-BRISK: Final = Mix(shift=0.60, chain=0.15, drop=0.125, swap=0.085, far=0.5)
-PLAIN: Final = Mix(shift=0.60, chain=0.0, drop=0.20, swap=0.0, far=0.5)
+CHAINS: Final = Mix(shift=0.08, push=0.12, chain=0.30, drop=0.25, swap=0.17, far=0.1)
+BRISK: Final = Mix(shift=0.24, push=0.36, chain=0.15, drop=0.125, swap=0.085, far=0.5)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from hcp.schedule.annealing.compiled import Random, compiled, uniform
-from hcp.schedule.annealing.moves import add, chain, drop, shift
+from hcp.schedule.annealing.moves import add, chain, drop, push, shift
 from hcp.schedule.annealing.network import Int32, Int64, Network
 from hcp.schedule.annealing.timeline import AREA, BUDGET, COST, LIMIT, Timeline, settle, undo
 
@@ -40,6 +40,7 @@ class Mix(NamedTuple):
 
     Attributes:
         shift: Move one execution.
+        push: Move a first execution, and what depends on it or what it depends on with it.
         chain: Make an idle value again with all it needs.
         drop: Take executions out.
         swap: Take executions out, then make one or two idle values again.
@@ -47,6 +48,7 @@ class Mix(NamedTuple):
     """
 
     shift: float
+    push: float
     chain: float
     drop: float
     swap: float
@@ -71,14 +73,20 @@ def new_best(slots: int) -> Best:
 @compiled
 def propose(net: Network, line: Timeline, random: Random, mix: Mix) -> bool:
     """Tries a random move; False where there was nothing to do."""
-    draw = uniform(random)
-    if draw < mix.shift:
+    draw = uniform(random) - mix.shift
+    if draw < 0:
         return shift(net, line, random, mix.far)
-    if draw < mix.shift + mix.chain:
+    draw -= mix.push
+    if draw < 0:
+        return push(net, line, random)
+    draw -= mix.chain
+    if draw < 0:
         return chain(net, line, random)
-    if draw < mix.shift + mix.chain + mix.drop:
+    draw -= mix.drop
+    if draw < 0:
         return drop(net, line, random)
-    if draw < mix.shift + mix.chain + mix.drop + mix.swap:
+    draw -= mix.swap
+    if draw < 0:
         return _swap(net, line, random)
     return add(net, line, random)
 

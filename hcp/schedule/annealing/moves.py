@@ -3,15 +3,17 @@
 A move that returns False may leave changes behind: undo it. No move makes more changes than the journal has rows.
 """
 
+import math
 from typing import Final
 
+import numpy as np
+
 from hcp.schedule.annealing.compiled import Random, below, compiled, uniform
-from hcp.schedule.annealing.network import Network
+from hcp.schedule.annealing.network import Int32, Network
 from hcp.schedule.annealing.timeline import (
     BUDGET,
     COST,
     JOURNAL,
-    LENGTH,
     LIMIT,
     MULTIPLE,
     Timeline,
@@ -25,8 +27,8 @@ from hcp.schedule.annealing.timeline import (
 
 # A chain or a cascade stops after this many executions; two chains and a removal fit the journal.
 LONGEST_CHAIN: Final = 48
-# How far a near shift goes, in executions.
-NEAR: Final = 8
+# First executions that move at once, at most.
+MOST_PUSHED: Final = 24
 # Random slots or values looked at before a move gives up.
 TRIES: Final = 40
 
@@ -53,7 +55,10 @@ def free_slot_before(line: Timeline, slot: int, floor: int) -> int:
 
 @compiled
 def shift(net: Network, line: Timeline, random: Random, far: float) -> bool:
-    """Moves one execution to another slot, near or (with probability ``far``) anywhere it may go."""
+    """Moves one execution to another slot, as far as the executions it depends on and that depend on it allow.
+
+    Any such slot is as likely as any other with probability ``far``; otherwise every order of distance is.
+    """
     source = random_execution(line, random)
     node = line.slot[source]
     count = line.runs[node]
@@ -70,12 +75,9 @@ def shift(net: Network, line: Timeline, random: Random, far: float) -> bool:
         # The second execution can stand in for the first where it is early enough.
         if count == 1 or line.at[node, 1] >= latest:
             high = latest - 1
-    if uniform(random) >= far:
-        reach = NEAR * slots // line.total[LENGTH] + 1
-        low, high = max(low, source - reach), min(high, source + reach)
     if high <= low:
         return False
-    target = low + below(random, high - low + 1)
+    target = low + below(random, high - low + 1) if uniform(random) < far else _target(random, source, low, high)
     step = -1 if target < source else 1
     while line.slot[target] >= 0:
         # Walk towards the old slot, which ends the search.
@@ -85,6 +87,102 @@ def shift(net: Network, line: Timeline, random: Random, far: float) -> bool:
     insert(net, line, node, target)
     remove(net, line, node, source)
     return True
+
+
+@compiled
+def push(net: Network, line: Timeline, random: Random) -> bool:
+    """Moves a node's first execution; those in its way that depend on it, or that it depends on, move along.
+
+    They keep their sequence and are packed towards the slot that is the target, into what is free. Without this move
+    an order changes by single executions only, whose neighbours soon block them.
+    """
+    node = below(random, len(line.runs))
+    source = line.at[node, 0]
+    target = _target(random, source, 0, len(line.slot) - 1)
+    if target == source:
+        return False
+    late = target > source
+    pushed = np.empty(MOST_PUSHED, np.int32)
+    pushed[0] = source
+    count, row = 1, 0
+    while 0 <= row < count:
+        count = (
+            _push_later(net, line, pushed, row, count, target) if late else _pull(net, line, pushed, row, count, target)
+        )
+        row += 1
+    if count < 0:
+        return False
+    moved = np.sort(pushed[:count])
+    step = -1 if late else 1
+    free = target - step
+    changed = False
+    for i in range(count):
+        slot = moved[count - 1 - i] if late else moved[i]
+        free += step
+        while free != slot and line.slot[free] >= 0:
+            free += step
+        if free == slot:
+            continue
+        node = line.slot[slot]
+        if line.runs[node] >= line.at.shape[1]:
+            return False
+        insert(net, line, node, free)
+        remove(net, line, node, slot)
+        changed = True
+    return changed
+
+
+@compiled
+def _push_later(net: Network, line: Timeline, pushed: Int32, row: int, count: int, target: int) -> int:  # noqa: PLR0917
+    """Notes what cannot stay up to the target once the execution in this row moves there; -1 where it is too much."""
+    node = line.slot[pushed[row]]
+    if line.at[node, 0] != pushed[row]:
+        # Its first execution stays.
+        return count
+    for i in range(net.after_start[node], net.after_start[node + 1]):
+        other = net.after[i]
+        for k in range(line.runs[other]):
+            if line.at[other, k] > target:
+                break
+            count = _noted(pushed, count, line.at[other, k])
+            if count < 0:
+                return count
+    return count
+
+
+@compiled
+def _pull(net: Network, line: Timeline, pushed: Int32, row: int, count: int, target: int) -> int:  # noqa: PLR0917
+    """Notes what has to come along once the execution in this row moves back to the target; -1 where it is too much."""
+    node = line.slot[pushed[row]]
+    for i in range(net.before_start[node], net.before_start[node + 1]):
+        first = line.at[net.before[i], 0]
+        if first >= target:
+            count = _noted(pushed, count, first)
+            if count < 0:
+                return count
+    return count
+
+
+@compiled
+def _noted(pushed: Int32, count: int, slot: int) -> int:
+    for i in range(count):
+        if pushed[i] == slot:
+            return count
+    if count == len(pushed):
+        return -1
+    pushed[count] = slot
+    return count + 1
+
+
+@compiled
+def _target(random: Random, source: int, low: int, high: int) -> int:
+    """A slot in low..high on either side of the source, any order of distance as likely as any other; or the source."""
+    late = uniform(random) < 0.5
+    room = high - source if late else source - low
+    if room <= 0:
+        return source
+    distance = min(int(math.exp(uniform(random) * math.log(room + 1.0))), room)
+    return source + distance if late else source - distance
 
 
 @compiled

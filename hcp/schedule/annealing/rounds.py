@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hcp.schedule.actions import Schedule
-from hcp.schedule.annealing.engine import BRISK, PLAIN, Annealer, Cooling, Outcome
+from hcp.schedule.annealing.engine import BRISK, Annealer, Cooling, Outcome
 from hcp.schedule.annealing.team import Run, run_together
 from hcp.schedule.machine import cores
 from hcp.schedule.tracker import Tracker
@@ -20,10 +20,14 @@ _FIRST_SHARE: Final = 0.02
 _LONGEST_START: Final = 6
 _UNTRIED: Final = (True, math.inf, math.inf)
 
-# Much heat serves graphs that gain from reordering, and tight budgets; a strict end then makes the result fit.
+# Much heat serves graphs that gain from reordering, and tight budgets; a strict end then makes the result fit. A lax
+# beginning lets the order settle before executions are added for it.
+_COOL: Final = (1e-4, 3e-6)
+_WARM: Final = (3e-4, 3e-6)
 _HOT: Final = (1e-2, 3e-6)
-_STRICT: Final = (0.03, 100.0)
 _HOTTEST: Final = (3e-2, 3e-6)
+_LAX: Final = (0.003, 10.0)
+_STRICT: Final = (0.03, 100.0)
 _STRICTEST: Final = (0.03, 1000.0)
 
 
@@ -130,14 +134,14 @@ def _fresh_kinds(annealer: Annealer, given_order: tuple[str, ...]) -> list[Kind]
     order = annealer.indices(given_order)
     evicted = annealer.evicted(order)
     return [
-        Kind("the order", order, Cooling()),
+        Kind("the order, cool", order, Cooling(_COOL)),
+        Kind("the order, warm, brisk moves", order, Cooling(_WARM, mix=BRISK)),
+        Kind("the order, lax, brisk moves", order, Cooling(penalty=_LAX, mix=BRISK)),
+        Kind("eviction, cool", evicted, Cooling(_COOL)),
+        Kind("eviction, warm, lax, brisk moves", evicted, Cooling(_WARM, _LAX, BRISK)),
         Kind("the order, hot", order, Cooling(_HOT, _STRICT)),
-        Kind("the order, hot, plain moves", order, Cooling(_HOT, _STRICT, PLAIN)),
-        Kind("eviction", evicted, Cooling(temperature=(3e-4, 3e-6))),
-        Kind("eviction, warm", evicted, Cooling(penalty=_STRICT)),
-        Kind("eviction, brisk moves", evicted, Cooling(temperature=(3e-4, 3e-6), mix=BRISK)),
-        Kind("the order, hottest", order, Cooling(_HOTTEST, _STRICTEST)),
-        Kind("eviction, hottest", evicted, Cooling(_HOTTEST, _STRICTEST)),
+        Kind("eviction, hot", evicted, Cooling(_HOT, _STRICT)),
+        Kind("the order, hottest, brisk moves", order, Cooling(_HOTTEST, _STRICTEST, BRISK)),
     ]
 
 

@@ -13,7 +13,7 @@ from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.random_graphs import random_layered
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.annealing import CHAINS, PLAIN, Annealer, Cooling, Run, polish, run_together
+from hcp.schedule.annealing import BRISK, CHAINS, Annealer, Cooling, Run, polish, run_together
 from hcp.schedule.annealing.compiled import new_random
 from hcp.schedule.annealing.loop import Stretch, new_best, propose, walk
 from hcp.schedule.annealing.timeline import AREA, COST, LENGTH, MULTIPLE, settle, undo
@@ -41,7 +41,7 @@ def assert_equals_replay(annealer, line):
 
 @settings(max_examples=150, deadline=None)
 @given(ANY_GRAPH, st.floats(0, 1.1), st.integers(0, 10**6), st.booleans())
-def test_incremental_state_equals_replay_after_random_moves(graph, share, seed, plain):
+def test_incremental_state_equals_replay_after_random_moves(graph, share, seed, brisk):
     budget = int(share * replay(graph, keep_everything(graph)).peak)
     annealer = Annealer(graph, budget)
     line = annealer.timeline(graph.index.order)
@@ -49,7 +49,7 @@ def test_incremental_state_equals_replay_after_random_moves(graph, share, seed, 
     keep = np.random.default_rng(seed)
     for step in range(60):
         before = line.slot.copy(), line.memory.copy(), line.total[: MULTIPLE + 1].copy(), line.end.copy()
-        if propose(annealer.network, line, random, PLAIN if plain else CHAINS) and keep.random() < 0.6:
+        if propose(annealer.network, line, random, BRISK if brisk else CHAINS) and keep.random() < 0.6:
             settle(line)
         else:
             undo(annealer.network, line)

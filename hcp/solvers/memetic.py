@@ -13,8 +13,8 @@ from random import Random
 from typing import Final
 
 from hcp.schedule.actions import Schedule
-from hcp.schedule.annealing import Annealer
-from hcp.schedule.annealing.rounds import Kind, Rounds, better_half, from_schedule
+from hcp.schedule.annealing import BRISK, Annealer, Cooling
+from hcp.schedule.annealing.rounds import NEARBY, Kind, Rounds, better_half, from_schedule
 from hcp.schedule.solution import Problem, Solution
 from hcp.schedule.stopwatch import Stopwatch, check_moves
 from hcp.schedule.tracker import Tracker
@@ -22,9 +22,13 @@ from hcp.solvers.recombine import Nodes, Population, recombine
 
 NAME: Final = "memetic"
 
-_GROWTH: Final = 1.45
-# First temperatures of the runs that start from the best schedule.
-_NEAR: Final = {"the best": 3e-5, "the best, warm": 1e-4, "the best, hot": 3e-4}
+_GROWTH: Final = 1.25
+# Runs that start from the best schedule. A penalty that is lax at first melts more of it than heat does.
+_NEAR: Final = {
+    "the best": NEARBY,
+    "the best, lax": Cooling(NEARBY.temperature, (0.03, 1000.0), BRISK),
+    "the best, warm": Cooling((2e-4, 3e-6), (0.3, 1000.0)),
+}
 # Recombining gets this much of a round's time, and at least so many seconds where there are any.
 _RECOMBINING: Final = 0.6
 _LEAST_SECONDS: Final = 1.0
@@ -157,5 +161,9 @@ class _State:
 
 
 def _near(annealer: Annealer, schedule: Schedule | None, count: int) -> list[Kind]:
-    """Runs that start from a schedule, the coolest first."""
-    return [kind for name, hot in islice(_NEAR.items(), count) for kind in from_schedule(annealer, schedule, name, hot)]
+    """Runs that start from a schedule."""
+    return [
+        kind
+        for name, cooling in islice(_NEAR.items(), count)
+        for kind in from_schedule(annealer, schedule, name, cooling)
+    ]

@@ -29,6 +29,8 @@ _HOTTEST: Final = (3e-2, 3e-6)
 _LAX: Final = (0.003, 10.0)
 _STRICT: Final = (0.03, 100.0)
 _STRICTEST: Final = (0.03, 1000.0)
+# From a good schedule: too little heat to lose its structure.
+NEARBY: Final = Cooling((3e-5, 3e-6), (1.0, 1000.0))
 
 
 @dataclass
@@ -145,8 +147,8 @@ def _fresh_kinds(annealer: Annealer, given_order: tuple[str, ...]) -> list[Kind]
     ]
 
 
-def from_schedule(annealer: Annealer, schedule: Schedule | None, name: str, hot: float = 3e-5) -> list[Kind]:
+def from_schedule(annealer: Annealer, schedule: Schedule | None, name: str, cooling: Cooling = NEARBY) -> list[Kind]:
     """The run that starts from a schedule and stays near it; none where its sequence is too long for that."""
     if schedule is None or len(schedule.computes) > _LONGEST_START * annealer.graph.index.n:
         return []
-    return [Kind(name, annealer.indices(schedule.computes), Cooling((hot, 3e-6), (1.0, 1000.0)))]
+    return [Kind(name, annealer.indices(schedule.computes), cooling)]

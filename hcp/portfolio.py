@@ -39,8 +39,8 @@ QUICK: Final[tuple[Planner, ...]] = (
     Eviction(),
 )
 # Of the time that is left, for each, and for all: on graphs of many thousands of nodes each takes its time.
-QUICK_SHARE: Final = 0.03
-ALL_QUICK_SHARE: Final = 0.12
+QUICK_SHARE: Final = 0.02
+ALL_QUICK_SHARE: Final = 0.08
 ROOT_SHARE: Final = 0.3
 # CP-SAT is the quicker to prove; of larger models HiGHS makes more.
 MOST_COLUMNS_PROVED: Final = 20_000

@@ -45,12 +45,17 @@ class Relaxer:
 
         Solves and strengthens the relaxation for one candidate chain after the other; of about equal ones the smallest
         is best. A chain that shows the budget to be infeasible ends the search, with a bound on the peak.
+
+        Time grows with the square of a chain's length at least, so chains that would not be done in time are left out.
         """
         best: Relaxation | None = None
+        pace = 0.0
         for chain in candidate_chains(self.graph):
-            if best is not None and self.watch.left <= 0:
-                break
+            left = self.watch.left
+            if best is not None and pace * len(chain) ** 2 >= left:
+                continue
             found = self.of(chain)
+            pace = max(pace, (left - self.watch.left) / len(chain) ** 2)
             if found is not None and found.bound.of == "peak":
                 return found
             least_gain = LEAST_GAIN * self.graph.base_cost

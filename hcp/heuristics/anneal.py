@@ -2,8 +2,8 @@
 
 The engine, with its source, is ``hcp.schedule.annealing``. Runs come in rounds of growing length, two at a time on two
 cores, and each round keeps the better half of the kinds of run: which start and which mix of moves serve a graph shows
-in short runs already. The last round has half of the time, since one long run ends lower than several short ones, and
-fresh runs end lower than reheated ones. The result is optimal where it recomputes nothing; otherwise nothing is proved.
+in short runs already. The last round, of the best kinds, has half of the time; fresh runs end lower than reheated ones.
+The result is optimal where it recomputes nothing; otherwise nothing is proved.
 """
 
 from dataclasses import dataclass, replace

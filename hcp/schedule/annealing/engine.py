@@ -1,9 +1,10 @@
 """One run of simulated annealing on execution sequences, from one start.
 
 Source: FastSA (Imanishi et al., NeurIPS 2023): a timeline with more slots than nodes, moves of one execution, a
-geometric schedule. What differs here: values apart from nodes (with
-workspace, and values that stay), moves that make or drop a whole chain of executions at once, cached last uses instead
-of a tree over time, and a penalty on the area over the budget that grows while the temperature falls.
+geometric schedule. What differs here: values apart from nodes (with workspace, and values that stay), moves that make
+or drop a whole chain of executions at once, moves of a first execution that take along what depends on it, distances
+whose every order is as likely as any other, cached last uses instead of a tree over time, and a penalty on the area
+over the budget that grows while the temperature falls.
 """
 
 import math

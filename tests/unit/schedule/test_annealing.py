@@ -16,6 +16,7 @@ from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.annealing import BRISK, CHAINS, Annealer, Cooling, Run, polish, run_together
 from hcp.schedule.annealing.compiled import new_random
 from hcp.schedule.annealing.loop import Stretch, new_best, propose, walk
+from hcp.schedule.annealing.moves import push
 from hcp.schedule.annealing.timeline import AREA, COST, LENGTH, MULTIPLE, settle, undo
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import Problem
@@ -69,6 +70,41 @@ def test_incremental_state_equals_replay_after_thousands_of_moves(graph, share, 
     best = new_best(len(line.slot))
     walk(annealer.network, line, best, new_random(seed), CHAINS, Stretch(5_000, 1e-1, 1e-3, 0.1, 10.0))
     assert_equals_replay(annealer, line)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANY_GRAPH, st.integers(0, 10**6))
+def test_pushes_keep_a_sequence_legal_and_its_executions(graph, seed):
+    annealer = Annealer(graph, replay(graph, keep_everything(graph)).peak)
+    line = annealer.timeline(graph.index.order)
+    random = new_random(seed)
+    walk(annealer.network, line, new_best(len(line.slot)), random, CHAINS, Stretch(200, 1e-1, 1e-3, 0.1, 10.0))
+    runs = line.runs.copy()
+    for _ in range(100):
+        if push(annealer.network, line, random):
+            settle(line)
+        else:
+            undo(annealer.network, line)
+        assert (line.runs == runs).all()
+    assert_equals_replay(annealer, line)
+
+
+def test_a_push_takes_dependent_executions_along():
+    links = [Node(f"n{i}", inputs=(f"x{i - 1}",) if i else (), outputs=(Value(f"x{i}", 1),), cost=1) for i in range(4)]
+    loose = [Node(f"loose{i}", outputs=(Value(f"y{i}", 1),), cost=1) for i in range(4)]
+    annealer = Annealer(Graph((*links, *loose)), 100)
+    line = annealer.timeline(range(8))
+    random = new_random(0)
+    moved = set()
+    for _ in range(200):
+        before = line.at[:, 0].copy()
+        if push(annealer.network, line, random):
+            settle(line)
+        else:
+            undo(annealer.network, line)
+        moved.add(int((line.at[:, 0] != before).sum()))
+    assert_equals_replay(annealer, line)
+    assert max(moved) >= 3
 
 
 def test_incremental_state_equals_replay_on_a_large_graph():

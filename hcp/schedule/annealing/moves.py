@@ -27,7 +27,7 @@ from hcp.schedule.annealing.timeline import (
 
 # A chain or a cascade stops after this many executions; two chains and a removal fit the journal.
 LONGEST_CHAIN: Final = 48
-# First executions that move at once, at most.
+# Executions that one push moves, at most; each takes two rows of the journal.
 MOST_PUSHED: Final = 24
 # Random slots or values looked at before a move gives up.
 TRIES: Final = 40

@@ -17,12 +17,11 @@ from hcp.schedule.annealing.network import Int32, Int64, Network
 # Entries of Timeline.total.
 AREA: Final = 0
 COST: Final = 1
-LENGTH: Final = 2
-MULTIPLE: Final = 3
-JOURNAL: Final = 4
-BUDGET: Final = 5
-LIMIT: Final = 6
-TOTALS: Final = 7
+MULTIPLE: Final = 2
+JOURNAL: Final = 3
+BUDGET: Final = 4
+LIMIT: Final = 5
+TOTALS: Final = 6
 
 
 class Timeline(NamedTuple):
@@ -182,7 +181,6 @@ def insert(net: Network, line: Timeline, node: int, slot: int) -> None:
             hold(line, end + 1, slot, net.size[bundle])
             line.end[bundle, j] = slot
     line.total[COST] += net.cost[node]
-    line.total[LENGTH] += 1
     _note(line, node, slot, 1)
 
 
@@ -224,7 +222,6 @@ def remove(net: Network, line: Timeline, node: int, slot: int) -> None:
             line.end[bundle, j] = end
             hold(line, end + 1, slot, -net.size[bundle])
     line.total[COST] -= net.cost[node]
-    line.total[LENGTH] -= 1
     _note(line, node, slot, -1)
 
 

@@ -17,7 +17,7 @@ from hcp.schedule.annealing import BRISK, CHAINS, Annealer, Cooling, Run, polish
 from hcp.schedule.annealing.compiled import new_random
 from hcp.schedule.annealing.loop import Stretch, new_best, propose, walk
 from hcp.schedule.annealing.moves import push
-from hcp.schedule.annealing.timeline import AREA, COST, LENGTH, MULTIPLE, settle, undo
+from hcp.schedule.annealing.timeline import AREA, COST, MULTIPLE, settle, undo
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import Problem
 from tests.strategies import graphs, problems, seeded_graphs
@@ -32,7 +32,7 @@ def assert_equals_replay(annealer, line):
     usage = replay(graph, annealer.schedule(sequence))
     assert line.memory[line.slot >= 0].tolist() == list(usage.profile)
     assert line.total[COST] == usage.cost
-    assert line.total[LENGTH] == len(sequence)
+    assert line.runs.sum() == len(sequence)
     assert line.total[AREA] == np.maximum(line.memory - annealer.budget, 0).sum()
     counts = np.bincount(sequence, minlength=graph.index.n)
     assert line.runs.tolist() == counts.tolist()

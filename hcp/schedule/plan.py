@@ -190,8 +190,7 @@ def judge(problem: Problem, solution: Solution) -> Plan:
         )
     status = solution.status
     if usage is not None:
-        scopes = (ORDER_FREE,) if problem.order is None else (ORDER_FREE, FIXED_ORDER)
-        best = max(b.value for b in bounds if b.of == "cost" and b.scope in scopes)
+        best = max(b.value for b in bounds if b.of == "cost" and b.scope in problem.scopes)
         met = usage.cost <= best * (1 + OPTIMALITY_TOLERANCE)
         status = Status.OPTIMAL if met else Status.FEASIBLE
     return Plan(

@@ -163,6 +163,11 @@ class Problem:
         """The order that order-bound planners follow: the problem's, else the graph's own."""
         return self.graph.order if self.order is None else self.order
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes of bounds that hold for every schedule of the problem; the last is the problem's own."""
+        return (ORDER_FREE,) if self.order is None else (ORDER_FREE, FIXED_ORDER)
+
 
 @dataclass(frozen=True)
 class Solution:

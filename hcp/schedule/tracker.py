@@ -6,10 +6,8 @@ from hcp.schedule.actions import Schedule, ScheduleError
 from hcp.schedule.replay import Usage, replay
 from hcp.schedule.select import follows
 from hcp.schedule.solution import (
-    FIXED_ORDER,
     INTERRUPTED,
     OPTIMALITY_TOLERANCE,
-    ORDER_FREE,
     Bound,
     Problem,
     Progress,
@@ -31,7 +29,6 @@ class Tracker:
         self.usage: Usage | None = None
         self.smallest_peak: int | None = None
         self.bounds: list[Bound] = []
-        self._scopes = {ORDER_FREE} if problem.order is None else {ORDER_FREE, FIXED_ORDER}
         self._bound = problem.graph.base_cost
         self._trace: list[TracePoint] = []
         if problem.incumbent is not None:
@@ -80,7 +77,7 @@ class Tracker:
     def add_bound(self, bound: Bound) -> None:
         """Keeps a bound for the solution; only one that holds for all the problem's schedules can end the search."""
         self.bounds.append(bound)
-        if bound.of == "cost" and bound.scope in self._scopes:
+        if bound.of == "cost" and bound.scope in self.problem.scopes:
             self.raise_bound(bound.value)
 
     def report(self, phase: str) -> None:
@@ -113,11 +110,11 @@ class Tracker:
 
     def _all_bounds(self) -> tuple[Bound, ...]:
         """The bounds, with what a running solver reported last where it was stopped before it could hand that over."""
-        kept = [bound.value for bound in self.bounds if bound.of == "cost" and bound.scope in self._scopes]
+        kept = [bound.value for bound in self.bounds if bound.of == "cost" and bound.scope in self.problem.scopes]
         if self._bound <= max(kept, default=self.problem.graph.base_cost):
             return tuple(self.bounds)
-        scope = ORDER_FREE if self.problem.order is None else FIXED_ORDER
-        return (*self.bounds, Bound(self._bound, "cost", scope, None, f"{self.planner}, when it stopped"))
+        own = self.problem.scopes[-1]
+        return (*self.bounds, Bound(self._bound, "cost", own, None, f"{self.planner}, when it stopped"))
 
     def _mark(self) -> None:
         self._trace.append(TracePoint(self.watch.seconds, self.cost, self._bound))

@@ -103,7 +103,8 @@ class _Portfolio:
         if relaxation is not None and relaxation.bound.value > graph.base_cost:
             small = relaxation.cut.model.shape[1] <= MOST_COLUMNS_PROVED
             explained = self.explained() >= LEAST_EXPLAINED
-            exact = CpSat(relaxation) if small else Milp(relaxation=relaxation)
+            start_from = self.evolution.start_from
+            exact = CpSat(relaxation, start_from) if small else Milp(relaxation=relaxation, on_lifted=start_from)
             share = PROOF_SHARE if explained else GLANCE_SHARE
             with self.searching_beside(share):
                 result = self.turn(exact, share)

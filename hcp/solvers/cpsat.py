@@ -1,5 +1,6 @@
 """The planner ``cpsat``: the cut relaxation solved exactly by OR-Tools' CP-SAT, lifted and polished."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -7,11 +8,13 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from hcp.graph.index import IntArray
+from hcp.schedule.actions import Schedule
 from hcp.schedule.machine import cores
 from hcp.schedule.solution import Problem, Solution
-from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask, ignore
 from hcp.solvers.interrupt import run_interruptibly
 from hcp.solvers.relaxation import Relaxation
+from hcp.solvers.rows import FloatArray
 from hcp.solvers.search import search
 
 # CP-SAT sums rows and objectives in 64 bits, with room for its own products.
@@ -30,13 +33,15 @@ class CpSat:
 
     Attributes:
         relaxation: The linear relaxation of the problem to come, where it is solved already.
+        on_lifted: Called with lifted schedules, which may break the budget, before they are polished.
     """
 
     relaxation: Relaxation | None = None
+    on_lifted: Callable[[Schedule], None] = ignore
 
     def __call__(self, problem: Problem, /) -> Solution:
         """Plans; OPTIMAL is proved by CP-SAT for every order."""
-        return search(problem, solve_with_cpsat, "cpsat", self.relaxation)
+        return search(problem, solve_with_cpsat, "cpsat", self.relaxation, self.on_lifted)
 
 
 def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
@@ -73,12 +78,25 @@ def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
 
     solver.best_bound_callback = lambda value: task.on_bound(max(task.bound, in_full(value)))
     solver.parameters.catch_sigint_signal = False
-    ended = run_interruptibly(lambda: solver.solve(program), solver.stop_search, task.poll)
+    points = _Points(columns, task.on_point)
+    ended = run_interruptibly(lambda: solver.solve(program, points), solver.stop_search, task.poll)
     status = STATUSES.get(ended, IntegerStatus.STOPPED)
     found = status in (IntegerStatus.OPTIMAL, IntegerStatus.FEASIBLE)
     point = np.array([solver.value(column) for column in columns], np.float64) if found else None
     bound = in_full(solver.best_objective_bound) if found else task.bound
     return IntegerResult(status, point, max(task.bound, bound))
+
+
+class _Points(cp_model.CpSolverSolutionCallback):
+    """Passes solutions on as they are found."""
+
+    def __init__(self, columns: Sequence[cp_model.IntVar], on_point: Callable[[FloatArray], None]) -> None:
+        super().__init__()
+        self._columns = columns
+        self._on_point = on_point
+
+    def on_solution_callback(self) -> None:
+        self._on_point(np.array([self.value(column) for column in self._columns], np.float64))
 
 
 def _workers(wanted: int) -> int:

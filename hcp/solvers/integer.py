@@ -32,8 +32,8 @@ class IntegerResult:
     bound: int
 
 
-def ignore(_: int) -> None:
-    """What happens to bounds that nobody asked for."""
+def ignore(_: object) -> None:
+    """What happens to news that nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class IntegerTask:
         workers: Threads.
         seed: For the solver's random choices.
         on_bound: Called with better bounds as they are found, in any thread.
+        on_point: Called with better points as they are found, in any thread, by back ends that can.
         poll: Called now and then in the caller's thread.
     """
 
@@ -58,6 +59,7 @@ class IntegerTask:
     workers: int
     seed: int
     on_bound: Callable[[int], None] = ignore
+    on_point: Callable[[FloatArray], None] = ignore
     poll: Callable[[], None] | None = None
 
 

@@ -7,14 +7,18 @@ many of them give together is better than what one long run ends with. Nothing i
 recomputation is optimal.
 """
 
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from random import Random
 from typing import Final
 
 from hcp.schedule.actions import Schedule
-from hcp.schedule.annealing import BRISK, Annealer, Cooling
-from hcp.schedule.annealing.rounds import NEARBY, Kind, Rounds, better_half, from_schedule
+from hcp.schedule.annealing import CHAINS, Annealer, Cooling
+from hcp.schedule.annealing.polish import LAX, NEARBY
+from hcp.schedule.annealing.rounds import Kind, Rounds, better_half, from_schedule
+from hcp.schedule.select import follows
 from hcp.schedule.solution import Problem, Solution
 from hcp.schedule.stopwatch import Stopwatch, check_moves
 from hcp.schedule.tracker import Tracker
@@ -26,9 +30,11 @@ _GROWTH: Final = 1.25
 # Runs that start from the best schedule. A penalty that is lax at first melts more of it than heat does.
 _NEAR: Final = {
     "the best": NEARBY,
-    "the best, lax": Cooling(NEARBY.temperature, (0.03, 1000.0), BRISK),
-    "the best, warm": Cooling((2e-4, 3e-6), (0.3, 1000.0)),
+    "the best, lax": Cooling(LAX.temperature, (3e-3, 100.0)),
+    "the best, very lax": Cooling(NEARBY.temperature, LAX.penalty),
 }
+# Runs that start from a schedule that was lifted from a relaxation.
+_LIFTED: Final = {"a lifted schedule": LAX, "a lifted schedule, chains": replace(LAX, mix=CHAINS)}
 # Recombining gets this much of a round's time, and at least so many seconds where there are any.
 _RECOMBINING: Final = 0.6
 _LEAST_SECONDS: Final = 1.0
@@ -67,6 +73,7 @@ class Evolution:
     def __init__(self, moves: int | None = None) -> None:
         self.moves = moves
         self._state: _State | None = None
+        self._lifted: deque[Schedule] = deque(maxlen=1)
 
     def __call__(self, problem: Problem, /) -> Solution:
         """Searches until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C."""
@@ -83,9 +90,13 @@ class Evolution:
         if tracker.done:
             return
         if self._state is None:
-            self._state = _State.new(tracker, self.moves)
+            self._state = _State.new(tracker, self.moves, self._lifted)
         self._state.rounds.tracker = tracker
         self._state.evolve()
+
+    def start_from(self, lifted: Schedule) -> None:
+        """Takes a schedule that may break the budget for runs to start from, from any thread; the latest counts."""
+        self._lifted.append(lifted)
 
 
 @dataclass
@@ -96,45 +107,55 @@ class _State:
         rounds: Its runs.
         random: Draws windows.
         fresh: The kinds of run that start from the order alone, with what they reached.
-        chosen: Those for the next round.
+        arrived: The latest schedule that was lifted from a relaxation, if it is new.
         length: Of the next round's runs.
+        lifted: The kinds of run that start from a lifted schedule.
         population: What was found.
     """
 
     rounds: Rounds
     random: Random
     fresh: list[Kind]
-    chosen: list[Kind]
+    arrived: deque[Schedule]
     length: float
+    lifted: list[Kind] = field(default_factory=list)
     population: Population = field(default_factory=Population)
 
     @classmethod
-    def new(cls, tracker: Tracker, moves: int | None) -> "_State":
+    def new(cls, tracker: Tracker, moves: int | None, arrived: deque[Schedule]) -> "_State":
         rounds = Rounds(tracker, moves)
-        fresh = rounds.fresh()
-        return cls(rounds, Random(tracker.problem.seed), fresh, fresh, rounds.first_length())
+        return cls(rounds, Random(tracker.problem.seed), rounds.fresh(), arrived, rounds.first_length())
 
     def evolve(self) -> None:
         """Makes rounds until the time or the moves are spent."""
-        rounds, fresh = self.rounds, self.fresh
+        rounds = self.rounds
         tracker, annealer = rounds.tracker, rounds.annealer
         while not tracker.done and rounds.left() > 0:
-            near = _near(annealer, tracker.schedule, len(_NEAR) if rounds.number else 1)
-            runs = [*self.chosen, *near]
+            self.take_lifted()
+            chosen = better_half([*self.fresh, *self.lifted])
+            near = dict(islice(_NEAR.items(), len(_NEAR) if rounds.number else 1))
+            runs = [*chosen, *_starting_from(annealer, tracker.schedule, near)]
             length = min(self.length, _LONGEST_ROUND * rounds.left() / rounds.spent(1.0, len(runs)))
             # Runs near the best find what is near the best, and would crowd out what differs from it.
             new = Population()
             for kind, outcome in rounds.run(runs, length):
-                if kind in self.chosen:
+                if kind in chosen:
                     new.add(annealer.graph.index, outcome.area, outcome.least)
             recombining = _RECOMBINING * rounds.spent(length, len(runs))
             self.recombine(new, recombining if rounds.moves is None else tracker.watch.left)
             if tracker.schedule is None:
-                for kind in fresh:
+                for kind in self.fresh:
                     kind.cooling = kind.cooling.harder()
-            self.chosen = better_half(fresh)
             # The end of a turn may have cut this round short.
             self.length = max(self.length, length * _GROWTH)
+
+    def take_lifted(self) -> None:
+        """Has the next runs start from the latest lifted schedule, if it is new and follows the order."""
+        order = self.rounds.tracker.problem.order
+        if self.arrived:
+            latest = self.arrived.pop()
+            if order is None or follows(latest, order):
+                self.lifted = _starting_from(self.rounds.annealer, latest, _LIFTED)
 
     def recombine(self, new: Population, seconds: float) -> None:
         """Recombines new schedules among themselves, for what is good without the best, and then the best with all."""
@@ -160,10 +181,6 @@ class _State:
             tracker.offer(annealer.schedule(found[0]))
 
 
-def _near(annealer: Annealer, schedule: Schedule | None, count: int) -> list[Kind]:
+def _starting_from(annealer: Annealer, schedule: Schedule | None, coolings: Mapping[str, Cooling]) -> list[Kind]:
     """Runs that start from a schedule."""
-    return [
-        kind
-        for name, cooling in islice(_NEAR.items(), count)
-        for kind in from_schedule(annealer, schedule, name, cooling)
-    ]
+    return [kind for name, cooling in coolings.items() for kind in from_schedule(annealer, schedule, name, cooling)]

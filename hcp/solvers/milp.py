@@ -12,8 +12,9 @@ import pulp
 from highspy.highs import HighsCallbackEvent
 
 from hcp.graph.errors import HcpError
+from hcp.schedule.actions import Schedule
 from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Problem, Solution
-from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask, ignore
 from hcp.solvers.interrupt import run_interruptibly
 from hcp.solvers.relaxation import Relaxation
 from hcp.solvers.search import search
@@ -26,10 +27,12 @@ class Milp:
     Attributes:
         backend: A solver's name as PuLP lists it.
         relaxation: The linear relaxation of the problem to come, where it is solved already.
+        on_lifted: Called with lifted schedules, which may break the budget, before they are polished.
     """
 
     backend: str = "HiGHS"
     relaxation: Relaxation | None = None
+    on_lifted: Callable[[Schedule], None] = ignore
 
     def __post_init__(self) -> None:
         known = pulp.listSolvers(onlyAvailable=True)
@@ -38,7 +41,8 @@ class Milp:
 
     def __call__(self, problem: Problem, /) -> Solution:
         """Plans; OPTIMAL is proved by the solver for every order, within its floating-point tolerances."""
-        return search(problem, partial(solve_with_pulp, backend=self.backend), "milp", self.relaxation)
+        backend = partial(solve_with_pulp, backend=self.backend)
+        return search(problem, backend, "milp", self.relaxation, self.on_lifted)
 
 
 def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:

@@ -39,6 +39,10 @@ class Model:
         """Rows and columns."""
         return int(self.matrix.shape[0]), int(self.matrix.shape[1])
 
+    def value(self, point: FloatArray) -> int:
+        """The objective at an integer point."""
+        return int(self.cost[point > 0.5].sum()) + self.constant
+
 
 class RowBuilder:
     """Collects rows given as parallel arrays of columns, moving the constant columns to the right-hand side."""

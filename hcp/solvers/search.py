@@ -6,26 +6,32 @@ stages are added where the lifted schedule breaks the budget, and the integer fo
 """
 
 import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from hcp.graph.index import GraphIndex
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.annealing import polish
+from hcp.schedule.annealing import CHAINS, polish
+from hcp.schedule.annealing.polish import LAX, NEARBY
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
 from hcp.schedule.stopwatch import Stopwatch
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.chains import longest_path
 from hcp.solvers.cuts import CutModel
-from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask, ignore
 from hcp.solvers.lift import hint, lift
 from hcp.solvers.relaxation import Relaxation, Relaxer, infeasibility_note
 from hcp.solvers.root import solve_root
+from hcp.solvers.rows import FloatArray
 from hcp.solvers.start import first_incumbent
 
-POLISHES: Final = 3
+# Of a lifted schedule, one after the other: the last keeps closest to it.
+POLISHES: Final = (LAX, replace(LAX, mix=CHAINS), NEARBY)
 
 # Shares of the time that is left: the first bounds, the integer form, the
 # linear form with more stages.
@@ -37,7 +43,16 @@ REFINE_SHARE: Final = 0.3
 ADDED_STAGES: Final = 12
 
 
-def search(problem: Problem, backend: IntegerBackend, planner: str, relaxation: Relaxation | None = None) -> Solution:
+OnLifted = Callable[[Schedule], None]
+
+
+def search(
+    problem: Problem,
+    backend: IntegerBackend,
+    planner: str,
+    relaxation: Relaxation | None = None,
+    on_lifted: OnLifted = ignore,
+) -> Solution:
     """Plans by the cut relaxation with a given solver for its integer form; Ctrl-C returns the best so far.
 
     Args:
@@ -45,15 +60,16 @@ def search(problem: Problem, backend: IntegerBackend, planner: str, relaxation: 
         backend: Solves integer forms.
         planner: Its name.
         relaxation: The linear relaxation, where it is solved already.
+        on_lifted: Called with lifted schedules, which may break the budget, before they are polished.
     """
     tracker = Tracker(problem, planner)
     try:
-        return _search(tracker, backend, relaxation)
+        return _search(tracker, backend, relaxation, on_lifted)
     except KeyboardInterrupt:
         return tracker.interrupted()
 
 
-def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | None) -> Solution:
+def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | None, on_lifted: OnLifted) -> Solution:
     problem, watch = tracker.problem, tracker.watch
     graph = problem.graph
     tracker.offer(keep_everything(graph, problem.given_order))
@@ -74,7 +90,7 @@ def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | 
     while not tracker.done and watch.left > 0:
         cut = relaxation.cut
         tracker.report(f"integer form, {len(cut.chain)} stages")
-        result = backend(_task(tracker, relaxation))
+        result = backend(_task(tracker, relaxation, on_lifted))
         tracker.add_bound(Bound(result.bound, "cost", ORDER_FREE, None, f"{tracker.planner}, cut relaxation"))
         if result.status is IntegerStatus.INFEASIBLE:
             return tracker.infeasible(None, f"{tracker.planner} found the cut relaxation infeasible")
@@ -82,6 +98,7 @@ def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | 
             break
         lifted = lift(graph, cut, result.point)
         tracker.offer(lifted)
+        on_lifted(lifted)
         _polish(tracker, lifted)
         finer = _refined(tracker, cut, lifted, result)
         refined = (
@@ -96,8 +113,16 @@ def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | 
     return tracker.solution()
 
 
-def _task(tracker: Tracker, relaxation: Relaxation) -> IntegerTask:
+def _task(tracker: Tracker, relaxation: Relaxation, on_lifted: OnLifted) -> IntegerTask:
     problem, cut = tracker.problem, relaxation.cut
+    newest: deque[FloatArray] = deque(maxlen=1)
+
+    def poll() -> None:
+        tracker.report(f"integer form, {len(cut.chain)} stages")
+        if newest:
+            point = newest.pop()
+            if tracker.cost is None or cut.model.value(point) < tracker.cost:
+                on_lifted(lift(problem.graph, cut, point))
 
     return IntegerTask(
         model=cut.model,
@@ -108,19 +133,20 @@ def _task(tracker: Tracker, relaxation: Relaxation) -> IntegerTask:
         workers=problem.workers,
         seed=problem.seed,
         on_bound=tracker.raise_bound,
-        poll=lambda: tracker.report(f"integer form, {len(cut.chain)} stages"),
+        on_point=ignore if on_lifted is ignore else newest.append,
+        poll=poll,
     )
 
 
 def _polish(tracker: Tracker, lifted: Schedule) -> None:
     """Cool anneals of a lifted schedule that does not fit the budget or meet the bound."""
-    for attempt in range(POLISHES):
+    for attempt, cooling in enumerate(POLISHES):
         if tracker.done or tracker.watch.left <= 0:
             return
         tracker.report("polishing the lifted schedule")
         deadline = time.perf_counter() + tracker.watch.left
         seed = tracker.problem.seed + attempt
-        tracker.offer(polish(tracker.problem, lifted, seed=seed, deadline=deadline))
+        tracker.offer(polish(tracker.problem, lifted, cooling=cooling, seed=seed, deadline=deadline))
 
 
 def _refined(tracker: Tracker, cut: CutModel, lifted: Schedule, result: IntegerResult) -> tuple[int, ...] | None:

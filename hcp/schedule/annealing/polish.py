@@ -6,19 +6,23 @@ from typing import Final
 
 from hcp.graph.errors import HcpError
 from hcp.schedule.actions import Schedule
-from hcp.schedule.annealing.engine import Annealer, Cooling
+from hcp.schedule.annealing.engine import BRISK, Annealer, Cooling
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import Problem
 
 MOVES: Final = 300_000
+# A lifted schedule costs too little and breaks the budget, often by a third. A penalty that hardly counts at first lets
+# it find the place in its cheap neighbourhood that breaks the budget least.
+LAX: Final = Cooling((1e-5, 3e-6), (3e-4, 100.0), BRISK)
+# From a schedule that about fits: too little heat to lose its structure.
+NEARBY: Final = Cooling((3e-5, 3e-6), (1.0, 1000.0))
 
 
 def polish(
     problem: Problem,
     start: Schedule,
     *,
-    temperature: tuple[float, float] = (3e-5, 3e-6),
-    penalty: tuple[float, float] = (1.0, 1000.0),
+    cooling: Cooling = LAX,
     moves: int = MOVES,
     seed: int = 0,
     deadline: float = math.inf,
@@ -27,9 +31,8 @@ def polish(
 
     Args:
         problem: Gives the graph, the budget and the order, if first executions must follow one.
-        start: A legal schedule that may break the budget by some percent; its own frees are not kept.
-        temperature: First and last, in units of the cost of running every node once.
-        penalty: First and last weight of the area over the budget.
+        start: A legal schedule that may break the budget; its own frees are not kept.
+        cooling: Temperatures, penalties and mix of moves.
         moves: Moves to make; fewer where the deadline comes first.
         seed: Of the random numbers.
         deadline: By ``time.perf_counter``.
@@ -38,7 +41,7 @@ def polish(
         The cheapest schedule within the budget that was met, the start included; None where none was.
 
     Raises:
-        HcpError: If moves is negative, or temperatures or penalties are not above zero.
+        HcpError: If moves is negative.
         ScheduleError: If the start is illegal.
     """
     if moves < 0:
@@ -49,7 +52,7 @@ def polish(
     annealer = Annealer(graph, problem.budget, problem.order)
     outcome = annealer.run(
         annealer.indices(start.computes),
-        Cooling(temperature, penalty),
+        cooling,
         moves=moves,
         seed=seed,
         deadline=max(deadline, time.perf_counter()),

@@ -8,6 +8,7 @@ from typing import Final
 
 from hcp.schedule.actions import Schedule
 from hcp.schedule.annealing.engine import BRISK, Annealer, Cooling, Outcome
+from hcp.schedule.annealing.polish import NEARBY
 from hcp.schedule.annealing.team import Run, run_together
 from hcp.schedule.machine import cores
 from hcp.schedule.tracker import Tracker
@@ -20,17 +21,17 @@ _FIRST_SHARE: Final = 0.02
 _LONGEST_START: Final = 6
 _UNTRIED: Final = (True, math.inf, math.inf)
 
-# Much heat serves graphs that gain from reordering, and tight budgets; a strict end then makes the result fit. A lax
-# beginning lets the order settle before executions are added for it.
+# A penalty that hardly counts at first finds what is cheap and then makes that fit, with little heat: mostly the best.
+# Much heat serves tight budgets, and graphs that gain from other orders; a strict end then makes the result fit.
+_COLD: Final = (1e-5, 3e-6)
 _COOL: Final = (1e-4, 3e-6)
 _WARM: Final = (3e-4, 3e-6)
 _HOT: Final = (1e-2, 3e-6)
 _HOTTEST: Final = (3e-2, 3e-6)
-_LAX: Final = (0.003, 10.0)
+_LAX: Final = (3e-3, 10.0)
+_LAXEST: Final = (3e-4, 10.0)
 _STRICT: Final = (0.03, 100.0)
 _STRICTEST: Final = (0.03, 1000.0)
-# From a good schedule: too little heat to lose its structure.
-NEARBY: Final = Cooling((3e-5, 3e-6), (1.0, 1000.0))
 
 
 @dataclass
@@ -126,24 +127,26 @@ def ranked(kinds: Sequence[Kind]) -> list[Kind]:
 
 
 def better_half(kinds: Sequence[Kind]) -> list[Kind]:
-    """The kinds with the best results, and of the others the one that waits longest."""
-    best_first = ranked(kinds)
-    half = (len(kinds) + 1) // 2
-    return [*best_first[: half - 1], min(best_first[half - 1 :], key=lambda kind: kind.used)]
+    """The untried kinds, those with the best results, and of the others the one that waits longest."""
+    tried = [kind for kind in ranked(kinds) if kind.used]
+    untried = [kind for kind in kinds if not kind.used]
+    half = (len(tried) + 1) // 2
+    return [*untried, *tried[: half - 1], *sorted(tried[half - 1 :], key=lambda kind: kind.used)[:1]]
 
 
 def _fresh_kinds(annealer: Annealer, given_order: tuple[str, ...]) -> list[Kind]:
     order = annealer.indices(given_order)
     evicted = annealer.evicted(order)
     return [
-        Kind("the order, cool", order, Cooling(_COOL)),
-        Kind("the order, warm, brisk moves", order, Cooling(_WARM, mix=BRISK)),
-        Kind("the order, lax, brisk moves", order, Cooling(penalty=_LAX, mix=BRISK)),
-        Kind("eviction, cool", evicted, Cooling(_COOL)),
-        Kind("eviction, warm, lax, brisk moves", evicted, Cooling(_WARM, _LAX, BRISK)),
+        Kind("the order, lax", order, Cooling(_COOL, _LAX, BRISK)),
+        Kind("the order, very lax", order, Cooling(_COOL, _LAXEST, BRISK)),
+        Kind("eviction, lax", evicted, Cooling(_WARM, _LAX, BRISK)),
+        Kind("eviction, lax, cold", evicted, Cooling(_COLD, _LAX, BRISK)),
+        Kind("eviction, very lax", evicted, Cooling(_COOL, _LAXEST, BRISK)),
+        Kind("eviction, strict", evicted, Cooling(_COOL)),
         Kind("the order, hot", order, Cooling(_HOT, _STRICT)),
         Kind("eviction, hot", evicted, Cooling(_HOT, _STRICT)),
-        Kind("the order, hottest, brisk moves", order, Cooling(_HOTTEST, _STRICTEST, BRISK)),
+        Kind("the order, hottest", order, Cooling(_HOTTEST, _STRICTEST, BRISK)),
     ]
 
 

@@ -1,5 +1,6 @@
 """The annealing engine: its incremental state against replay, its moves' legality, its runs and the polish."""
 
+import math
 import threading
 import time
 from dataclasses import replace
@@ -17,6 +18,7 @@ from hcp.schedule.annealing import BRISK, CHAINS, Annealer, Cooling, Run, polish
 from hcp.schedule.annealing.compiled import new_random
 from hcp.schedule.annealing.loop import Stretch, new_best, propose, walk
 from hcp.schedule.annealing.moves import push
+from hcp.schedule.annealing.rounds import Kind, better_half
 from hcp.schedule.annealing.timeline import AREA, COST, MULTIPLE, settle, undo
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import Problem
@@ -166,6 +168,14 @@ def test_polish_is_never_worse_than_a_start_within_the_budget(drawn):
     found = polish(Problem(graph, usage.peak), start, moves=200)
     assert found is not None
     assert replay(graph, found).cost <= usage.cost
+
+
+def test_the_next_round_has_the_untried_kinds_the_better_half_and_the_one_that_waits_longest():
+    good, fair, bad, old, new = (
+        Kind(name, (), Cooling(), (False, cost, 0.0), used)
+        for name, cost, used in (("good", 1, 3), ("fair", 2, 3), ("bad", 3, 2), ("old", 4, 1), ("new", math.inf, 0))
+    )
+    assert better_half([bad, good, new, old, fair]) == [new, good, old]
 
 
 def test_polish_without_a_fitting_schedule_gives_none():

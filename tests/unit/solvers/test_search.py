@@ -9,6 +9,8 @@ import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph, Node, Value
+from hcp.schedule.replay import replay
+from hcp.solvers.cpsat import CpSat
 from hcp.solvers.milp import Milp
 from tests.interrupts import solve_and_interrupt
 
@@ -24,6 +26,17 @@ def test_exact_planners_prove_an_optimum_and_agree(name, solver):
     assert plan.status is hcp.Status.OPTIMAL
     assert plan.cost == other.cost
     assert plan.gap <= 1e-6
+
+
+def test_lifted_schedules_are_told_of_before_they_are_polished():
+    graph = instance("transformer:4")
+    told = []
+    plan = hcp.solve(graph, "50%", CpSat(on_lifted=told.append), time_limit=30)
+    assert told
+    costs = [replay(graph, schedule).cost for schedule in told]
+    assert plan.status is hcp.Status.OPTIMAL
+    # The last one stands for a proved optimum of a relaxation, so it costs no more than a schedule that fits.
+    assert costs[-1] <= plan.cost
 
 
 def test_the_auto_portfolio_is_no_worse_than_its_members():

@@ -8,14 +8,13 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from hcp.graph.index import IntArray
-from hcp.schedule.actions import Schedule
 from hcp.schedule.machine import cores
 from hcp.schedule.solution import Problem, Solution
 from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask, ignore
 from hcp.solvers.interrupt import run_interruptibly
 from hcp.solvers.relaxation import Relaxation
 from hcp.solvers.rows import FloatArray
-from hcp.solvers.search import search
+from hcp.solvers.search import OnLifted, search
 
 # CP-SAT sums rows and objectives in 64 bits, with room for its own products.
 LARGEST_SUM = 2**50
@@ -37,7 +36,7 @@ class CpSat:
     """
 
     relaxation: Relaxation | None = None
-    on_lifted: Callable[[Schedule], None] = ignore
+    on_lifted: OnLifted = ignore
 
     def __call__(self, problem: Problem, /) -> Solution:
         """Plans; OPTIMAL is proved by CP-SAT for every order."""
@@ -78,7 +77,8 @@ def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
 
     solver.best_bound_callback = lambda value: task.on_bound(max(task.bound, in_full(value)))
     solver.parameters.catch_sigint_signal = False
-    points = _Points(columns, task.on_point)
+    # Reading a point takes time; recombination, which solves one program after the other, has no use for them.
+    points = None if task.on_point is ignore else _Points(columns, task.on_point)
     ended = run_interruptibly(lambda: solver.solve(program, points), solver.stop_search, task.poll)
     status = STATUSES.get(ended, IntegerStatus.STOPPED)
     found = status in (IntegerStatus.OPTIMAL, IntegerStatus.FEASIBLE)

@@ -12,12 +12,11 @@ import pulp
 from highspy.highs import HighsCallbackEvent
 
 from hcp.graph.errors import HcpError
-from hcp.schedule.actions import Schedule
 from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Problem, Solution
 from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask, ignore
 from hcp.solvers.interrupt import run_interruptibly
 from hcp.solvers.relaxation import Relaxation
-from hcp.solvers.search import search
+from hcp.solvers.search import OnLifted, search
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Milp:
 
     backend: str = "HiGHS"
     relaxation: Relaxation | None = None
-    on_lifted: Callable[[Schedule], None] = ignore
+    on_lifted: OnLifted = ignore
 
     def __post_init__(self) -> None:
         known = pulp.listSolvers(onlyAvailable=True)

@@ -18,7 +18,7 @@ import torch
 from torch import fx
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.exc import BackendCompilerFailed, FailOnRecompileLimitHit, TorchDynamoException, Unsupported
-from torch._functorch._aot_autograd.descriptors import InputMutationAOTOutput
+from torch._functorch._aot_autograd.descriptors import InputMutationAOTOutput, PlainAOTInput
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.graph import _BoxedCodeGen
 from torch.nn.parallel import DistributedDataParallel
@@ -36,9 +36,27 @@ COMPILED_NODE: Final = "CompiledFunctionBackward"
 # How generated code names an operation that it calls.
 _OPERATION: Final = re.compile(r"\btorch\.ops\.(\w+)\.(\w+)\.(\w+)(?=\()")
 
+# How Dynamo writes where it found a parameter or buffer.
+_MEMBER: Final = re.compile(r"\._(?:modules|parameters|buffers)\['([^']+)'\]")
+
 _CONTEXT: Final = "Developer debug context:"
 
 Boxed = Callable[[list[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A call before it was taken apart into a joint graph: autograd can follow it as it follows the user's module.
+
+    Attributes:
+        module: The forward.
+        inputs: Parameters, buffers and inputs.
+        names: What each is called, in the user's module or among the arguments.
+    """
+
+    module: fx.GraphModule
+    inputs: tuple[Any, ...]
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -46,12 +64,14 @@ class Joint:
     """The functional joint graph of one training step.
 
     Attributes:
+        traced: What it was made from.
         module: Holds the graph; its placeholders are the primals, then the tangents.
         primals: Parameters, buffers and inputs.
         tangents: Gradients of the forward's differentiable outputs.
         mutated: For each forward output, the primal that it becomes the new content of, or None.
     """
 
+    traced: Traced
     module: fx.GraphModule
     primals: tuple[fx.Node, ...]
     tangents: tuple[fx.Node, ...]
@@ -72,6 +92,11 @@ class Joint:
     def gradients(self) -> tuple[Any, ...]:
         """One a primal, None where it needs none."""
         return self.returned[len(self.mutated) :]
+
+    def place(self, primal: fx.Node) -> int | None:
+        """Which of the traced inputs a primal is; None where PyTorch made it up from several."""
+        what = primal.meta["desc"]
+        return what.idx if isinstance(what, PlainAOTInput) else None
 
     @property
     def fake_mode(self) -> FakeTensorMode:
@@ -111,16 +136,28 @@ def backend(split: Callable[[Joint], Split]) -> Callable[..., Any]:
     Calls that need no gradient run as captured.
     """
 
-    def partition(
-        module: fx.GraphModule, _inputs: object, *, num_fwd_outputs: int, **_: object
-    ) -> tuple[fx.GraphModule, fx.GraphModule]:
-        halves = split(_joint(module, num_fwd_outputs))
-        return halves.forward, halves.backward
-
     def compiler(module: fx.GraphModule, _inputs: object) -> Boxed:
         return boxed(module)
 
-    return aot_autograd(fw_compiler=compiler, bw_compiler=compiler, partition_fn=partition)
+    def compile_traced(module: fx.GraphModule, inputs: Sequence[Any]) -> Any:  # noqa: ANN401 - as PyTorch compiles it
+        # Dynamo forgets where it found the inputs once it is done.
+        names = map(_given_name, module.graph.find_nodes(op="placeholder"))
+        traced = Traced(module, tuple(inputs), tuple(names))
+
+        def partition(
+            joint: fx.GraphModule, _inputs: object, *, num_fwd_outputs: int, **_: object
+        ) -> tuple[fx.GraphModule, fx.GraphModule]:
+            halves = split(_joint(traced, joint, num_fwd_outputs))
+            return halves.forward, halves.backward
+
+        return aot_autograd(fw_compiler=compiler, bw_compiler=compiler, partition_fn=partition)(module, inputs)
+
+    return compile_traced
+
+
+def _given_name(placeholder: fx.Node) -> str:
+    given = str(placeholder.meta["grapharg"].source.name) if "grapharg" in placeholder.meta else placeholder.name
+    return ".".join(_MEMBER.findall(given)) or given
 
 
 def boxed(module: fx.GraphModule) -> Boxed:
@@ -277,7 +314,7 @@ def _undivided() -> AbstractContextManager[object]:
     return torch._dynamo.config.patch(optimize_ddp=False)  # type: ignore[no-any-return]
 
 
-def _joint(module: fx.GraphModule, forward_outputs: int) -> Joint:
+def _joint(traced: Traced, module: fx.GraphModule, forward_outputs: int) -> Joint:
     placeholders = module.graph.find_nodes(op="placeholder")
     primals = tuple(node for node in placeholders if "tangents" not in str(node.target))
     tangents = tuple(node for node in placeholders if "tangents" in str(node.target))
@@ -294,7 +331,7 @@ def _joint(module: fx.GraphModule, forward_outputs: int) -> Joint:
         by_input[what.mutated_input] if isinstance(what, InputMutationAOTOutput) else None
         for what in descriptions[:forward_outputs]
     )
-    joint = Joint(module, primals, tangents, mutated)
+    joint = Joint(traced, module, primals, tangents, mutated)
     if len(joint.gradients) != len(primals):
         effects = [str(node.args[1]) for node in module.graph.nodes if "with_effects" in str(node.target)]
         raise CaptureError(

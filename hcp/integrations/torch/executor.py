@@ -14,6 +14,7 @@ from hcp.integrations.torch.capture import Joint, Split
 from hcp.integrations.torch.cost import Cost, check_cost, costs, device_of
 from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.errors import ExecutionError, TorchError
+from hcp.integrations.torch.gradients import check_gradients
 from hcp.integrations.torch.lower import Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.probe import probe
@@ -152,7 +153,12 @@ class TorchExecutor:
 
 
 def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption) -> Lowered:
-    """The graph of a captured step, with measured footprints; measured costs are kept in the cache."""
+    """The graph of a captured step, with measured footprints; measured costs are kept in the cache.
+
+    Raises:
+        CaptureError: If the step lacks gradients, or holds an operation that cannot be planned.
+    """
+    check_gradients(joint)
     program = prepare(joint)
     times = Store.of(device_of(joint.primals), "times", folder_of(cache)) if cost == "measured" else None
     footprints = probe(program, times)

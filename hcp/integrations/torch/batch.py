@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from hcp.graph.ir import Graph
+from hcp.integrations.interruption import heed
 from hcp.integrations.torch.checkpoint import capture_graph
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.executor import Host, link_of
@@ -141,6 +142,7 @@ class _Search:
             plan = solve(graph, limit, **self.options, incumbent=incumbent, host=self.host)
         except InfeasibleBudget:
             return False
+        heed(plan)
         if plan.schedule is None:
             return False
         self.plans[batch] = plan

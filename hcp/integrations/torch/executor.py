@@ -9,6 +9,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from hcp.graph.ir import Graph
+from hcp.integrations.interruption import heed
 from hcp.integrations.torch.calibration import Store, host_link
 from hcp.integrations.torch.capture import Joint, Split
 from hcp.integrations.torch.cost import Cost, check_cost, costs, device_of
@@ -106,6 +107,7 @@ class TorchExecutor:
 
         Raises:
             HcpError: If the plan does not fit the graph, or no plan meets the budget.
+            KeyboardInterrupt: If the user stopped the planner.
         """
         options, inputs = self.options, self.inputs()
         host = link_of(options.host, graph, device, options.cache)
@@ -121,7 +123,7 @@ class TorchExecutor:
             self._say(f"took the plan for {self.name}{_on(inputs)} from {known[1]}")
             return TorchPlan(known[0], inputs, known[1])
         plan = self._solve(problem, inputs)
-        if key is not None and not plan.interrupted:
+        if key is not None:
             cache.keep(key, plan)
         return TorchPlan(plan, inputs)
 
@@ -142,6 +144,7 @@ class TorchExecutor:
                 monitor=display if options.monitor is silent else options.monitor,
                 host=problem.host,
             )
+        heed(plan)
         if plan.schedule is None:
             raise TorchError(_no_schedule(plan, options.time_limit))
         self._say(f"{TorchPlan(plan)}, {plan.seconds:.1f} s")

@@ -22,6 +22,7 @@ from hcp.graph.files import write_atomically
 from hcp.graph.ir import Graph
 from hcp.planners import solve
 from hcp.report.drawing import COLOURS, MARKERS, drawing
+from hcp.report.figures import bound_steps, shade_below
 from hcp.report.tables import Table
 from hcp.schedule.plan import Plan, excess
 from hcp.schedule.solution import ORDER_FREE
@@ -116,7 +117,8 @@ def plot_published(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             solved = [(row["budget"], 100 * row["overhead"]) for row in mine if row["overhead"] is not None]
             panel.plot(*zip(*solved, strict=True), marker=MARKERS[0], color=COLOURS[0], label="hcp")
             bounds = [100 * (_best_bound(row) / row["base_cost"] - 1) for row in mine]
-            panel.fill_between([row["budget"] for row in mine], bounds, color="0.85", lw=0, label="below hcp's bound")
+            steps = bound_steps(list(zip((row["budget"] for row in mine), bounds, strict=True)))
+            shade_below(panel, steps, "below hcp's bound")
             panel.set(title=graph, xlabel="budget [%]", ylabel="extra cost [%]", xticks=sorted(BUDGETS))
             panel.set_ylim(bottom=0)
         for panel in panels[len(graphs) :]:
@@ -155,7 +157,7 @@ def _cells(graph: Graph, budget: int, plan: Plan) -> tuple[str, ...]:
         "-" if bound is None else f"{100 * excess(bound.value, graph.base_cost):.3f}",
         "-" if plan.gap is None else f"{100 * plan.gap:.3f}",
         plan.gap_scope,
-        plan.status.value,
+        "optimal (claimed)" if plan.optimality == "claimed" else plan.status.value,
         f"{plan.seconds:.1f}",
         "-" if bound is None else "yes" if plan.verified(bound) else "no",
     )

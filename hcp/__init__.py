@@ -9,7 +9,7 @@ from hcp.graph.builders import from_networkx, from_onnx, graph_from_dict, graph_
 from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.least_peak import LeastPeak, minimize_peak
-from hcp.planfile import load_plan, save_plan, verify_plan
+from hcp.planfile import load_plan, save_plan
 from hcp.planners import PLANNERS, UnknownSolver, solve
 from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule, ScheduleError, keep_everything
 from hcp.schedule.host import HostLink
@@ -26,6 +26,7 @@ from hcp.schedule.solution import (
     Solution,
     Status,
 )
+from hcp.verification import Check, Verdict, Verification, check_plan, verify_plan
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "ORDER_FREE",
     "PLANNERS",
     "Bound",
+    "Check",
     "Comparison",
     "Compute",
     "Fetch",
@@ -59,7 +61,10 @@ __all__ = [
     "UnknownSolver",
     "Usage",
     "Value",
+    "Verdict",
+    "Verification",
     "analyze_graph",
+    "check_plan",
     "compare",
     "from_networkx",
     "from_onnx",

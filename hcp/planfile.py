@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from hcp.graph.errors import HcpError
@@ -13,9 +12,8 @@ from hcp.graph.format import graph_from_dict, graph_to_dict
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Action, Compute, Fetch, Free, Offload, Schedule
 from hcp.schedule.host import HostLink
-from hcp.schedule.plan import EveryNodeOnce, Plan, judge
-from hcp.schedule.replay import replay
-from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Bound, Problem, Solution, Status, TracePoint
+from hcp.schedule.plan import EveryNodeOnce, Plan, refutation, refuted_bounds, replayed, settled
+from hcp.schedule.solution import Bound, Problem, Solution, Status, TracePoint
 
 SCHEMA: Final = "hcp-plan/1"
 
@@ -45,12 +43,14 @@ def save_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
 
 def outcome_to_dict(plan: Plan) -> dict[str, object]:
     """What a plan says beside its graph, ready for JSON; a plan without a schedule as well."""
-    host = plan.problem.host
+    host, order = plan.problem.host, plan.problem.order
     return {
         "budget_bytes": plan.problem.budget,
         **({} if host is None else {"host": host.to_dict()}),
+        **({} if order is None else {"order": list(order)}),
         "solver": plan.planner,
         "status": plan.status.name,
+        "optimality": plan.optimality,
         "cost": plan.cost,
         "peak": plan.peak,
         "seconds": plan.seconds,
@@ -82,7 +82,8 @@ def outcome_to_dict(plan: Plan) -> dict[str, object]:
 def load_plan(path: str | os.PathLike[str]) -> Plan:
     """The plan in a file, replayed: its cost and peak are the judge's, and must be what the file says.
 
-    What certificates prove is not checked here but by ``verify_plan``.
+    What cannot be true together is refused: a bound above the schedule's cost, INFEASIBLE beside a schedule, OPTIMAL
+    without a bound that says so. What certificates prove is checked by ``hcp.verification``.
 
     Raises:
         GraphError: If the file is unreadable or not JSON.
@@ -93,31 +94,6 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
         return _plan(Record(data, "the plan"))
     except HcpError as error:
         raise PlanFileError(f"plan file {os.fspath(path)!r}: {error}") from None
-
-
-def verify_plan(path: str | os.PathLike[str]) -> Plan:
-    """Checks everything a plan file claims with no solver and no floating-point number.
-
-    The schedule is replayed and every certificate evaluated in integers. Bounds without a certificate stay what they
-    are, the word of a solver: ``Plan.verified`` tells them apart.
-
-    Returns:
-        The plan; it is OPTIMAL only where a bound of the file says so.
-
-    Raises:
-        PlanFileError: Where a claim does not hold; says which.
-    """
-    plan = load_plan(path)
-    for position, bound in enumerate(plan.bounds):
-        if bound.certificate is None:
-            continue
-        proven = plan.proven(bound)
-        if proven < bound.value:
-            raise PlanFileError(
-                f"plan file {os.fspath(path)!r}: bound {position} claims a {bound.of} of at least {bound.value}, "
-                f"but its certificate proves {proven}; the file was changed: plan again"
-            )
-    return plan
 
 
 def _plan(record: Record) -> Plan:
@@ -142,8 +118,9 @@ def outcome_from_record(record: Record, graph: Graph) -> Plan:
         raise PlanFileError(f"the plan has status {status!r}; expected one of {', '.join(Status.__members__)}")
     link = record.get("host")
     host = None if link is None else HostLink.from_record(Record(link, "the plan's host"))
+    order = tuple(record.texts("order")) if "order" in record else None
     solution = Solution(
-        _schedule(record, graph, budget, host),
+        _schedule(record),
         Status[status],
         tuple(_bound(item, i, graph) for i, item in enumerate(record.items("bounds"))),
         record.text("solver"),
@@ -151,31 +128,41 @@ def outcome_from_record(record: Record, graph: Graph) -> Plan:
         tuple(_point(item, i) for i, item in enumerate(record.items("trace"))) if "trace" in record else (),
         record.text("note", ""),
     )
-    plan = judge(Problem(graph, budget, host=host), replace(solution, status=Status.FEASIBLE))
-    # An optimum is what a bound says, not what the file says.
-    if Status[status] is Status.OPTIMAL and not _met(plan):
-        raise PlanFileError("the plan claims to be OPTIMAL, but none of its bounds meets its cost; plan again")
-    return replace(plan, status=Status[status])
+    plan = replayed(Problem(graph, budget, order, host=host), solution)
+    _refuse_contradictions(plan, record)
+    return settled(plan)
 
 
-def _schedule(record: Record, graph: Graph, budget: int, host: HostLink | None) -> Schedule | None:
-    if record.get("actions") is None:
-        return None
-    schedule = Schedule(tuple(_action(item, i) for i, item in enumerate(record.items("actions"))))
-    usage = replay(graph, schedule, host)
-    for what, found in (("cost", usage.cost), ("peak", usage.peak)):
+def _refuse_contradictions(plan: Plan, record: Record) -> None:
+    """Raises an error where replay, the bounds and what the record says cannot be true together."""
+    status = plan.status
+    if plan.usage is None:
+        if status is Status.OPTIMAL:
+            raise PlanFileError("the plan claims to be OPTIMAL, but has no schedule; plan again")
+        return
+    for what, found in (("cost", plan.usage.cost), ("peak", plan.usage.peak)):
         if record.amount(what) != found:
             raise PlanFileError(f"the plan claims {what} {record.amount(what)}, but replay gives {found}; plan again")
-    if usage.peak > budget:
-        raise PlanFileError(f"the plan's peak of {usage.peak} bytes breaks its budget of {budget}; plan again")
-    return schedule
+    budget = plan.problem.budget
+    if plan.usage.peak > budget:
+        raise PlanFileError(f"the plan's peak of {plan.usage.peak} bytes breaks its budget of {budget}; plan again")
+    if plan.problem.order is not None and not plan.in_given_order:
+        raise PlanFileError("the plan's schedule does not follow the order that the plan gives; plan again")
+    for bound in refuted_bounds(plan):
+        raise PlanFileError(f"the plan contradicts itself: {refutation(plan, bound)}; plan again")
+    if status in (Status.INFEASIBLE, Status.NO_SOLUTION):
+        raise PlanFileError(f"the plan claims to be {status.name}, but has a schedule within the budget; plan again")
+    if status is Status.OPTIMAL and settled(plan).status is not status:
+        raise PlanFileError(
+            f"the plan claims to be OPTIMAL, but no bound of scope {' or '.join(plan.problem.scopes)} meets its cost "
+            f"of {plan.cost}; plan again"
+        )
 
 
-def _met(plan: Plan) -> bool:
-    """Whether a bound of any scope meets the cost."""
-    return plan.cost is not None and any(
-        bound.of == "cost" and plan.cost <= bound.value * (1 + OPTIMALITY_TOLERANCE) for bound in plan.bounds
-    )
+def _schedule(record: Record) -> Schedule | None:
+    if record.get("actions") is None:
+        return None
+    return Schedule(tuple(_action(item, i) for i, item in enumerate(record.items("actions"))))
 
 
 def _action(item: object, position: int) -> Action:

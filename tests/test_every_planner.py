@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 import hcp
 from hcp.graph.instances import INSTANCES, instance
 from hcp.heuristics.anneal import Anneal
-from hcp.schedule.select import follows
 from hcp.schedule.solution import FIXED_ORDER, ORDER_FREE
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.memetic import Memetic
@@ -103,7 +102,7 @@ def test_a_fixed_order_is_followed(graph, step):
             continue
         assert all(bound.value <= optimum for bound in plan.bounds if bound.scope in {ORDER_FREE, FIXED_ORDER})
         if plan.schedule is not None:
-            assert follows(plan.schedule, graph.order)
+            assert plan.schedule.follows(graph.order)
             assert plan.cost >= optimum
 
 

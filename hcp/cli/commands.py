@@ -12,11 +12,12 @@ from hcp.cli.output import print_json, print_table
 from hcp.graph.errors import HcpError
 from hcp.graph.files import write_atomically
 from hcp.graph.visualize import to_dot, to_svg
-from hcp.planfile import SCHEMA, load_plan, verify_plan
+from hcp.planfile import SCHEMA, load_plan
 from hcp.planners import PLANNERS
 from hcp.report.show import graph_table, plan_marks, planners_table
-from hcp.report.tables import Table, plan_table
+from hcp.report.tables import Table, plan_table, verification_table
 from hcp.schedule.actions import keep_everything
+from hcp.verification import check_plan
 
 
 def show(
@@ -68,13 +69,32 @@ def _show_runs(data: dict[str, object], plot: Path | None) -> None:
         plot_executed(runs, plot)
 
 
-def verify(plan: Annotated[str, typer.Argument(help="A plan file (hcp-plan/1).")]) -> None:
-    """Check a plan and its bounds in exact integer arithmetic, with no solver.
+def verify(
+    plan: Annotated[str, typer.Argument(help="A plan file (hcp-plan/1).")],
+    certified_only: Annotated[
+        bool, typer.Option("--certified-only", help="Fail as well where a claim rests on a solver's word.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every claim of a plan in exact integer arithmetic, with no solver: PASS or FAIL.
+
+    A bound without a certificate is UNPROVED: it is a solver's word, and nothing in the file contradicts it. Exits with
+    1 where a claim fails.
 
     \b
       hcp verify plan.json        (after: hcp solve unet:4 -b 70% -t 10 --out plan.json)
     """
-    print_table(plan_table(verify_plan(plan)))
+    found = check_plan(plan)
+    passed = found.certified if certified_only else found.passed
+    if as_json:
+        print_json(found.to_dict() | {"passed": passed})
+    else:
+        if found.plan is not None:
+            print_table(plan_table(found.plan))
+        print_table(verification_table(found))
+        typer.echo("PASS" if passed else "FAIL")
+    if not passed:
+        raise typer.Exit(1)
 
 
 def analyze(

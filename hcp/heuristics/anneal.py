@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from hcp.schedule.actions import Schedule
 from hcp.schedule.plan import EveryNodeOnce
 from hcp.schedule.replay import replay
-from hcp.schedule.select import follows
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
 from hcp.schedule.stopwatch import check_moves
 from hcp.schedule.tracker import Tracker
@@ -55,7 +54,7 @@ class Anneal:
         graph, incumbent = problem.graph, problem.incumbent
         if incumbent is not None:
             replay(graph, incumbent)
-            if problem.order is not None and not follows(incumbent, problem.order):
+            if problem.order is not None and not incumbent.follows(problem.order):
                 # It can be neither returned nor a start.
                 problem = replace(problem, incumbent=None)
         tracker = Tracker(problem, NAME)

@@ -86,7 +86,7 @@ def cost_against_budget(axes: "Axes", rows: Sequence[Row], legend: bool = True) 
         legend: Whether to draw one.
     """
     size, unit = scaled_bytes([row.budget_bytes for row in rows])
-    bounds = _bounds(rows, size)
+    bounds = bound_steps(_bounds(rows, size))
     lines = {solver: _points(rows, solver, size) for solver in dict.fromkeys(row.solver for row in rows)}
     costs = [cost for points in lines.values() for _, cost in points]
     best: dict[float, float] = {}
@@ -99,16 +99,43 @@ def cost_against_budget(axes: "Axes", rows: Sequence[Row], legend: bool = True) 
     for (solver, points), (colour, marker, line) in zip(lines.items(), look, strict=False):
         if points:
             axes.plot(*zip(*points, strict=True), marker=marker, ls=line, color=colour, mfc="none", label=solver)
-    if bounds:
-        x, y = zip(*bounds, strict=True)
-        axes.plot(x, y, color="black", lw=0.8)
-        axes.fill_between(x, y, 0, color="0.85", lw=0, label=_BELOW)
     axes.set(title=rows[0].graph, xlabel=f"budget [{unit}]", ylabel="extra cost [%]")
     axes.set_ylim(0, top)
     axes.margins(x=0.03)
+    shade_below(axes, bounds, _BELOW)
     if legend:
         legend_below(axes)
     return axes
+
+
+def bound_steps(bounds: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Bounds by rising budget, each the best that holds there: what is proved at a budget holds up to it, not beyond.
+
+    Args:
+        bounds: Budgets, and below which extra cost no schedule within them can be.
+    """
+    found: list[tuple[float, float]] = []
+    for budget, bound in sorted(bounds, reverse=True):
+        found.append((budget, max(bound, found[-1][1] if found else bound)))
+    return found[::-1]
+
+
+def shade_below(axes: "Axes", steps: Sequence[tuple[float, float]], label: str) -> None:
+    """Shades where no schedule can be: between the budgets of bounds, what was proved at the next larger one.
+
+    Args:
+        axes: Where to draw; its other contents are there already.
+        steps: From ``bound_steps``.
+        label: For the legend.
+    """
+    if not steps:
+        return
+    x, y = map(list, zip(*steps, strict=True))
+    line = axes.step(x, y, where="pre", color="black", lw=0.8)
+    low, high = axes.get_xlim()
+    line[0].set_data([low, *x], [y[0], *y])
+    axes.fill_between([low, *x], [y[0], *y], 0, step="pre", color="0.85", lw=0, label=label)
+    axes.set_xlim(low, high)
 
 
 def runs_pareto(axes: "Axes", runs: Sequence[ExecutedRun]) -> "Axes":

@@ -10,7 +10,8 @@ from hcp.compare import Comparison, Row
 from hcp.least_peak import LeastPeak
 from hcp.report.units import bytes_text, cost_text, percent_text, seconds_text
 from hcp.schedule.plan import Plan, excess
-from hcp.schedule.solution import Bound
+from hcp.schedule.solution import Bound, Status
+from hcp.verification import Verification
 
 if TYPE_CHECKING:
     import rich.table
@@ -39,12 +40,13 @@ COMPARISON_HEADERS: Final = (
     "cost",
     "peak",
     "bound",
+    "best bound",
     "verified",
     "gap (order-free)",
     "time",
     "",
 )
-COMPARISON_NUMERIC: Final = (False, True, False, False, True, True, True, False, True, True, False)
+COMPARISON_NUMERIC: Final = (False, True, False, False, True, True, True, True, False, True, True, False)
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,10 @@ class Table:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """A comparison; the winners of each graph and budget have a star."""
+    """A comparison; the winners of each graph and budget have a star.
+
+    "bound" is the planner's own; "verified" speaks of the best bound of the group, on which the gap and "optimal" rest.
+    """
     return Table(
         headers=COMPARISON_HEADERS,
         rows=tuple(comparison_cells(row) for row in comparison.rows),
@@ -146,7 +151,7 @@ def plan_table(plan: Plan) -> Table:
         ("graph", f"{plan.graph.name}: {len(plan.graph.nodes)} nodes, {len(plan.graph.edges)} edges"),
         ("budget", f"{bytes_text(plan.problem.budget)} of {bytes_text(plan.base.peak)} for keep-everything"),
         ("solver", plan.planner),
-        ("status", f"{plan.status.value} ({plan.status.remedy})"),
+        ("status", _status(plan)),
         ("cost", _cost(plan)),
         ("overhead", percent_text(plan.overhead)),
         ("peak", bytes_text(plan.peak)),
@@ -167,6 +172,16 @@ def plan_table(plan: Plan) -> Table:
     return Table(("", "value"), tuple(rows), (False, False))
 
 
+def _status(plan: Plan) -> str:
+    if plan.status is not Status.OPTIMAL:
+        return f"{plan.status.value} ({plan.status.remedy})"
+    if plan.optimality == "certified":
+        where = "" if plan.problem.order is None else " in the order given"
+        return f"{plan.status.value} (proved: no schedule{where} costs less)"
+    bound = plan.best_bound(*plan.problem.scopes)
+    return f"{plan.status.value} as claimed by a solver ({bound.source if bound else ''}); there is no certificate"
+
+
 def _transfers(plan: Plan) -> list[tuple[str, str]]:
     host, usage = plan.problem.host, plan.usage
     if host is None or usage is None:
@@ -174,6 +189,12 @@ def _transfers(plan: Plan) -> list[tuple[str, str]]:
     unit = plan.graph.cost_unit
     moved = f"{bytes_text(usage.transferred)} moved, which costs {cost_text(usage.transfer_cost, unit)}"
     return [("host", f"{moved}; it holds at most {bytes_text(usage.host_peak)}")]
+
+
+def verification_table(found: Verification) -> Table:
+    """The claims of a plan file with what their checks found."""
+    rows = tuple((check.verdict.value, check.claim, check.reason) for check in found.checks)
+    return Table(("", "claim", "checked"), rows, (False, False, False))
 
 
 def least_peak_table(found: LeastPeak) -> Table:
@@ -221,20 +242,25 @@ def comparison_cells(row: Row) -> tuple[str, ...]:
     """A row of a comparison as text, for ``COMPARISON_HEADERS``."""
     plan = row.plan
     base = None if plan is None else plan.graph.base_cost
-    bound = None if row.bound is None or base is None else excess(row.bound, base)
+    bounds = (None if bound is None or base is None else excess(bound, base) for bound in (row.bound, row.best_bound))
     return (
         row.graph,
         row.budget if isinstance(row.budget, str) else bytes_text(row.budget),
         row.solver,
-        row.status.lower().replace("_", " "),
+        _row_status(row),
         _signed(None if plan is None else plan.overhead),
         bytes_text(None if plan is None else plan.peak),
-        _signed(bound),
-        {None: "-", True: "yes", False: "no"}[row.verified],
+        *map(_signed, bounds),
+        {None: "-", True: "yes", False: "no"}[row.best_bound_verified],
         percent_text(row.gap),
         seconds_text(None if plan is None else plan.seconds),
         "*" if row.winner else "",
     )
+
+
+def _row_status(row: Row) -> str:
+    claimed = row.status == Status.OPTIMAL.name and not row.best_bound_verified
+    return "optimal (claimed)" if claimed else row.status.lower().replace("_", " ")
 
 
 def _signed(fraction: float | None) -> str:

@@ -105,6 +105,10 @@ class Schedule:
         """The actions that take time, in order: all but the frees."""
         return tuple(action for action in self.actions if not isinstance(action, Free))
 
+    def follows(self, order: tuple[str, ...]) -> bool:
+        """Whether the nodes run for the first time in this order."""
+        return tuple(dict.fromkeys(self.computes)) == order
+
     @property
     def transfers(self) -> bool:
         """Whether it moves values between device and host."""

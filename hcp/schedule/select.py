@@ -30,11 +30,6 @@ class Selection:
     interrupted: bool = False
 
 
-def follows(schedule: Schedule, order: tuple[str, ...]) -> bool:
-    """Whether the nodes run for the first time in this order."""
-    return tuple(dict.fromkeys(schedule.computes)) == order
-
-
 def best_within(problem: Problem, candidates: Iterable[Schedule]) -> Selection:
     """Judges candidates by replay until they, the time or the user's patience end.
 
@@ -49,7 +44,7 @@ def best_within(problem: Problem, candidates: Iterable[Schedule]) -> Selection:
                 usage = replay(problem.graph, schedule)
             except ScheduleError:
                 continue
-            if problem.order is not None and not follows(schedule, problem.order):
+            if problem.order is not None and not schedule.follows(problem.order):
                 continue
             best = _better(problem, best, schedule, usage, perf_counter() - start)
             # Nothing costs less than running every node once.

@@ -13,9 +13,6 @@ from hcp.schedule.host import HostLink
 ORDER_FREE: Final = "order-free"
 FIXED_ORDER: Final = "fixed-order"
 
-# Solvers with floating-point arithmetic prove optimality to about this relative accuracy.
-OPTIMALITY_TOLERANCE: Final = 1e-6
-
 # What a search that Ctrl-C ended says.
 INTERRUPTED: Final = "stopped by the user; this is the best found until then"
 
@@ -31,6 +28,11 @@ class NotApplicable(HcpError):
     """A planner does not fit the graph; the message says what it needs."""
 
 
+def meets(cost: int | None, bound: int) -> bool:
+    """Whether a cost is the least that a bound allows: integers decide, without any tolerance."""
+    return cost is not None and cost <= bound
+
+
 class Status(Enum):
     """What a planner found, with what to do about it."""
 
@@ -43,7 +45,7 @@ class Status(Enum):
     def remedy(self) -> str:
         """What a user can do next."""
         return {
-            Status.OPTIMAL: "proved: no schedule within the bound's scope costs less",
+            Status.OPTIMAL: "no schedule within the bound's scope costs less",
             Status.FEASIBLE: "raise the time limit, or use solver 'auto' or 'cpsat', to close the gap",
             Status.INFEASIBLE: "raise the budget: no schedule can meet it",
             Status.NO_SOLUTION: "raise the time limit or the budget, or try another solver: 'auto' tries several",

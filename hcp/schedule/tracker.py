@@ -4,16 +4,15 @@ from dataclasses import replace
 
 from hcp.schedule.actions import Schedule, ScheduleError
 from hcp.schedule.replay import Usage, replay
-from hcp.schedule.select import follows
 from hcp.schedule.solution import (
     INTERRUPTED,
-    OPTIMALITY_TOLERANCE,
     Bound,
     Problem,
     Progress,
     Solution,
     Status,
     TracePoint,
+    meets,
 )
 from hcp.schedule.stopwatch import Stopwatch
 
@@ -46,8 +45,8 @@ class Tracker:
 
     @property
     def done(self) -> bool:
-        """Whether the best schedule costs no more than the bound, within the tolerance of floating-point solvers."""
-        return self.usage is not None and self.usage.cost <= self._bound * (1 + OPTIMALITY_TOLERANCE)
+        """Whether the best schedule costs no more than the bound."""
+        return meets(self.cost, self._bound)
 
     def offer(self, schedule: Schedule | None) -> bool:
         """Takes a schedule if it is legal, within the budget, in the fixed order if any, and better; says whether."""
@@ -57,7 +56,7 @@ class Tracker:
             usage = replay(self.problem.graph, schedule, self.problem.host)
         except ScheduleError:
             return False
-        if self.problem.order is not None and not follows(schedule, self.problem.order):
+        if self.problem.order is not None and not schedule.follows(self.problem.order):
             return False
         self.smallest_peak = min(usage.peak, usage.peak if self.smallest_peak is None else self.smallest_peak)
         if usage.peak > self.problem.budget:

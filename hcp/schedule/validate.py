@@ -6,7 +6,6 @@ from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule, ScheduleError
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import Usage, replay
-from hcp.schedule.select import follows
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,6 @@ def validate_plan(
             f"the peak of {usage.peak} bytes, at step {usage.peak_step}, exceeds the budget of {budget} bytes; "
             "raise the budget or plan again"
         )
-    if order is not None and not follows(schedule, order):
+    if order is not None and not schedule.follows(order):
         faults.append("first executions do not follow the order that was given")
     return Verdict(usage, tuple(faults))

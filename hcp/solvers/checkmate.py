@@ -27,8 +27,7 @@ import numpy as np
 
 from hcp.graph.index import IntArray
 from hcp.schedule.actions import keep_everything
-from hcp.schedule.select import follows
-from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Bound, NotApplicable, Problem, Solution
+from hcp.schedule.solution import Bound, NotApplicable, Problem, Solution, meets
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.integer import IntegerBackend, IntegerStatus, IntegerTask
 from hcp.solvers.milp import solve_with_pulp
@@ -182,7 +181,7 @@ def _solve(tracker: Tracker, program: StageModel, backend: IntegerBackend) -> So
     problem = tracker.problem
     graph, grid = problem.graph, program.grid
     hint: dict[int, bool] = {}
-    if tracker.schedule is not None and follows(tracker.schedule, problem.given_order):
+    if tracker.schedule is not None and tracker.schedule.follows(problem.given_order):
         hint = stage_hint(graph, program, tracker.schedule)
     tracker.report("Checkmate's program")
     result = backend(
@@ -202,6 +201,6 @@ def _solve(tracker: Tracker, program: StageModel, backend: IntegerBackend) -> So
     if result.point is None:
         return tracker.solution("the solver found no schedule in time")
     tracker.offer(lift_stages(graph, grid, result.point))
-    if tracker.cost is not None and tracker.cost <= result.bound * (1 + OPTIMALITY_TOLERANCE):
+    if meets(tracker.cost, result.bound):
         return tracker.solution(f"no schedule ({STAGED}) in the given order costs less")
     return tracker.solution()

@@ -18,7 +18,6 @@ from hcp.schedule.actions import Schedule
 from hcp.schedule.annealing import CHAINS, Annealer, Cooling
 from hcp.schedule.annealing.polish import LAX, NEARBY
 from hcp.schedule.annealing.rounds import Kind, Rounds, better_half, from_schedule
-from hcp.schedule.select import follows
 from hcp.schedule.solution import Problem, Solution
 from hcp.schedule.stopwatch import Stopwatch, check_moves
 from hcp.schedule.tracker import Tracker
@@ -154,7 +153,7 @@ class _State:
         order = self.rounds.tracker.problem.order
         if self.arrived:
             latest = self.arrived.pop()
-            if order is None or follows(latest, order):
+            if order is None or latest.follows(order):
                 self.lifted = _starting_from(self.rounds.annealer, latest, _LIFTED)
 
     def recombine(self, new: Population, seconds: float) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from time import monotonic
+from typing import Final
 
 import highspy
 import numpy as np
@@ -12,11 +13,17 @@ import pulp
 from highspy.highs import HighsCallbackEvent
 
 from hcp.graph.errors import HcpError
-from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Problem, Solution
+from hcp.graph.index import IntArray
+from hcp.schedule.solution import Problem, Solution
 from hcp.solvers.integer import IntegerResult, IntegerStatus, IntegerTask, ignore
 from hcp.solvers.interrupt import run_interruptibly
 from hcp.solvers.relaxation import Relaxation
 from hcp.solvers.search import OnLifted, search
+
+# What solvers' bounds may be wrong by, relatively: their own tolerances are this or less. We round down by it.
+TOLERANCE: Final = 1e-6
+# Costs up to so many times their greatest common divisor stay whole numbers for the solver.
+LARGEST_MULTIPLE: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -54,14 +61,15 @@ def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
         HcpError: If the solver fails.
     """
     began = monotonic()
-    program, columns, unit = _program(task)
+    shared, unit = _units(task.model.cost)
+    program, columns = _program(task, unit)
     # PuLP takes about as long again to hand the program over.
     seconds = max(0.1, task.time_limit - 2 * (monotonic() - began))
 
     def in_full(value: float) -> int:
-        # Costs are whole numbers: what is left of a fraction after the solver's tolerance rounds up.
-        claimed = value * unit + task.model.constant
-        return max(task.bound, ceil(claimed - abs(claimed) * OPTIMALITY_TOLERANCE / 10))
+        # Costs are multiples of their divisor: what is left of a fraction after the solver's tolerance rounds up.
+        claimed = value - TOLERANCE * max(1.0, abs(value))
+        return max(task.bound, ceil(claimed * unit / shared) * shared + task.model.constant)
 
     options = {"msg": False, "timeLimit": seconds, "gapRel": 0.0}
     if backend == "HiGHS":
@@ -92,28 +100,38 @@ def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
     return IntegerResult(status, np.array(values, np.float64), bound)
 
 
-def _program(task: IntegerTask) -> tuple[pulp.LpProblem, list[pulp.LpVariable], float]:
-    """The program, its variables, and the cost that one unit of its objective stands for."""
+def _units(cost: IntArray) -> tuple[int, float]:
+    """The greatest common divisor of costs, and the cost that one unit of the objective stands for.
+
+    Solvers' tolerances are absolute. Costs that are small multiples of their divisor stay whole numbers, so that no
+    two different objectives lie within a tolerance; others are brought near one.
+    """
+    shared = int(np.gcd.reduce(cost)) or 1
+    largest = int(cost.max(initial=1))
+    return shared, float(shared) if largest <= LARGEST_MULTIPLE * shared else largest / 1e3
+
+
+def _program(task: IntegerTask, unit: float) -> tuple[pulp.LpProblem, list[pulp.LpVariable]]:
+    """The program and its variables."""
     model = task.model
     program = pulp.LpProblem("cut_relaxation", pulp.LpMinimize)
     columns = [
         program.add_variable(f"z{j}", 0, 1, pulp.LpInteger if integral else pulp.LpContinuous)
         for j, integral in enumerate(model.integral.tolist())
     ]
-    # Solvers' tolerances are absolute: bring the objective and the byte rows near one.
-    unit = max(1.0, float(model.cost.max(initial=1)) / 1e3)
     paid = np.flatnonzero(model.cost)
     program.setObjective(pulp.LpAffineExpression([(columns[j], model.cost[j] / unit) for j in paid]))
     start, items, entries = model.matrix.indptr, model.matrix.indices, model.matrix.data
     for row in range(model.shape[0]):
         span = slice(int(start[row]), int(start[row + 1]))
+        # Byte rows are brought near one as well.
         largest = float(np.abs(entries[span]).max(initial=1))
         scaled = (entries[span] / largest).tolist()
         terms = zip((columns[j] for j in items[span]), scaled, strict=True)
         program.addConstraint(pulp.LpAffineExpression(list(terms)) <= float(model.rhs[row]) / largest)
     for j, value in task.hint.items():
         columns[j].setInitialValue(int(value), check=False)
-    return program, columns, unit
+    return program, columns
 
 
 class _HiGHS(pulp.HiGHS):  # type: ignore[misc]

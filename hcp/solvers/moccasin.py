@@ -26,8 +26,7 @@ from ortools.sat.python import cp_model
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.select import follows
-from hcp.schedule.solution import OPTIMALITY_TOLERANCE, Bound, NotApplicable, Problem, Solution
+from hcp.schedule.solution import Bound, NotApplicable, Problem, Solution, meets
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.cpsat import LARGEST_SUM, cost_unit
 from hcp.solvers.interrupt import run_interruptibly
@@ -82,7 +81,7 @@ class Moccasin:
         grid = build_stage_grid(problem.graph.index, problem.budget, order_of(problem))
         program = _Program(grid, problem.budget, self.computations)
         program.build()
-        if tracker.schedule is not None and follows(tracker.schedule, problem.given_order):
+        if tracker.schedule is not None and tracker.schedule.follows(problem.given_order):
             program.hint(problem.graph, tracker.schedule)
         solver = cp_model.CpSolver()
         solver.parameters.max_time_in_seconds = max(0.1, tracker.watch.left)
@@ -99,7 +98,7 @@ class Moccasin:
         bound = problem.graph.base_cost + ceil(solver.best_objective_bound - 1e-6) * program.unit
         tracker.add_bound(Bound(bound, "cost", self.scope, None, "retention intervals"))
         tracker.offer(Schedule.from_computes(problem.graph, program.computes(solver)))
-        if tracker.cost is not None and tracker.cost <= bound * (1 + OPTIMALITY_TOLERANCE):
+        if meets(tracker.cost, bound):
             return tracker.solution(f"no schedule ({self.scope}) in the given order costs less")
         return tracker.solution()
 

@@ -14,8 +14,7 @@ from typing import Final
 from hcp.graph.errors import HcpError
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.annealing import polish
-from hcp.schedule.select import follows
-from hcp.schedule.solution import FIXED_ORDER, OPTIMALITY_TOLERANCE, Bound, Problem, Solution
+from hcp.schedule.solution import FIXED_ORDER, Bound, Problem, Solution, meets
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.cpsat import solve_with_cpsat
 from hcp.solvers.highs import LinearProgram, LpStatus
@@ -145,12 +144,11 @@ class _Search:
 
     def closed(self) -> bool:
         """Whether the incumbent meets the bound of all schedules in the order."""
-        cost = self.tracker.cost
-        return cost is not None and cost <= self.best.get(FIXED_ORDER, 0) * (1 + OPTIMALITY_TOLERANCE)
+        return meets(self.tracker.cost, self.best.get(FIXED_ORDER, 0))
 
     def hintable(self) -> Schedule | None:
         schedule = self.tracker.schedule
-        return schedule if schedule is not None and follows(schedule, self.ordered.given_order) else None
+        return schedule if schedule is not None and schedule.follows(self.ordered.given_order) else None
 
     def solve(self, staged: StageModel) -> IntegerResult:
         tracker = self.tracker
@@ -186,9 +184,8 @@ class _Search:
 
     def verdict(self) -> str:
         """What is proved about the incumbent, where it is more than its status says."""
-        cost = self.tracker.cost
         for scope in (FIXED_ORDER, STAGED):
-            if cost is not None and cost <= self.best.get(scope, 0) * (1 + OPTIMALITY_TOLERANCE):
+            if meets(self.tracker.cost, self.best.get(scope, 0)):
                 return f"no schedule ({scope}) in the given order costs less"
         return ""
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from hcp.graph.errors import HcpError
 from hcp.schedule.plan import Plan, excess
-from hcp.schedule.solution import OPTIMALITY_TOLERANCE, ORDER_FREE, Status
+from hcp.schedule.solution import ORDER_FREE, Status, meets
 
 NOT_APPLICABLE = "NOT_APPLICABLE"
 ONLY_BOUNDS = "BOUND"
@@ -25,7 +26,8 @@ class Row:
         status: A ``Status`` by name, ``"BOUND"`` for a planner that only bounds, ``"NOT_APPLICABLE"``, or ``"FAILED"``
             where its process died.
         plan: The judged plan; None where the planner raised an error.
-        best_bound: The best order-free bound on the cost that any planner of the group proved.
+        best_bound: The best order-free bound on the cost that any planner of the group found.
+        best_bound_verified: Whether a certificate proves that bound in exact arithmetic; None without a bound.
         gap: Cost over ``best_bound``, minus 1.
         winner: Whether no planner of the group found a lower cost.
         message: What to know: a proof of infeasibility, why a planner does not apply, or its note.
@@ -38,6 +40,7 @@ class Row:
     status: str
     plan: Plan | None = None
     best_bound: int | None = None
+    best_bound_verified: bool | None = None
     gap: float | None = None
     winner: bool = False
     message: str = ""
@@ -52,13 +55,7 @@ class Row:
     def verified(self) -> bool | None:
         """Whether a certificate proves that bound in exact arithmetic; None without a bound."""
         own = None if self.plan is None else self.plan.best_bound()
-        if own is None or self.plan is None:
-            return None
-        return any(
-            self.plan.verified(bound)
-            for bound in self.plan.bounds
-            if (bound.of, bound.scope, bound.value) == (own.of, own.scope, own.value)
-        )
+        return None if own is None or self.plan is None else self.plan.verified(own)
 
     def to_dict(self) -> dict[str, object]:
         """The row, ready for JSON."""
@@ -75,6 +72,7 @@ class Row:
             "bound": self.bound,
             "bound_verified": self.verified,
             "best_bound": self.best_bound,
+            "best_bound_verified": self.best_bound_verified,
             "gap": self.gap,
             "gap_scope": ORDER_FREE,
             "gap_fixed_order": None if plan is None else plan.gap_fixed_order,
@@ -105,28 +103,35 @@ def judged(group: Sequence[Row]) -> list[Row]:
     """Fills in what depends on the other planners of the group.
 
     Raises:
-        RuntimeError: If a bound contradicts a schedule: a defect of a planner.
+        HcpError: If a bound contradicts a schedule: a planner is defective, or a stored result was changed.
     """
-    bounds = [row.bound for row in group if row.bound is not None]
-    costs = [row.plan.cost for row in group if row.plan is not None and row.plan.cost is not None]
-    best_bound = max(bounds, default=None)
-    lowest = min(costs, default=None)
-    if best_bound is not None and lowest is not None and best_bound > lowest * (1 + OPTIMALITY_TOLERANCE):
-        raise RuntimeError(f"a bound of {best_bound} contradicts a schedule of cost {lowest}: a planner is defective")
-    found = []
-    for row in group:
-        cost = None if row.plan is None else row.plan.cost
-        if cost is None or best_bound is None:
-            found.append(replace(row, best_bound=best_bound))
-            continue
-        proved = cost <= best_bound * (1 + OPTIMALITY_TOLERANCE)
-        found.append(
-            replace(
-                row,
-                best_bound=best_bound,
-                gap=max(0.0, excess(cost, best_bound)),
-                winner=cost == lowest,
-                status=Status.OPTIMAL.name if proved else row.status,
-            )
+    lowest = min((cost for row in group if (cost := _cost(row)) is not None), default=None)
+    best_bound = max((row.bound for row in group if row.bound is not None), default=None)
+    holders = [row for row in group if best_bound is not None and row.bound == best_bound]
+    if lowest is not None and best_bound is not None and best_bound > lowest:
+        cheapest = next(row for row in group if _cost(row) == lowest)
+        raise HcpError(
+            f"the results for {cheapest.graph} at {cheapest.budget} contradict each other: {holders[0].solver} claims "
+            f"that no schedule costs less than {best_bound}, and {cheapest.solver} has one of cost {lowest}; "
+            "one of them is wrong: run both again without the store, if they come from one"
         )
-    return found
+    verified = any(row.verified for row in holders) if holders else None
+    return [_beside(row, best_bound, verified, lowest) for row in group]
+
+
+def _cost(row: Row) -> int | None:
+    return None if row.plan is None else row.plan.cost
+
+
+def _beside(row: Row, best_bound: int | None, verified: bool | None, lowest: int | None) -> Row:
+    """A row with the group's best bound and lowest cost."""
+    row = replace(row, best_bound=best_bound, best_bound_verified=verified)
+    cost = _cost(row)
+    if cost is None or best_bound is None:
+        return row
+    return replace(
+        row,
+        gap=excess(cost, best_bound),
+        winner=cost == lowest,
+        status=Status.OPTIMAL.name if meets(cost, best_bound) else row.status,
+    )

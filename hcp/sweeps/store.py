@@ -104,6 +104,8 @@ class Store:
             raise StoreError(
                 f"store {str(self.path)!r}: the result of {task} is damaged ({error}); give another store"
             ) from None
+        if plan is not None and plan.schedule is not None:
+            status = plan.status.name
         row = task.row
         return Row(row.graph, row.budget, row.budget_bytes, row.solver, status, plan, message=message)
 

@@ -77,7 +77,26 @@ TAMPERED = {
     "no steps in a staircase": lambda d: certificate(d)["cuts"][0].__setitem__(3, []),
     "a staircase through strangers": lambda d: certificate(d)["cuts"][0].__setitem__(0, d["graph"]["order"][0]),
     "an optimum without a bound": lambda d: d.update(bounds=[]),
+    "a word above the cost": lambda d: d["bounds"].append(word(d["cost"] + 1)),
+    "a smallest peak above the peak": lambda d: d["bounds"].append(word(d["peak"] + 1, of="peak")),
+    "infeasible beside a schedule": lambda d: d.update(status="INFEASIBLE"),
+    "no solution beside a schedule": lambda d: d.update(status="NO_SOLUTION"),
+    "an optimum on a solver's word": lambda d: d.update(bounds=[word(d["cost"])], optimality="certified"),
+    "an optimum on an unsaid word": lambda d: (d.update(bounds=[word(d["cost"])]), d.pop("optimality")),
+    "an optimum of a fixed order": lambda d: d.update(
+        bounds=[word(d["cost"], scope="fixed-order")], optimality="claimed"
+    ),
+    "an order that the schedule breaks": lambda d: d.update(order=d["graph"]["order"][::-1]),
 }
+
+
+def word(value, of="cost", scope="order-free"):
+    return {"of": of, "value": value, "scope": scope, "source": "somebody", "certificate": None}
+
+
+def run_verify(file, *options):
+    command = [sys.executable, "-m", "hcp.cli", "verify", str(file), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("what", TAMPERED)
@@ -90,3 +109,31 @@ def test_tampering_is_refused_with_the_reason(file, what):
     with pytest.raises(PlanFileError, match=r"plan\.json") as caught:
         hcp.verify_plan(file)
     assert len(str(caught.value)) > 40
+    assert not hcp.check_plan(file).passed
+
+
+def test_the_command_says_pass_or_fail(file):
+    done = run_verify(file)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "PASS"
+    data = json.loads(file.read_text())
+    TAMPERED["a word above the cost"](data)
+    file.write_text(json.dumps(data))
+    done = run_verify(file)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "FAIL"
+    assert f"no cost below {data['cost'] + 1} was claimed" in done.stdout
+
+
+def test_a_word_that_says_that_it_is_one_is_no_proof_and_no_lie(file):
+    data = json.loads(file.read_text())
+    data.update(bounds=[word(data["cost"])], optimality="claimed")
+    file.write_text(json.dumps(data))
+    found = hcp.check_plan(file)
+    assert [check.verdict.name for check in found.checks] == ["PASS", "UNPROVED", "PASS", "UNPROVED"]
+    assert found.passed
+    assert not found.certified
+    assert run_verify(file).returncode == 0
+    strict = run_verify(file, "--certified-only", "--json")
+    assert strict.returncode == 1
+    assert json.loads(strict.stdout)["passed"] is False

@@ -10,7 +10,6 @@ from hcp.graph.random_graphs import random_layered
 from hcp.heuristics.anneal import Anneal
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.select import follows
 from hcp.schedule.solution import ORDER_FREE, Problem, Status
 from hcp.solvers.exhaustive import Exhaustive
 from tests.strategies import problems
@@ -39,7 +38,7 @@ def test_schedules_are_legal_within_budget_and_no_cheaper_than_the_optimum(drawn
     assert oracle.schedule is not None
     assert usage.cost >= replay(graph, oracle.schedule).cost
     if ordered:
-        assert follows(solution.schedule, graph.order)
+        assert solution.schedule.follows(graph.order)
     if solution.status is Status.OPTIMAL:
         (bound,) = solution.bounds
         assert (bound.value, bound.of, bound.scope) == (usage.cost, "cost", ORDER_FREE)
@@ -67,9 +66,9 @@ def test_an_incumbent_over_the_budget_is_only_a_start():
 def test_an_incumbent_that_breaks_the_fixed_order_is_not_returned():
     graph = random_layered(40, 3)
     swapped = Anneal(moves=60_000)(tight_problem(share=0.9)).schedule
-    assert not follows(swapped, graph.order)
+    assert not swapped.follows(graph.order)
     solution = Anneal(moves=50_000)(tight_problem(share=0.9, order=graph.order, incumbent=swapped))
-    assert solution.schedule is None or follows(solution.schedule, graph.order)
+    assert solution.schedule is None or solution.schedule.follows(graph.order)
 
 
 def test_same_seed_and_moves_give_the_same_schedule():

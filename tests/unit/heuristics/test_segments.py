@@ -11,7 +11,6 @@ from hcp.heuristics.segments import geometric
 from hcp.heuristics.sqrt_n import SqrtN
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.select import follows
 from hcp.schedule.solution import Problem, Status
 from hcp.solvers.exhaustive import Exhaustive
 from tests.strategies import problems
@@ -36,7 +35,7 @@ def test_schedules_are_legal_within_budget_and_no_cheaper_than_the_optimum(drawn
         assert usage.peak <= budget
         assert oracle.status is Status.OPTIMAL
         assert usage.cost >= oracle.bounds[0].value
-        assert follows(solution.schedule, graph.order)
+        assert solution.schedule.follows(graph.order)
         if solution.status is Status.OPTIMAL:
             assert usage.cost == oracle.bounds[0].value
 

@@ -11,7 +11,6 @@ from hcp.graph.instances import training_chain, transformer, unet
 from hcp.graph.ir import Graph, Node, Value
 from hcp.schedule.actions import Fetch, Schedule, keep_everything
 from hcp.schedule.host import PER
-from hcp.schedule.select import follows
 from hcp.schedule.solution import InfeasibleBudget
 from tests.host_oracle import cheapest_with_host
 from tests.interrupts import solve_and_interrupt
@@ -52,7 +51,7 @@ def test_a_given_order_is_kept(problem, host):
         plan = hcp.solve(graph, budget, "exhaustive", order=graph.order, host=host)
     except InfeasibleBudget:
         return
-    assert plan.schedule is None or follows(plan.schedule, graph.order)
+    assert plan.schedule is None or plan.schedule.follows(graph.order)
 
 
 @pytest.mark.parametrize(("graph", "solver"), [(unet(3), "cpsat"), (transformer(2), "eviction")])

@@ -16,6 +16,7 @@ from hcp.graph.instances import chain, residual_net, training_chain, transformer
 from hcp.report.drawing import COLUMN, PANEL, STYLE, drawing
 from hcp.report.figures import (
     ExecutedRun,
+    bound_steps,
     cost_against_budget,
     pareto_front,
     plot_comparison,
@@ -100,6 +101,31 @@ def test_cost_against_budget(axes, comparison):
     top = max(y for _, y in shade.get_paths()[0].vertices)
     assert top == pytest.approx(max(100 * (r.best_bound / unet(3).base_cost - 1) for r in rows))
     assert_readable(axes.figure)
+
+
+def test_no_schedule_lies_in_the_shade(axes):
+    """What is proved at a budget holds up to it; a schedule for one in between may cost less than a line shows."""
+    graph = unet(3)
+    rows = hcp.compare(graph, ["90%", "50%"], "cpsat", time_limit=20).rows
+    cost_against_budget(axes, rows)
+    between = hcp.solve(graph, "70%", "cpsat", time_limit=20)
+    (shade,) = axes.collections
+    below = shade.get_paths()[0]
+    outline = 100 * between.overhead
+    for part in (0.01, 0.5, 0.99):
+        low, high = sorted(row.budget_bytes for row in rows)
+        # Any budget from the schedule's own peak on has it.
+        at = max(between.peak, low + part * (high - low)) / 1024
+        assert not below.contains_point((at, outline + 1e-6))
+    proved = [100 * (row.best_bound / graph.base_cost - 1) for row in sorted(rows, key=lambda row: row.budget_bytes)]
+    step = next(line for line in axes.lines if line.get_color() == "black")
+    assert np.allclose(step.get_ydata(), [proved[0], *proved])
+    assert step.get_drawstyle() == "steps-pre"
+
+
+def test_bounds_hold_for_smaller_budgets_only():
+    # The bound of a larger budget holds for a smaller one whose own search ended with less.
+    assert bound_steps([(10, 1.0), (5, 0.5), (7, 3.0)]) == [(5, 3.0), (7, 3.0), (10, 1.0)]
 
 
 def test_runs(axes):

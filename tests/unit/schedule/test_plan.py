@@ -6,13 +6,21 @@ import pytest
 
 import hcp
 from hcp.graph.instances import training_chain
+from hcp.graph.ir import Graph, Node, Value
+from hcp.report.tables import plan_table
 from hcp.schedule.actions import Compute, Schedule, ScheduleError, keep_everything
-from hcp.schedule.plan import excess, judge
+from hcp.schedule.plan import EveryNodeOnce, excess, judge
 from hcp.schedule.solution import FIXED_ORDER, ORDER_FREE, Bound, Problem, Solution, Status
 from hcp.schedule.tracker import Tracker
 
 GRAPH = training_chain(3)  # keep-everything cost 9, peak 4
+FIXED = Bound(99, "cost", FIXED_ORDER)
 TWICE = Schedule.from_computes(GRAPH, ("v0", *GRAPH.order))  # cost 10
+
+
+class ProvesTooMuch(EveryNodeOnce):
+    def proven(self, graph, budget):
+        return 11
 
 
 def judged(schedule, *bounds, budget=100, status=Status.FEASIBLE):
@@ -102,3 +110,44 @@ def test_solve_refuses_what_it_should():
         hcp.solve(GRAPH, 2, "keep_all")
     with pytest.raises(hcp.HcpError, match="time limit"):
         hcp.solve(GRAPH, "80%", "keep_all", time_limit=0)
+
+
+def test_an_optimum_is_met_in_whole_numbers_however_dear_the_graph_is():
+    nodes = tuple(Node(n.name, n.op, n.inputs, n.outputs, 10**9 if n.name == "v2" else n.cost) for n in GRAPH.nodes)
+    graph = Graph(nodes, GRAPH.inputs, GRAPH.order)
+    twice = Schedule.from_computes(graph, ("v0", *graph.order))
+    problem = Problem(graph, 100)
+    short, met = (Bound(graph.base_cost + extra, "cost", ORDER_FREE) for extra in (0, 1))
+    assert judge(problem, Solution(twice, Status.OPTIMAL, (short,))).status is Status.FEASIBLE
+    assert judge(problem, Solution(twice, Status.FEASIBLE, (met,))).status is Status.OPTIMAL
+
+
+def test_who_says_that_an_optimum_is_one():
+    claimed = judged(TWICE, Bound(10, "cost", ORDER_FREE, None, "a solver"))
+    assert (claimed.status, claimed.optimality) == (Status.OPTIMAL, "claimed")
+    assert claimed.to_dict()["optimality"] == "claimed"
+    assert judged(keep_everything(GRAPH)).optimality == "certified"
+    assert judged(TWICE).optimality is None
+    text = plan_table(claimed).to_text()
+    assert "optimal as claimed by a solver (a solver)" in text
+    assert "proved" not in text
+    assert "proved: no schedule costs less" in plan_table(judged(keep_everything(GRAPH))).to_text()
+
+
+def test_a_bound_that_the_schedule_refutes_is_dropped_and_said():
+    plan = judged(TWICE, Bound(11, "cost", ORDER_FREE, None, "a solver"), Bound(9, "cost", ORDER_FREE))
+    assert [bound.value for bound in plan.bounds] == [9, 9]
+    assert plan.gap == pytest.approx(1 / 9)
+    assert "no cost below 11 was claimed (order-free, a solver), but the schedule has a cost of 10" in plan.note
+    with pytest.raises(RuntimeError, match="defective"):
+        judged(TWICE, Bound(11, "cost", ORDER_FREE, ProvesTooMuch()))
+    assert judged(TWICE, Bound(11, "cost", ORDER_FREE, EveryNodeOnce())).bounds[0].value == 9
+
+
+def test_a_fixed_orders_bound_says_nothing_of_schedules_in_other_orders():
+    graph = Graph(tuple(Node(name, outputs=(Value(name, 1),), cost=1) for name in "ab"))
+    turned = judge(Problem(graph, 9), Solution(keep_everything(graph, ("b", "a")), Status.FEASIBLE, (FIXED,)))
+    assert turned.gap_fixed_order is None
+    assert FIXED in turned.bounds
+    straight = judge(Problem(graph, 9), Solution(keep_everything(graph), Status.FEASIBLE, (FIXED,)))
+    assert FIXED not in straight.bounds

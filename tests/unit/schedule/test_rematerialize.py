@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from hcp.graph.instances import training_chain
 from hcp.schedule.rematerialize import Retention, lasting, rematerialize
 from hcp.schedule.replay import replay
-from hcp.schedule.select import follows
 from tests.strategies import graphs, seeded_graphs
 
 
@@ -37,7 +36,7 @@ def test_any_retention_gives_a_legal_schedule_in_the_order(graph, data):
     carried = [data.draw(st.sets(st.integers(0, m - 1))) if m else set() for _ in range(count)]
     schedule = rematerialize(graph, graph.order, Retention(epochs, carried))
     usage = replay(graph, schedule)
-    assert follows(schedule, graph.order)
+    assert schedule.follows(graph.order)
     assert all(graph.node[name].recomputable for name in usage.recomputed)
 
 

@@ -4,7 +4,7 @@ from hcp.graph.instances import chain, training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.schedule.actions import Compute, Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.select import best_within, choose, follows
+from hcp.schedule.select import best_within, choose
 from hcp.schedule.solution import Problem, Status
 
 GRAPH = training_chain(3)
@@ -38,8 +38,8 @@ def test_a_fixed_order_binds_first_executions():
     turned = Schedule.from_computes(graph, "ba")
     assert best_within(Problem(graph, 9), [turned]).schedule == turned
     assert best_within(Problem(graph, 9, order=("a", "b")), [turned]).schedule is None
-    assert follows(Schedule.from_computes(graph, "aba"), ("a", "b"))
-    assert not follows(turned, ("a", "b"))
+    assert Schedule.from_computes(graph, "aba").follows(("a", "b"))
+    assert not turned.follows(("a", "b"))
 
 
 def test_interrupted_choices_keep_what_they_have():

@@ -11,13 +11,14 @@ from hcp import Compute, Fetch, Free, HostLink, Offload, Schedule, ScheduleError
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import training_chain
 from hcp.graph.ir import Graph, Node, Value
-from hcp.planfile import PlanFileError, load_plan, save_plan, verify_plan
+from hcp.planfile import PlanFileError, load_plan, save_plan
 from hcp.report.tables import plan_table
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.host import PER
 from hcp.schedule.plan import judge
 from hcp.schedule.replay import replay
 from hcp.schedule.validate import validate_plan
+from hcp.verification import verify_plan
 from tests.strategies import graphs
 from tests.transfers import random_transfers
 
@@ -206,8 +207,10 @@ def test_bounds_on_recomputation_prove_nothing_where_values_can_be_fetched(tmp_p
     assert plain.verified(bound)
     moved = judge(
         hcp.Problem(graph, 100, host=HostLink(PER, PER)),
-        hcp.Solution(hcp.keep_everything(graph), hcp.Status.FEASIBLE, (bound,), "test"),
+        # One that the bound does not contradict.
+        hcp.Solution(hcp.solve(graph, 6, "sqrt_n").schedule, hcp.Status.FEASIBLE, (bound,), "test"),
     )
+    assert bound in moved.bounds
     assert not moved.verified(bound)
     save_plan(moved, tmp_path / "p.json")
     with pytest.raises(PlanFileError, match="its certificate proves 0"):

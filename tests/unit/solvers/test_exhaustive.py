@@ -11,7 +11,6 @@ from hcp.graph.instances import chain, random_graph, training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.schedule.actions import Compute, Free, Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.select import follows
 from hcp.schedule.solution import FIXED_ORDER, ORDER_FREE, NotApplicable, Problem, Status
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from tests.strategies import graphs, problems
@@ -67,7 +66,7 @@ def check(graph, budget, order=None):
     assert (bound.value, bound.of) == (expected, "cost")
     assert bound.scope == (ORDER_FREE if order is None else FIXED_ORDER)
     if order is not None:
-        assert follows(solution.schedule, order)
+        assert solution.schedule.follows(order)
 
 
 @settings(max_examples=150, deadline=None)

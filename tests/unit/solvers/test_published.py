@@ -6,7 +6,6 @@ from hypothesis import given, settings
 import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance
-from hcp.schedule.select import follows
 from hcp.schedule.solution import Problem
 from hcp.solvers.checkmate import Checkmate, checkmate_program
 from hcp.solvers.highs import LinearProgram
@@ -24,7 +23,7 @@ def check(graph, budget, planner, best):
         assert "stays within" in plan.note
         return
     assert plan.cost == best
-    assert follows(plan.schedule, graph.order)
+    assert plan.schedule.follows(graph.order)
     assert all(bound.value <= best for bound in plan.bounds)
     assert max(bound.value for bound in plan.bounds) == best
 

@@ -7,7 +7,7 @@ import pytest
 
 import hcp
 from hcp.graph.errors import HcpError
-from hcp.graph.instances import instance
+from hcp.graph.instances import instance, training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.schedule.replay import replay
 from hcp.solvers.cpsat import CpSat
@@ -25,7 +25,23 @@ def test_exact_planners_prove_an_optimum_and_agree(name, solver):
     other = hcp.solve(graph, "80%", EXACT[1 - EXACT.index(solver)], time_limit=30)
     assert plan.status is hcp.Status.OPTIMAL
     assert plan.cost == other.cost
-    assert plan.gap <= 1e-6
+    assert plan.gap == 0
+
+
+@pytest.mark.parametrize("solver", [*EXACT, "auto"])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_dear_node_makes_nothing_optimal_that_is_not(solver, seed):
+    """A node that runs once in every good schedule: its cost must not hide what the others cost."""
+    chain = training_chain(12, uniform=False, seed=seed)
+    nodes = [Node(n.name, n.op, n.inputs, n.outputs, n.cost) for n in chain.nodes]
+    plans = {}
+    for cost in (1, 10**9):
+        last = Node(nodes[-1].name, nodes[-1].op, nodes[-1].inputs, nodes[-1].outputs, cost)
+        plans[cost] = hcp.solve(Graph((*nodes[:-1], last)), "60%", solver, time_limit=30)
+    cheap, dear = (plan.cost - plan.graph.base_cost for plan in plans.values())
+    assert plans[1].status is hcp.Status.OPTIMAL
+    assert plans[10**9].status is hcp.Status.OPTIMAL
+    assert dear == cheap
 
 
 def test_lifted_schedules_are_told_of_before_they_are_polished():
@@ -102,7 +118,7 @@ def test_both_solvers_live_in_one_process_in_either_import_order(order):
     code = f"""
 import {order}
 import hcp
-from hcp.graph.instances import instance
+from hcp.graph.instances import instance, training_chain
 graph = instance("transformer:2")
 for solver in ("cpsat", "milp", "lp"):
     assert hcp.solve(graph, "80%", solver, time_limit=10).best_bound().value > 0

@@ -15,7 +15,6 @@ from hcp.graph.instances import instance
 from hcp.graph.ir import Graph, Node, Value
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.select import follows
 from hcp.schedule.solution import FIXED_ORDER, Problem
 from hcp.solvers.cpsat import solve_with_cpsat
 from hcp.solvers.exhaustive import Exhaustive, least_peak
@@ -171,7 +170,7 @@ def test_the_planner_proves_its_optimum_lazily(name, budget, backend):
     staged = [bound for bound in plan.bounds if bound.scope in {FIXED_ORDER, STAGED}]
     assert plan.cost is not None
     assert max(bound.value for bound in staged) >= plan.cost * (1 - 2e-6)
-    assert follows(plan.schedule, graph.order)
+    assert plan.schedule.follows(graph.order)
     assert "in the given order costs less" in plan.note
 
 

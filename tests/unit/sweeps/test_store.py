@@ -178,6 +178,17 @@ def test_a_changed_result_is_found_by_replay(tmp_path):
         hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
 
 
+def test_a_stored_contradiction_is_said_in_a_sentence(tmp_path):
+    hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
+    with sqlite3.connect(tmp_path / "s.db") as database:
+        (outcome,) = database.execute("SELECT outcome FROM results").fetchone()
+        data = json.loads(outcome)
+        data["bounds"].append({"of": "cost", "value": data["cost"] + 1, "scope": "order-free", "certificate": None})
+        database.execute("UPDATE results SET outcome = ?", (json.dumps(data),))
+    with pytest.raises(StoreError, match=r"is damaged .*contradicts itself: no cost below"):
+        hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
+
+
 def test_results_of_another_version_are_taken_and_said(tmp_path, monkeypatch):
     notices = []
     first = hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db", notice=notices.append)

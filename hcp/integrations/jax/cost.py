@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from hcp.integrations.jax.inline import Equation
+from hcp.integrations.jax.inline import Equation, is_variable
 from hcp.integrations.jax.jaxpr import inner_jaxprs, size
 from hcp.integrations.jax.primitives import MOVEMENT, PLACED, TRANSCENDENTAL
 from hcp.integrations.roofline import nanoseconds
@@ -54,22 +54,27 @@ def group_cost(equations: Iterable[Equation], inputs: Iterable[Any], outputs: It
         platform: JAX's name of it, such as ``"cpu"``.
     """
     equations = tuple(equations)
-    moved = sum(_read(var, equations) for var in inputs) + sum(_written(var, equations) for var in outputs)
+    readers: dict[Any, list[Equation]] = {}
+    maker: dict[Any, Equation] = {}
+    for equation in equations:
+        maker.update((var, equation) for var in equation.outvars)
+        for var in dict.fromkeys(filter(is_variable, equation.invars)):
+            readers.setdefault(var, []).append(equation)
+    moved = sum(_read(var, readers.get(var, ())) for var in inputs)
+    moved += sum(_written(var, maker.get(var)) for var in outputs)
     return nanoseconds(sum(flops(equation) for equation in equations), moved, platform)
 
 
-def _read(var: Any, equations: Sequence[Equation]) -> int:  # noqa: ANN401
+def _read(var: Any, readers: Sequence[Equation]) -> int:  # noqa: ANN401
     """Bytes of an input that are read: of one that is only read or changed in places, no more than these."""
-    readers = [equation for equation in equations if any(item is var for item in equation.invars)]
     if not all(equation.primitive.name in PLACED and equation.invars[0] is var for equation in readers):
         return size(var)
     return sum(size(equation.outvars[0]) for equation in readers if equation.primitive.name == "dynamic_slice")
 
 
-def _written(var: Any, equations: Sequence[Equation]) -> int:  # noqa: ANN401
+def _written(var: Any, maker: Equation | None) -> int:  # noqa: ANN401
     """Bytes of an output that are written: of one that is changed in a place, no more than this."""
-    made = next((equation for equation in equations if any(item is var for item in equation.outvars)), None)
-    return size(made.invars[1] if made is not None and made.primitive.name == "dynamic_update_slice" else var)
+    return size(maker.invars[1] if maker is not None and maker.primitive.name == "dynamic_update_slice" else var)
 
 
 def _jaxpr_flops(equations: Iterable[Equation]) -> int:

@@ -3,7 +3,7 @@
 A plan that counted every equation's result as memory would be wrong by far, since XLA fuses. What is stored between the
 nodes of a plan is stored for certain (barriers see to it), so the groups decide what a plan can store at all:
 
-- Views (reshape, transpose, broadcast, iota) are repeated in each reader.
+- Views (reshape, transpose, broadcast, iota, short constant arithmetic: see ``flow``) are repeated in each reader.
 - An operation that can be fused joins its readers where they are all one group and nothing larger has to be kept for
   it, or where they lie in the same stretch between two heavy operations.
 - A heavy operation (product, convolution, loop, ...) takes up the fusible operations behind it as long as one value
@@ -11,16 +11,17 @@ nodes of a plan is stored for certain (barriers see to it), so the groups decide
 """
 
 import heapq
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jax.extend import core
 
+from hcp.integrations.jax.clusters import Cluster, Clusters
+from hcp.integrations.jax.flow import Flow
 from hcp.integrations.jax.inline import Equation, has_effects, is_variable
 from hcp.integrations.jax.jaxpr import Program, size
-from hcp.integrations.jax.primitives import FUSIBLE, PLACED, VIEWS
+from hcp.integrations.jax.primitives import FUSIBLE, PLACED
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,201 +54,114 @@ class Group:
 
 def group(program: Program) -> list[Group]:
     """The groups of a program, in an order that can be executed and is close to the program's own."""
-    return _Grouping(program).run()
+    flow = Flow.of(program)
+    clusters = Clusters(flow)
+    fusion = _Fusion(flow, clusters, flow.returned.union(program.in_place))
+    # Backwards, so that an operation's readers have found their group before it is asked to join.
+    for i in reversed(range(len(flow.operations))):
+        fusion.join(i)
+    return [_Assembly(flow).run(cluster) for cluster in _ordered(clusters)]
 
 
-@dataclass
-class _Grouping:
-    program: Program
-    views: dict[Any, Equation] = field(default_factory=dict)
-    operations: list[Equation] = field(default_factory=list)
-    producer: dict[Any, int] = field(default_factory=dict)
-    reads: list[set[Any]] = field(default_factory=list)
-    readers: dict[Any, list[int]] = field(default_factory=dict)
-    returned: set[Any] = field(default_factory=set)
-    stored: set[Any] = field(default_factory=set)
-    sources: set[Any] = field(default_factory=set)
-    heavy_at: list[int] = field(default_factory=list)
-    leader: list[int] = field(default_factory=list)
-    members: dict[int, list[int]] = field(default_factory=dict)
+@dataclass(frozen=True)
+class _Fusion:
+    """Which operations join the groups of their readers.
 
-    def run(self) -> list[Group]:
-        self.index()
-        self.leader = list(range(len(self.operations)))
-        self.members = {i: [i] for i in self.leader}
-        # Backwards, so that an operation's readers have found their group before it is asked to join.
-        for i in reversed(range(len(self.operations))):
-            self.join(i)
-        return [self.group(members) for members in self.ordered()]
+    Attributes:
+        flow: What reads what.
+        clusters: The groups so far.
+        stored: Variables that are stored in any case.
+    """
 
-    def index(self) -> None:
-        """Views, operations, and who reads what through views."""
-        self.returned = {item for item in self.program.outvars if is_variable(item)}
-        self.stored = self.returned.union(self.program.in_place)
-        self.sources = set(self.program.sources)
-        for equation in self.program.equations:
-            view = equation.primitive.name in VIEWS or self.constant(equation) or self.argument(equation)
-            if view and not self.returned.intersection(equation.outvars):
-                self.views.update((var, equation) for var in equation.outvars)
-                continue
-            i = len(self.operations)
-            self.operations.append(equation)
-            if equation.primitive.name not in FUSIBLE:
-                self.heavy_at.append(i)
-            self.producer.update((var, i) for var in equation.outvars)
-            self.reads.append(set(self.bases(equation)))
-            for var in self.reads[i]:
-                self.readers.setdefault(var, []).append(i)
-
-    def constant(self, equation: Equation) -> bool:
-        """Whether an operation that can be fused depends on nothing: it is repeated in its readers as views are."""
-        return equation.primitive.name in FUSIBLE and not list(self.bases(equation))
-
-    def argument(self, equation: Equation) -> bool:
-        """Whether an equation reads a known part of an array that is there all along."""
-        array = equation.invars[0] if equation.primitive.name == "dynamic_slice" else None
-        return is_variable(array) and array in self.sources and set(self.bases(equation)) == {array}
-
-    def bases(self, equation: Equation) -> Iterable[Any]:
-        """The stored variables that an equation reads, views seen through."""
-        stack = [item for item in equation.invars if is_variable(item)]
-        while stack:
-            var = stack.pop()
-            if var in self.views:
-                stack.extend(item for item in self.views[var].invars if is_variable(item))
-            else:
-                yield var
+    flow: Flow
+    clusters: Clusters
+    stored: frozenset[Any]
 
     def join(self, i: int) -> None:
         """Lets an operation join the group or groups of its readers, where that serves."""
-        outputs = self.operations[i].outvars
-        if has_effects(self.operations[i]) or self.stored.intersection(outputs):
-            return
-        found = [j for var in outputs for j in self.readers.get(var, ())]
-        groups = sorted({self.leader[j] for j in found})
-        if not groups or any(has_effects(self.operations[m]) for g in groups for m in self.members[g]):
-            return
-        near = self.near(i, max(found))
-        if self.is_heavy(i):
-            if len(groups) == 1 and near and self.light(groups[0]) and len(self.outputs(self.members[groups[0]])) == 1:
-                self.merge(i, groups)
-        elif len(groups) == 1:
-            if self.takes_part(i, groups[0]) and (near or self.smaller_inputs(i)):
-                self.merge(i, groups)
-        elif self.in_one_stretch(i, groups) and not self.cycles(groups):
-            self.merge(i, groups)
+        readers = self.flow.readers_of(i)
+        groups = list(dict.fromkeys(self.clusters.of[j] for j in readers))
+        if self.can_join(i, groups) and self.serves(i, readers, groups):
+            self.clusters.join([self.clusters.of[i], *groups])
 
-    def is_heavy(self, i: int) -> bool:
-        return self.operations[i].primitive.name not in FUSIBLE
+    def can_join(self, i: int, groups: Sequence[Cluster]) -> bool:
+        """Whether nothing keeps an operation and its readers apart: effects, or that its result is stored anyway."""
+        if not groups or not self.stored.isdisjoint(self.flow.operations[i].outvars):
+            return False
+        return not any(group.effects for group in (self.clusters.of[i], *groups))
 
-    def light(self, leader: int) -> bool:
-        return not any(self.is_heavy(m) for m in self.members[leader])
+    def serves(self, i: int, readers: Sequence[int], groups: Sequence[Cluster]) -> bool:
+        """Whether less is stored where an operation is in one group with its readers."""
+        if len(groups) > 1:
+            return self.in_one_stretch(i, groups) and not self.clusters.leads_back(groups)
+        (only,) = groups
+        near = self.flow.near(i, max(readers))
+        if self.flow.is_heavy(i):
+            return near and only.heavy is None and len(only.outputs) == 1
+        return self.takes_part(i, only) and (near or self.smaller_inputs(i))
 
-    def takes_part(self, i: int, leader: int) -> bool:
+    def in_one_stretch(self, i: int, groups: Sequence[Cluster]) -> bool:
+        """Whether no operation is heavy: this one, those of the groups, and those between it and their ends."""
+        return not self.flow.is_heavy(i) and all(
+            group.heavy is None and self.flow.near(i, group.last) for group in groups
+        )
+
+    def takes_part(self, i: int, group: Cluster) -> bool:
         """Whether an operation can be fused into a group: behind its heavy operation, or where there is none."""
-        heavy = [m for m in self.members[leader] if self.is_heavy(m)]
-        return not any(self.reads[m].intersection(self.operations[i].outvars) for m in heavy)
-
-    def near(self, first: int, last: int) -> bool:
-        """Whether no heavy operation lies strictly between two."""
-        place = bisect_left(self.heavy_at, first + 1)
-        return place == len(self.heavy_at) or self.heavy_at[place] >= last
-
-    def in_one_stretch(self, i: int, groups: Sequence[int]) -> bool:
-        """Whether no heavy operation lies in groups or between an operation and their ends."""
-        return all(self.light(g) and self.near(i, max(self.members[g])) for g in groups)
-
-    def stretch(self, i: int) -> int:
-        """The number of heavy operations before an operation."""
-        return bisect_left(self.heavy_at, i)
+        return group.heavy is None or self.flow.reads[group.heavy].isdisjoint(self.flow.operations[i].outvars)
 
     def smaller_inputs(self, i: int) -> bool:
         """Whether keeping what an operation reads, until its reader runs, takes no more than keeping its result."""
-        kept = sum(size(var) for var in self.reads[i] if var in self.producer)
-        return kept <= sum(size(var) for var in self.operations[i].outvars)
+        kept = sum(size(var) for var in self.flow.reads[i] if var in self.flow.producer)
+        return kept <= sum(size(var) for var in self.flow.operations[i].outvars)
 
-    def cycles(self, groups: Sequence[int]) -> bool:
-        """Whether a path leads from one of these groups over others back into one of them."""
-        # What a group yields comes from one stretch, its last; so nothing leads back from groups of later stretches.
-        last = max(self.stretch(m) for g in groups for m in self.members[g])
-        wanted = set(groups)
-        stack = [r for g in groups for r in self.group_readers(g) if r not in wanted]
-        seen: set[int] = set()
-        while stack:
-            at = stack.pop()
-            if at in seen or self.stretch(max(self.members[at])) > last:
-                continue
-            seen.add(at)
-            for reader in self.group_readers(at):
-                if reader in wanted:
-                    return True
-                stack.append(reader)
-        return False
 
-    def group_readers(self, leader: int) -> set[int]:
-        outputs = (var for m in self.members[leader] for var in self.operations[m].outvars)
-        return {self.leader[j] for var in outputs for j in self.readers.get(var, ())} - {leader}
+def _ordered(clusters: Clusters) -> Iterator[Cluster]:
+    """Groups in topological order; where there is a choice, the one that ends first in the program."""
+    waits = {cluster: len(clusters.sources(cluster)) for cluster in dict.fromkeys(clusters.of)}
+    ready = [cluster.last for cluster, count in waits.items() if not count]
+    heapq.heapify(ready)
+    while ready:
+        cluster = clusters.of[heapq.heappop(ready)]
+        yield cluster
+        for reader in set(clusters.readers(cluster)) - {cluster}:
+            waits[reader] -= 1
+            if not waits[reader]:
+                heapq.heappush(ready, reader.last)
 
-    def merge(self, i: int, groups: Sequence[int]) -> None:
-        target = groups[-1]
-        for leader in (self.leader[i], *groups[:-1]):
-            for member in self.members.pop(leader):
-                self.leader[member] = target
-                self.members[target].append(member)
-        self.members[target].sort()
 
-    def outputs(self, members: Sequence[int]) -> list[Any]:
-        """The variables of a group that others read or that are returned."""
-        inside = set(members)
-        return [
-            var
-            for m in members
-            for var in self.operations[m].outvars
-            if var in self.returned or not inside.issuperset(self.readers.get(var, ()))
-        ]
+class _Assembly:
+    """Puts the equations of a group together, views repeated."""
 
-    def ordered(self) -> list[list[int]]:
-        """Groups in topological order; where there is a choice, the one that ends first in the program."""
-        waits = {leader: len(self.sources_of(leader)) for leader in self.members}
-        ready = [(max(self.members[leader]), leader) for leader, count in waits.items() if not count]
-        heapq.heapify(ready)
-        found = []
-        while ready:
-            _, leader = heapq.heappop(ready)
-            found.append(self.members[leader])
-            for reader in self.group_readers(leader):
-                waits[reader] -= 1
-                if not waits[reader]:
-                    heapq.heappush(ready, (max(self.members[reader]), reader))
-        return found
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.equations: list[Equation] = []
+        self.made: set[Any] = set()
+        self.inputs: dict[Any, None] = {}
+        self.literals: dict[Any, Any] = {}
 
-    def sources_of(self, leader: int) -> set[int]:
-        read = {var for m in self.members[leader] for var in self.reads[m] if var in self.producer}
-        return {self.leader[self.producer[var]] for var in read} - {leader}
-
-    def group(self, members: Sequence[int]) -> Group:
-        equations: list[Equation] = []
-        made: set[Any] = set()
-        inputs: dict[Any, None] = {}
-        literals: dict[Any, Any] = {}
-
-        def emit(equation: Equation, held: bool) -> None:
-            for var in filter(is_variable, equation.invars):
-                if var in made:
-                    continue
-                if var in self.views:
-                    emit(self.views[var], held)
-                else:
-                    inputs.setdefault(var)
-            made.update(equation.outvars)
-            stand_ins = {k: core.Var(equation.invars[k].aval) for k in _held_literals(equation, held)}
-            literals.update((var, equation.invars[k].val) for k, var in stand_ins.items())
-            equation = equation.replace(invars=[stand_ins.get(k, item) for k, item in enumerate(equation.invars)])
-            equations.append(equation)
-
+    def run(self, cluster: Cluster) -> Group:
+        members = sorted(cluster.members)
         for m in members:
-            emit(self.operations[m], self.is_heavy(m))
-        return Group(tuple(equations), tuple(inputs), tuple(self.outputs(members)), tuple(literals.items()))
+            self.emit(self.flow.operations[m], self.flow.is_heavy(m))
+        made = (var for m in members for var in self.flow.operations[m].outvars)
+        outputs = tuple(var for var in made if var in cluster.outputs)
+        return Group(tuple(self.equations), tuple(self.inputs), outputs, tuple(self.literals.items()))
+
+    def emit(self, equation: Equation, read_by_heavy: bool) -> None:
+        for var in filter(is_variable, equation.invars):
+            if var in self.made:
+                continue
+            # As deep as views are repeated at most.
+            if var in self.flow.views:
+                self.emit(self.flow.views[var].equation, read_by_heavy)
+            else:
+                self.inputs.setdefault(var)
+        self.made.update(equation.outvars)
+        stand_ins = {k: core.Var(equation.invars[k].aval) for k in _held_literals(equation, read_by_heavy)}
+        self.literals.update((var, equation.invars[k].val) for k, var in stand_ins.items())
+        invars = [stand_ins.get(k, item) for k, item in enumerate(equation.invars)]
+        self.equations.append(equation.replace(invars=invars))
 
 
 def _held_literals(equation: Equation, read_by_heavy: bool) -> list[int]:

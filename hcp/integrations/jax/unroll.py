@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
+import networkx as nx
 import numpy as np
 from jax.extend import core
 
@@ -141,14 +142,12 @@ def linked(equations: Sequence[Equation]) -> list[list[Equation]]:
     step by step, they turn out to compute the same.
     """
     scans = [equation for equation in equations if _can_be_cut(equation)]
-    leader = list(range(len(scans)))
-    seen: dict[Any, int] = {}
+    links = nx.Graph()
     for i, scan in enumerate(scans):
-        sliced = list(filter(is_variable, _slices(scan)))
-        for j in {leader[seen[var]] for var in sliced if var in seen}:
-            leader = [leader[i] if k == j else k for k in leader]
-        seen.update((var, i) for var in (*sliced, *_stacks(scan)))
-    groups = [[scan for scan, own in zip(scans, leader, strict=True) if own == k] for k in dict.fromkeys(leader)]
+        links.add_node(i)
+        links.add_edges_from((i, var) for var in (*filter(is_variable, _slices(scan)), *_stacks(scan)))
+    parts = nx.connected_components(links)
+    groups = [[scans[i] for i in sorted(node for node in part if isinstance(node, int))] for part in parts]
     return [group for group in groups if _hands_over(group)]
 
 

@@ -12,6 +12,7 @@ from hcp.integrations.jax import from_jaxpr
 from hcp.integrations.jax.cost import flops
 from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.fusion import group
+from hcp.integrations.jax.inline import is_variable
 from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.lower import OUTPUTS, lower
 from hcp.integrations.jax.platform import compiler_options
@@ -67,6 +68,17 @@ def test_a_jit_with_shardings_stays_one_operation():
     assert names(flat(lambda x: jax.jit(jnp.sin, in_shardings=here)(x) + 1, X)) == ["jit", "add"]
 
 
+def check_groups(program, groups):
+    """Sees to it that groups can run in their order, and yield what is read elsewhere and nothing else."""
+    ready = set(program.sources)
+    for each in groups:
+        assert ready.issuperset(each.inputs)
+        ready.update(each.outputs)
+    wanted = {var for each in groups for var in each.inputs} | {var for var in program.outvars if is_variable(var)}
+    assert wanted.issubset(ready)
+    assert all(var in wanted for each in groups for var in each.outputs)
+
+
 def test_groups_have_one_heavy_operation_and_read_through_views():
     def loss(w, x):
         for _ in range(3):
@@ -77,13 +89,7 @@ def test_groups_have_one_heavy_operation_and_read_through_views():
     groups = group(program)
     for each in groups:
         assert sum(equation.primitive.name not in FUSIBLE for equation in each.equations) <= 1
-    produced = {var for each in groups for var in each.outputs} | set(program.sources)
-    assert all(var in produced for each in groups for var in each.inputs)
-    # Executable in this order.
-    ready = set(program.sources)
-    for each in groups:
-        assert ready.issuperset(each.inputs)
-        ready.update(each.outputs)
+    check_groups(program, groups)
     assert len(groups) < len(program.equations) / 2
 
 
@@ -207,6 +213,7 @@ def test_random_programs_run_the_same_in_any_schedule(data):
         assert not program.equations
         return
     graph = lowered.graph
+    check_groups(program, list(lowered.groups.values()))
     again = [name for name in graph.order for _ in range(data.draw(st.integers(1, 2)))]
     results = [
         jax.jit(emit(lowered, schedule), compiler_options=compiler_options())(*program.constants, x)

@@ -1,5 +1,6 @@
 """Budgets that no schedule can meet: the proof, and the smallest budget known to work."""
 
+from collections import Counter
 from functools import lru_cache
 from time import perf_counter
 from typing import Final
@@ -13,23 +14,51 @@ from hcp.schedule.solution import InfeasibleBudget, Problem, Solution
 SECONDS: Final = 6.0
 ATTEMPTS: Final = 4
 MOVES: Final = 200_000
+# Of the values that stay to the end, how many an error names.
+NAMED: Final = 3
 
 
 def check_budget(problem: Problem) -> None:
-    """Refuses a budget that one node alone exceeds.
+    """Refuses a budget below what every schedule holds at some time; ``GraphIndex.least_bytes`` has the proof.
 
     Raises:
-        InfeasibleBudget: Names the node and what it needs.
+        InfeasibleBudget: Names the node that needs more by itself, or the values that stay to the end, or both.
     """
-    index = problem.graph.index
-    needs = index.floor
-    worst = int(needs.argmax())
-    if int(needs[worst]) <= problem.budget:
+    graph, budget = problem.graph, problem.budget
+    if graph.index.least_bytes <= budget:
         return
+    proofs = (_node_alone(graph, budget), _held_at_the_end(graph, budget))
     raise InfeasibleBudget(
-        f"no schedule fits {problem.budget} bytes: node {index.node_names[worst]!r} alone holds {int(needs[worst])} "
-        "bytes of inputs, outputs, workspace and values that stay while it runs; "
-        f"the smallest budget known to work is {smallest_known(problem.graph)} bytes"
+        f"no schedule fits {budget} bytes: {'; '.join(proof for proof in proofs if proof)}; "
+        f"the smallest budget known to work is {smallest_known(graph)} bytes"
+    )
+
+
+def _node_alone(graph: Graph, budget: int) -> str:
+    index = graph.index
+    worst = int(index.floor.argmax())
+    if int(index.floor[worst]) <= budget:
+        return ""
+    return (
+        f"node {index.node_names[worst]!r} alone holds {int(index.floor[worst])} bytes of inputs, outputs, workspace "
+        "and values that stay while it runs"
+    )
+
+
+def _held_at_the_end(graph: Graph, budget: int) -> str:
+    index = graph.index
+    least = int(index.last_floor[index.last])
+    stay = [value for node in graph.nodes for value in node.outputs if value.resident and value.bytes]
+    if least <= budget or not stay:
+        return ""
+    held = sum(value.bytes for value in stay)
+    kinds = Counter(value.kind for value in stay)
+    counted = " and ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in kinds.items())
+    largest = sorted(stay, key=lambda value: value.bytes, reverse=True)[:NAMED]
+    names = ", ".join([*(repr(value.name) for value in largest), *(["..."] if len(stay) > NAMED else [])])
+    return (
+        f"{counted} ({names}) stay to the end and hold {held} bytes, {least} with the graph's inputs and what the last "
+        "node to run needs at least"
     )
 
 
@@ -50,7 +79,7 @@ def smallest_known(graph: Graph) -> int:
 
     schedule = keep_everything(graph)
     peak = replay(graph, schedule).peak
-    low = int(graph.index.floor.max())
+    low = graph.index.least_bytes
     for attempt in range(ATTEMPTS):
         if peak <= low:
             break

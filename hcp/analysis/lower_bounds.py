@@ -69,6 +69,13 @@ def lower_bound_report(graph: Graph, solved: Iterable[LowerBound] = ()) -> tuple
             f"the same of {names[cut]!r}, with what run-once nodes made before it for nodes behind it",
         ),
         LowerBound(
+            "end",
+            "peak",
+            int(index.last_floor[index.last]),
+            ORDER_FREE,
+            f"all residents, and what {names[index.last]!r} needs: the least of the nodes that can be the last to run",
+        ),
+        LowerBound(
             "frontier width",
             "peak",
             compute_frontier_width(graph),

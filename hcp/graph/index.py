@@ -118,23 +118,58 @@ class GraphIndex:
         return int(self.size[self.producer < 0].sum())
 
     @cached_property
+    def kept(self) -> IntArray:
+        """Per node: bytes of the resident values that it makes, which stay to the end of every schedule."""
+        kept = np.zeros(self.n, np.int64)
+        made = np.flatnonzero(self.resident & (self.producer >= 0))
+        np.add.at(kept, self.producer[made], self.size[made])
+        return kept
+
+    @cached_property
     def floor(self) -> IntArray:
         """Per node: bytes that every schedule holds while the node runs.
 
         Its inputs, outputs and workspace, the graph's inputs, and the resident values that its ancestors made.
         """
-        total = self.workspace + self.base_bytes
-        kept = np.zeros(self.n, np.int64)
-        made = np.flatnonzero(self.resident & (self.producer >= 0))
-        np.add.at(kept, self.producer[made], self.size[made])
+        total = self.workspace + self.base_bytes + self._kept_above
+        for node in range(self.n):
+            reads = self.inputs[node]
+            total[node] += self.size[reads[~self.resident[reads]]].sum() + self.size[self.outputs[node]].sum()
+        return total
+
+    @cached_property
+    def last_floor(self) -> IntArray:
+        """Per node: bytes held while it runs for the first time, by every schedule in which all others have run before.
+
+        As ``floor``, with the resident values of all nodes. They neither are freed nor move to a host.
+        """
+        return self.floor + int(self.kept.sum()) - self._kept_above - self.kept
+
+    @cached_property
+    def last(self) -> int:
+        """The node that holds least in ``last_floor``, of those that can be the last to run for the first time."""
+        ends = np.setdiff1d(np.arange(self.n), np.concatenate(self.predecessors).astype(np.int64))
+        return int(ends[self.last_floor[ends].argmin()])
+
+    @property
+    def least_bytes(self) -> int:
+        """Bytes that every schedule holds at some time, with a host or without: no smaller budget is met.
+
+        Every node runs, and while it runs ``floor`` is held. In every schedule one of the nodes is the last to run for
+        the first time. It is one that nobody reads from, since a reader would run later still; when it runs all others
+        have run, so that ``last_floor`` is held, at least that of ``last``.
+        """
+        return max(int(self.floor.max()), int(self.last_floor[self.last]))
+
+    @cached_property
+    def _kept_above(self) -> IntArray:
+        """Per node: bytes of the resident values that its ancestors make."""
         width = (self.n + 7) // 8
+        found = np.zeros(self.n, np.int64)
         for node in range(self.n):
             bits = np.frombuffer(self.ancestors[node].to_bytes(width, "little"), np.uint8)
-            above = np.unpackbits(bits, count=self.n, bitorder="little").astype(np.bool_)
-            reads = self.inputs[node]
-            loose = reads[~self.resident[reads]]
-            total[node] += kept[above].sum() + self.size[loose].sum() + self.size[self.outputs[node]].sum()
-        return total
+            found[node] = self.kept[np.unpackbits(bits, count=self.n, bitorder="little").astype(np.bool_)].sum()
+        return found
 
     @cached_property
     def predecessors(self) -> list[list[int]]:

@@ -15,8 +15,6 @@ def graph_table(graph: Graph) -> Table:
     """What a graph holds, as pairs."""
     keep = replay(graph, keep_everything(graph))
     peak_node = graph.order[keep.peak_step]
-    floor = graph.index.floor
-    worst = int(floor.argmax())
     values = graph.values.values()
     rows = (
         ("graph", graph.name),
@@ -28,9 +26,17 @@ def graph_table(graph: Graph) -> Table:
         ("run once", str(sum(not node.recomputable for node in graph.nodes))),
         ("keep-everything cost", cost_text(keep.cost, graph.cost_unit)),
         ("keep-everything peak", f"{bytes_text(keep.peak)} ({keep.peak} bytes) at node {peak_node!r}"),
-        ("no budget below", f"{bytes_text(int(floor[worst]))}, which node {graph.index.node_names[worst]!r} needs"),
+        ("no budget below", _least_text(graph)),
     )
     return Table(("", "value"), rows, (False, False))
+
+
+def _least_text(graph: Graph) -> str:
+    index = graph.index
+    worst = int(index.floor.argmax())
+    if int(index.floor[worst]) < index.least_bytes:
+        return f"{bytes_text(index.least_bytes)}, held when the last node runs"
+    return f"{bytes_text(index.least_bytes)}, which node {index.node_names[worst]!r} needs"
 
 
 def plan_marks(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Marks:

@@ -134,7 +134,7 @@ def the_interval_tree(graph, folder):
 @use
 def the_heuristics(graph, folder):
     budget = replay(graph, keep_everything(graph)).peak * 7 // 10
-    budget = max(budget, int(graph.index.floor.max()))
+    budget = max(budget, graph.index.least_bytes)
     refused = set()
     for solver in HEURISTICS:
         try:

@@ -17,11 +17,13 @@ from hcp.integrations.torch import (  # noqa: E402
     capture_graph,
     checkpoint,
     measure_peak,
+    plan_for,
     plan_of,
 )
 from hcp.integrations.torch.models import MLP  # noqa: E402
 from hcp.runtime import FallbackWarning  # noqa: E402
 from hcp.schedule.actions import Schedule, ScheduleError, keep_everything  # noqa: E402
+from hcp.schedule.replay import replay  # noqa: E402
 from hcp.schedule.solution import InfeasibleBudget  # noqa: E402
 
 
@@ -188,11 +190,24 @@ def test_an_impossible_budget_is_an_error_at_the_first_call():
         checkpoint(_model(), "12 Gib", solver="anneal", time_limit=2)(X)
 
 
+def test_gradients_that_stay_are_named_where_they_exceed_the_budget():
+    model = MLP(8, 6, 4)
+    graph = capture_graph(model, (X[:1],))
+    held = sum(value.bytes for value in graph.values.values() if value.kind == "gradient")
+    # No node alone holds as much.
+    assert graph.index.floor.max() < held - 1
+    with pytest.raises(InfeasibleBudget, match=r"\d+ gradients.* \('\w+', .*\) stay to the end and hold \d+ bytes"):
+        plan_for(model, (X[:1],), budget=held - 1, solver="anneal", time_limit=0.2)
+
+
 def test_plans_that_do_not_fit_are_refused():
     graph = capture_graph(_model(), (X,))
     with pytest.raises(ScheduleError, match="never runs"):
         checkpoint(_model(), plan=Schedule.from_computes(graph, graph.order[:1]))(X)
-    with pytest.raises(ExecutionError, match=r"over the budget of 100; raise the budget"):
+    peak = replay(graph, keep_everything(graph)).peak
+    with pytest.raises(ExecutionError, match=rf"over the budget of {peak - 1:,}; raise the budget"):
+        checkpoint(_model(), peak - 1, plan=keep_everything)(X)
+    with pytest.raises(InfeasibleBudget, match=r"no schedule fits 100 bytes: .*gradients .* stay to the end"):
         checkpoint(_model(), 100, plan=keep_everything)(X)
     model = checkpoint(_model(), "100%", solver="keep_all")
     model(X)

@@ -71,7 +71,7 @@ def test_peak_and_bits(name, plan):
 def test_solved_plans_keep_their_budgets(name):
     step = STEPS[name]
     graph = capture_graph(step.model(), step.inputs)
-    keep, floor = replay(graph, keep_everything(graph)).peak, int(graph.index.floor.max())
+    keep, floor = replay(graph, keep_everything(graph)).peak, graph.index.least_bytes
     reference = _kept_whole(name)
     budgets = [floor + round(share * (keep - floor)) for share in BUDGETS]
     plans = [plan for budget in budgets if (plan := _solved(graph, budget)) is not None]

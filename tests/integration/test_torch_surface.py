@@ -133,7 +133,7 @@ def test_the_largest_batch_grows_with_a_plan():
     assert str(found.planned) in str(found)
     # The batch above it was refused, or its plan would be here.
     above = capture_graph(model, (torch.zeros(found.planned + 1, 16),))
-    assert int(above.index.floor.max()) > one or replay(above, keep_everything(above)).peak > one
+    assert above.index.least_bytes > one or replay(above, keep_everything(above)).peak > one
     with pytest.raises(TorchError, match="share of a step's own peak"):
         max_batch(model, lambda n: (torch.zeros(n, 16),), "50%")
 
@@ -194,7 +194,7 @@ def test_falling_back_warns_where_it_is_asked_for():
         warnings.simplefilter("error")
         model(X)
     tight = checkpoint(mlp(), 100, plan=keep_everything, fallback="warn")
-    with pytest.warns(FallbackWarning, match="over the budget of 100"):
+    with pytest.warns(FallbackWarning, match="no schedule fits 100 bytes"):
         assert same(gradients(tight), gradients(mlp()))
     with pytest.raises(TorchError, match="'error' or 'warn'"):
         checkpoint(mlp(), "50%", fallback="silently")

@@ -135,7 +135,7 @@ class _Search:
 
     def planned(self, batch: int, limit: int) -> bool:
         graph = self.graph(batch)
-        if int(graph.index.floor.max()) > limit:
+        if graph.index.least_bytes > limit:
             return False
         try:
             incumbent = self._carried_over(graph, limit)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import torch
 from torch.utils._pytree import tree_leaves
 
+from hcp.feasibility import check_budget, smallest_known
 from hcp.graph.ir import Graph
 from hcp.integrations.interruption import heed
 from hcp.integrations.torch.calibration import Store, host_link
@@ -200,6 +201,7 @@ def adopt(graph: Graph, given: GivenPlan, budget: int | str | None, host: HostLi
 
     Raises:
         ExecutionError: If it was made for another graph or breaks the budget.
+        InfeasibleBudget: If every schedule breaks the budget.
         ScheduleError: If it is illegal for the graph.
     """
     bounds: tuple[Bound, ...] = ()
@@ -216,17 +218,17 @@ def adopt(graph: Graph, given: GivenPlan, budget: int | str | None, host: HostLi
     else:
         schedule, planner = given if isinstance(given, Schedule) else given(graph), "given"
     peak = replay(graph, schedule, host).peak
-    most = peak if budget is None else parse_budget(budget, graph)
-    if peak > most:
+    problem = Problem(graph, peak if budget is None else parse_budget(budget, graph), host=host)
+    check_budget(problem)
+    if peak > problem.budget:
         raise ExecutionError(
-            f"the plan given for {graph.name} peaks at {peak:,} bytes, over the budget of {most:,}; raise the budget"
+            f"the plan given for {graph.name} peaks at {peak:,} bytes, over the budget of {problem.budget:,}; "
+            "raise the budget"
         )
-    return judge(Problem(graph, most, host=host), Solution(schedule, Status.FEASIBLE, bounds, planner))
+    return judge(problem, Solution(schedule, Status.FEASIBLE, bounds, planner))
 
 
 def _no_schedule(plan: Plan, time_limit: float) -> str:
-    from hcp.feasibility import smallest_known
-
     return (
         f"solver {plan.planner!r} found no plan for {plan.graph.name} within {plan.problem.budget:,} bytes in "
         f"{time_limit:g} s; the smallest budget known to work is {smallest_known(plan.graph):,} bytes; "

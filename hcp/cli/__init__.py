@@ -54,6 +54,7 @@ app.command("show")(commands.show)
 app.command("verify")(commands.verify)
 app.command("analyze")(commands.analyze)
 app.command("planners")(commands.planners)
+app.command("compile")(commands.compile_command)
 app.command("demo")(commands.demo)
 
 

@@ -17,6 +17,7 @@ from hcp.planners import PLANNERS
 from hcp.report.show import graph_table, plan_marks, planners_table
 from hcp.report.tables import Table, plan_table, verification_table
 from hcp.schedule.actions import keep_everything
+from hcp.schedule.compilation import compile_parts
 from hcp.verification import check_plan
 
 
@@ -125,6 +126,15 @@ def planners() -> None:
       hcp planners
     """
     print_table(planners_table(PLANNERS))
+
+
+def compile_command() -> None:
+    """Compile the searches now, so that the first plan on this installation does not have to wait for it.
+
+    \b
+      hcp compile
+    """
+    compile_parts()
 
 
 def demo(

@@ -27,6 +27,7 @@ from hcp.planners import planner_named
 from hcp.progress import sweep_progress
 from hcp.report.comparison import front_table, latex_comparison
 from hcp.report.tables import comparison_table
+from hcp.schedule.compilation import STILL_COMPILING
 from hcp.schedule.solution import DEFAULT_WORKERS
 from hcp.sweeps.engines import ENGINES, engine_named
 from hcp.sweeps.front import pareto as front_of
@@ -106,6 +107,8 @@ def compare_command(
     print_table(front_table(front_of(comparison.rows)) if pareto else table)
     for message in dict.fromkeys(row.message for row in comparison.rows if row.message and row.plan is None):
         tell(message)
+    if any(STILL_COMPILING in row.message for row in comparison.rows):
+        tell(STILL_COMPILING)
     texts: dict[Path | None, Callable[[], str]] = {
         json_file: lambda: json.dumps(_data(comparison, pareto), indent=2) + "\n",
         csv_file: table.to_csv,

@@ -11,6 +11,7 @@ from itertools import cycle, islice
 from typing import TYPE_CHECKING, Final
 
 from hcp.schedule.actions import Schedule
+from hcp.schedule.compilation import ANNEALING, STILL_COMPILING
 from hcp.schedule.plan import EveryNodeOnce
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
@@ -46,8 +47,6 @@ class Anneal:
     def __call__(self, problem: Problem) -> Solution:
         """Anneals until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C.
 
-        The first call on an installation compiles the moves, which takes seconds.
-
         Raises:
             ScheduleError: If the problem's incumbent is illegal.
         """
@@ -66,6 +65,8 @@ class Anneal:
             if tracker.done:
                 proof = Bound(graph.base_cost, "cost", ORDER_FREE, EveryNodeOnce(), "every node runs at least once")
                 tracker.add_bound(proof)
+        if not ANNEALING.ready():
+            return tracker.solution(STILL_COMPILING)
         if tracker.schedule is None:
             return tracker.solution(f"found nothing within {problem.budget} bytes")
         return tracker.solution()
@@ -74,7 +75,7 @@ class Anneal:
 def _search(tracker: Tracker, moves: int | None) -> None:
     problem = tracker.problem
     tracker.offer(Schedule.from_computes(problem.graph, problem.given_order))
-    if tracker.done:
+    if tracker.done or not tracker.wait_for(ANNEALING):
         return
     from hcp.schedule.annealing.rounds import Rounds, better_half, from_schedule
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hcp.analysis.width_heuristics import ORDERS
 from hcp.schedule.actions import Schedule, keep_everything
+from hcp.schedule.compilation import ANNEALING
 from hcp.schedule.select import choose
 from hcp.schedule.solution import Problem, Solution
 
@@ -36,4 +37,6 @@ class Reorder:
             if order not in tried:
                 tried.add(order)
                 yield keep_everything(graph, order)
-                yield annealer.schedule(annealer.evicted(nodes))
+                # Where eviction is still being compiled, others may come without it.
+                if ANNEALING.ready():
+                    yield annealer.schedule(annealer.evicted(nodes))

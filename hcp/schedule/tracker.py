@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from hcp.schedule.actions import Schedule, ScheduleError
+from hcp.schedule.compilation import COMPILING, Part
 from hcp.schedule.replay import Usage, replay
 from hcp.schedule.solution import (
     INTERRUPTED,
@@ -82,6 +83,10 @@ class Tracker:
     def report(self, phase: str) -> None:
         """Tells the monitor where the search stands."""
         self.problem.monitor(Progress(self.planner, self.watch.seconds, self.cost, self._bound, phase))
+
+    def wait_for(self, part: Part) -> bool:
+        """Whether compiled code is there, or comes before the time is up."""
+        return part.wait(self.watch, lambda: self.report(COMPILING))
 
     def interrupted(self) -> Solution:
         """The result of a search that Ctrl-C ended."""

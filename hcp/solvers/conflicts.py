@@ -14,6 +14,7 @@ import numpy as np
 
 from hcp.graph.index import BoolArray, IntArray
 from hcp.graph.ir import Graph
+from hcp.schedule.compilation import ORDER_SEARCH
 from hcp.schedule.solution import ORDER_FREE, Bound
 from hcp.schedule.stopwatch import Stopwatch
 from hcp.solvers.certificate import rounded
@@ -29,7 +30,12 @@ SHARES = (1e-6, 0.3, 0.5, 0.7, 1 - 1e-6)
 
 
 def conflict_bound(graph: Graph, budget: int, watch: Stopwatch) -> Bound | None:
-    """The best bound that conflicts found in time prove: on the cost, or on the peak of a hopeless budget."""
+    """The best bound that conflicts found in time prove: on the cost, or on the peak of a hopeless budget.
+
+    None while the search for them is being compiled.
+    """
+    if not ORDER_SEARCH.ready():
+        return None
     finder = _Finder(graph, budget, watch)
     solution = np.zeros(graph.index.n)
     multipliers = np.zeros(0)

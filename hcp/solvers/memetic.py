@@ -18,6 +18,7 @@ from hcp.schedule.actions import Schedule
 from hcp.schedule.annealing import CHAINS, Annealer, Cooling
 from hcp.schedule.annealing.polish import LAX, NEARBY
 from hcp.schedule.annealing.rounds import Kind, Rounds, better_half, from_schedule
+from hcp.schedule.compilation import ANNEALING, STILL_COMPILING
 from hcp.schedule.solution import Problem, Solution
 from hcp.schedule.stopwatch import Stopwatch, check_moves
 from hcp.schedule.tracker import Tracker
@@ -81,12 +82,14 @@ class Evolution:
             self._search(tracker)
         except KeyboardInterrupt:
             return tracker.interrupted()
+        if not ANNEALING.ready():
+            return tracker.solution(STILL_COMPILING)
         return tracker.solution("" if tracker.schedule else f"found nothing within {problem.budget} bytes")
 
     def _search(self, tracker: Tracker) -> None:
         problem = tracker.problem
         tracker.offer(Schedule.from_computes(problem.graph, problem.given_order))
-        if tracker.done:
+        if tracker.done or not tracker.wait_for(ANNEALING):
             return
         if self._state is None:
             self._state = _State.new(tracker, self.moves, self._lifted)

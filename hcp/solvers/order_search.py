@@ -22,6 +22,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hcp.graph.index import BoolArray, GraphIndex, Incidence, IntArray
+from hcp.graph.instances import chain
 from hcp.solvers.interrupt import run_interruptibly
 
 # Sets kept in one search times nodes, at most: a search beyond it gives up, after some tenths of a second.
@@ -273,3 +274,12 @@ def _search(net: _Net, words: int, most: int) -> int:
                 held[count], waiting[queue] = walk.memory[0], count
                 count, queue = count + 1, queue + 1
     return _NONE
+
+
+compiled_function = _search
+
+
+def compile_all() -> None:
+    """Calls what is compiled once, for ``hcp.schedule.compilation``."""
+    graph = chain(2)
+    OrderSearch(graph.index, budget=2)(np.zeros(2, np.bool_))

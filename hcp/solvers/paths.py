@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
+from hcp.graph.instances import chain
 from hcp.solvers.rows import FloatArray
 from hcp.solvers.staircase import PathCut
 
@@ -150,3 +151,14 @@ def _walk(point: _Point, ways: _Ways, stage: int, value: int, entry: int) -> Int
         v = point.producer[y]
         j = ways.where[v, j]
     return np.array(steps)
+
+
+compiled_function = _cheapest_ways
+
+
+def compile_all() -> None:
+    """Calls what is compiled once, for ``hcp.schedule.compilation``."""
+    graph = chain(2)
+    # Nothing is saved between the stages in which both run: a cut is violated.
+    runs = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert separate(graph.index, runs, runs, np.zeros((2, 2)), 1e-3)

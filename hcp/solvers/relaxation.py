@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from hcp.graph.ir import Graph
+from hcp.schedule.compilation import PATH_CUTS
 from hcp.schedule.solution import ORDER_FREE, Bound
 from hcp.schedule.stopwatch import Stopwatch
 from hcp.solvers.certificate import certify_cost, certify_peak
@@ -79,11 +80,14 @@ class Relaxer:
         return Relaxation(cut, Bound(value, "cost", ORDER_FREE, certificate, SOURCE))
 
     def strengthened(self, plain: Relaxation, program: LinearProgram, result: LpResult) -> Relaxation:
-        """Adds violated path cuts, round by round, until they stop paying or the time is up."""
+        """Adds violated path cuts, round by round, until they stop paying or the time is up.
+
+        None while the search for them is being compiled.
+        """
         base = plain.cut.model.shape[0]
         cuts: list[PathCut] = []
         values = [result.value]
-        while self.watch.left > 0:
+        while self.watch.left > 0 and PATH_CUTS.ready():
             known = set(cuts)
             point = plain.cut.grid.at(result.point)
             fresh = [c for c in separate(self.graph.index, *point, LEAST_VIOLATION) if c not in known]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from hcp.schedule.compilation import COMPILING, ORDER_SEARCH, PATH_CUTS
 from hcp.schedule.solution import Bound
 from hcp.schedule.stopwatch import Stopwatch
 from hcp.schedule.tracker import Tracker
@@ -30,6 +31,12 @@ def solve_root(tracker: Tracker, seconds: float) -> Root:
     """Bounds a problem within some seconds; the tracker gets the bounds on the cost."""
     graph, budget = tracker.problem.graph, tracker.problem.budget
     watch = Stopwatch(min(seconds, tracker.watch.left))
+    if not (ORDER_SEARCH.ready() and PATH_CUTS.ready()):
+        # What is solved without them meanwhile is a bound already, and all there is if they do not come in time.
+        plain = _relaxed(tracker, Relaxer(graph, budget, watch).best())
+        waited = [part.wait(watch, lambda: tracker.report(COMPILING)) for part in (PATH_CUTS, ORDER_SEARCH)]
+        if plain.hopeless is not None or tracker.done or not all(waited):
+            return plain
     tracker.report("conflicts")
     conflicts = conflict_bound(graph, budget, Stopwatch(watch.left * CONFLICT_SHARE))
     if conflicts is not None and conflicts.of == "cost":
@@ -37,7 +44,11 @@ def solve_root(tracker: Tracker, seconds: float) -> Root:
         if tracker.done:
             return Root()
     tracker.report("linear relaxation")
-    relaxation = Relaxer(graph, budget, watch).best()
+    return _relaxed(tracker, Relaxer(graph, budget, watch).best(), conflicts)
+
+
+def _relaxed(tracker: Tracker, relaxation: Relaxation | None, conflicts: Bound | None = None) -> Root:
+    """What a relaxation and conflicts leave; the tracker gets a bound on the cost."""
     proofs = (conflicts, None if relaxation is None else relaxation.bound)
     hopeless = [bound for bound in proofs if bound is not None and bound.of == "peak"]
     if hopeless:

@@ -17,6 +17,7 @@ from hcp.graph.index import GraphIndex
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.annealing import CHAINS, polish
 from hcp.schedule.annealing.polish import LAX, NEARBY
+from hcp.schedule.compilation import ANNEALING
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
 from hcp.schedule.stopwatch import Stopwatch
@@ -141,7 +142,7 @@ def _task(tracker: Tracker, relaxation: Relaxation, on_lifted: OnLifted) -> Inte
 def _polish(tracker: Tracker, lifted: Schedule) -> None:
     """Cool anneals of a lifted schedule that does not fit the budget or meet the bound."""
     for attempt, cooling in enumerate(POLISHES):
-        if tracker.done or tracker.watch.left <= 0:
+        if tracker.done or not tracker.wait_for(ANNEALING) or tracker.watch.left <= 0:
             return
         tracker.report("polishing the lifted schedule")
         deadline = time.perf_counter() + tracker.watch.left

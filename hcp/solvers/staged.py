@@ -14,6 +14,7 @@ from typing import Final
 from hcp.graph.errors import HcpError
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.annealing import polish
+from hcp.schedule.compilation import ANNEALING
 from hcp.schedule.solution import FIXED_ORDER, Bound, Problem, Solution, meets
 from hcp.schedule.tracker import Tracker
 from hcp.solvers.cpsat import solve_with_cpsat
@@ -171,6 +172,8 @@ class _Search:
 
     def polish(self, lifted: Schedule) -> None:
         """A cool anneal within the order that makes a lifted schedule fit."""
+        if not self.tracker.wait_for(ANNEALING):
+            return
         self.tracker.report("polishing the lifted schedule")
         deadline = time.perf_counter() + self.tracker.watch.left * POLISH_SHARE
         self.tracker.offer(polish(self.ordered, lifted, seed=self.ordered.seed, deadline=deadline))

@@ -4,6 +4,7 @@ import time
 from typing import Final
 
 from hcp.schedule.annealing import Annealer, Cooling
+from hcp.schedule.compilation import ANNEALING
 from hcp.schedule.solution import Problem
 from hcp.schedule.tracker import Tracker
 
@@ -13,7 +14,9 @@ SHARE: Final = 0.1
 
 
 def first_incumbent(tracker: Tracker, problem: Problem) -> None:
-    """A short anneal from the greedy eviction along the problem's order, fixed or not."""
+    """A short anneal from the greedy eviction along the problem's order; nothing while the search is compiled."""
+    if not ANNEALING.ready():
+        return
     tracker.report("annealing a first incumbent")
     annealer = Annealer(problem.graph, problem.budget, problem.order)
     start = annealer.evicted(annealer.indices(problem.given_order))

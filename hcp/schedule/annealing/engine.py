@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from hcp.graph.errors import HcpError
+from hcp.graph.instances import chain
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule
 from hcp.schedule.annealing.compiled import new_random
@@ -214,3 +215,14 @@ def _updated(found: Outcome, best: Best, moves: int) -> Outcome:
         return Outcome(sequence, cost, sequence, 0, moves)
     least = found.least if area == found.area else tuple(_sequence(best.least).tolist())
     return Outcome(found.within, cost, least, area, moves)
+
+
+compiled_function = walk
+
+
+def compile_all() -> None:
+    """Calls what is compiled once, for ``hcp.schedule.compilation``."""
+    graph = chain(2)
+    annealer = Annealer(graph, budget=2)
+    start = annealer.indices(graph.order)
+    annealer.run(annealer.evicted(start), Cooling(), moves=1)

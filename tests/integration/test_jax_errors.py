@@ -5,7 +5,16 @@ import jax.numpy as jnp
 import pytest
 
 from hcp import HcpError, InfeasibleBudget
-from hcp.integrations.jax import CaptureError, ExecutionError, JaxError, UnreachableBudget, grad, jit, value_and_grad
+from hcp.integrations.jax import (
+    CaptureError,
+    ExecutionError,
+    JaxError,
+    UnreachableBudget,
+    grad,
+    height_compressed_grad,
+    jit,
+    value_and_grad,
+)
 from tests.integration.jax_steps import mlp
 
 X = jnp.ones((4, 4))
@@ -41,6 +50,8 @@ def test_a_budget_that_no_schedule_keeps():
     loss, args = mlp()
     with pytest.raises(InfeasibleBudget, match=r"alone holds \d+ bytes.*smallest budget known to work"):
         grad(loss, budget="1%", solver="eviction")(*args)
+    with pytest.raises(InfeasibleBudget, match=r"alone holds \d+ bytes.*smallest budget known to work"):
+        height_compressed_grad(loss, planner="eviction", budget="1%")(*args)
 
 
 def test_a_budget_that_the_solver_does_not_reach():

@@ -9,11 +9,12 @@ from typing import Any
 import jax
 from jax import tree_util
 
+from hcp.integrations.interruption import heed
 from hcp.integrations.jax.capture import Arguments, Captured, capture
 from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
 from hcp.integrations.jax.errors import ExecutionError
 from hcp.integrations.jax.lower import Lowered, lower
-from hcp.planners import planner_named
+from hcp.planners import planner_named, solve
 from hcp.runtime import CheckpointStorage, Execution, HeightCompressedExecutor
 from hcp.runtime.storage import TierName
 from hcp.schedule.actions import keep_everything
@@ -90,6 +91,8 @@ class HeightCompressedGrad:
 
         Raises:
             ExecutionError: Within a trace, such as a jit's.
+            InfeasibleBudget: If it is proved that no schedule keeps the planner's budget.
+            KeyboardInterrupt: If the user ended planning.
         """
         argnums, has_aux = self.how
         numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
@@ -106,11 +109,13 @@ class HeightCompressedGrad:
         captured, lowered, compiled = self._prepared[arguments.key]
         executor = HeightCompressedExecutor(self.storage, self.tier)
         graph = lowered.graph
-        if self.planner is None:
+        if self.planner is None or self.budget is None:
             block_size = self.block_size or max(1, math.isqrt(replay(graph, keep_everything(graph)).peak_step + 1))
             executor.configure(graph, block_size=block_size)
         else:
-            executor.configure(graph, planner=self.planner, budget=self.budget)
+            plan = solve(graph, self.budget, self.planner)
+            heed(plan)
+            executor.configure(plan=plan)
         callbacks = JaxCallbacks(lowered, (*captured.program.constants, *arguments.arrays), compiled)
         self.last_executor, self.last_execution = executor, executor.run(callbacks)
         return tree_util.tree_unflatten(captured.structure, callbacks.results(self.last_execution.results))

@@ -8,6 +8,7 @@ from typing import Any, Final
 import jax
 
 from hcp.graph.ir import Graph
+from hcp.integrations.interruption import heed
 from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.errors import UnreachableBudget
 from hcp.integrations.jax.lower import Lowered
@@ -84,7 +85,12 @@ class Request:
     host: HostLink | str | None = None
 
     def plan(self, graph: Graph, budget: int) -> Plan:
-        """Plans within some bytes, or finds the plan in the cache."""
+        """Plans within some bytes, or finds the plan in the cache.
+
+        Raises:
+            InfeasibleBudget: Where it is proved that no schedule keeps these bytes.
+            KeyboardInterrupt: If the user ended the search.
+        """
         link = None if self.host is None else parse_link(self.host, graph)
         problem = Problem(graph, budget, time_limit=self.time_limit, seed=self.seed, host=link)
         cache, planner = cache_for(self.cache), identity_of(self.solver)
@@ -101,7 +107,8 @@ class Request:
             monitor=self.monitor,
             host=link,
         )
-        if key is not None and plan.schedule is not None and not plan.interrupted:
+        heed(plan)
+        if key is not None and plan.schedule is not None:
             cache.keep(key, plan)
         return plan
 

@@ -69,6 +69,7 @@ def scan(
     Raises:
         CaptureError: If ``f`` changes the carry's structure or types, or has effects, which cannot be replayed.
         InfeasibleBudget: If the carries of one step do not fit, or no plan was found that keeps the budget.
+        KeyboardInterrupt: If the user ended planning.
     """
     step = capture_step(f, init, xs, length)
     if not step.length:

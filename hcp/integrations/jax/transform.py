@@ -72,6 +72,7 @@ def value_and_grad(
         CaptureError: At the first call, if the function cannot be captured.
         ExecutionError: At the first call, if values are to go to the host's memory and the platform has none.
         InfeasibleBudget: At the first call, if no schedule, or no compiled program, keeps the budget.
+        KeyboardInterrupt: At the first call, if the user ended planning; the next call plans afresh.
     """
     request = Request(budget, solver, time_limit, seed, measure, cache, monitor, host)
     inner = jax.value_and_grad(fun, argnums, has_aux, holomorphic)

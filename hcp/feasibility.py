@@ -7,8 +7,10 @@ from typing import Final
 
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import keep_everything
+from hcp.schedule.compilation import ANNEALING
 from hcp.schedule.replay import replay
 from hcp.schedule.solution import InfeasibleBudget, Problem, Solution
+from hcp.schedule.stopwatch import Stopwatch
 
 # How long an error may look for a budget that works.
 SECONDS: Final = 6.0
@@ -79,6 +81,8 @@ def smallest_known(graph: Graph) -> int:
 
     schedule = keep_everything(graph)
     peak = replay(graph, schedule).peak
+    if not ANNEALING.wait(Stopwatch(SECONDS)):
+        return peak
     low = graph.index.least_bytes
     for attempt in range(ATTEMPTS):
         if peak <= low:

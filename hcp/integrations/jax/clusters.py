@@ -12,7 +12,7 @@ from hcp.integrations.jax.flow import Flow
 from hcp.integrations.jax.inline import has_effects
 
 # How many reads a search for a way back looks at, for each group that it starts from; models need some tens.
-FAR: Final = 1000
+FAR: Final = 3000
 
 
 @dataclass(eq=False)

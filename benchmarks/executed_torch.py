@@ -1,26 +1,29 @@
 """Peak memory and step time of real training steps: hcp against eager, checkpointing by hand, and PyTorch's compiler.
 
-Run as ``python -m benchmarks.executed_torch [--profile small|medium|large] [--model gpt] [--out FOLDER]``. All ways of
-one model run in one process and take turns, so that a busy machine slows all alike; a step is a forward and a backward
-from cleared gradients, and its time the median. hcp plans with measured costs, at shares of the keep-everything peak
+Run as ``python -m benchmarks.executed_torch [--profile small|medium|large] [--model gpt] [--out FOLDER]``. Each way
+runs in a process of its own, one after the other, with eager beside it: what is compiled for one would otherwise serve
+the next. The two take turns, so that a busy machine slows both alike; a step is a forward and a backward from cleared
+gradients, its time the median, and its ratio to eager the median of the paired ratios. That of eager itself is to a
+second eager, and shows what the clock can tell. hcp plans with measured costs, at shares of the keep-everything peak
 and at the measured peak of every peer. The second table asks, for each peer, whether some hcp plan has a peak no higher
-and a step no slower (by the median of paired ratios).
+and a step no slower, by their ratios to eager.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 import torch
 from torch import nn
 
-from benchmarks.harness import publish
-from benchmarks.options import executed_options
-from benchmarks.torch_peers import Call, Work, gpt, peers, resnet, unet
-from benchmarks.torch_report import Measured, Verdict, points, rows_table, verdicts_table
+from benchmarks.harness import Pace, alone, paired, publish
+from benchmarks.options import ROUNDS, executed_options
+from benchmarks.torch_peers import Call, Work, Wrap, eager, gpt, peers, resnet, unet
+from benchmarks.torch_report import Failed, Measured, Verdict, points, rows_table, verdicts_of, verdicts_table
+from hcp import Plan
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.integrations.torch import capture_graph, checkpoint, measure_peak
@@ -29,8 +32,9 @@ from hcp.planners import solve
 from hcp.report.figures import plot_runs
 from hcp.schedule.actions import Schedule
 from hcp.schedule.host import HostLink
-from hcp.schedule.plan import Plan
 
+# Makes a model and its batch, in the process that measures.
+Build = Callable[[], Work]
 MODELS: Final = ("gpt", "resnet", "unet")
 BUDGETS: Final = ("90%", "75%", "60%", "45%")
 ACTIVATION_BUDGETS: Final = (0.5, 0.3, 0.1, 0.0)
@@ -38,19 +42,20 @@ ACTIVATION_BUDGETS: Final = (0.5, 0.3, 0.1, 0.0)
 SECONDS: Final = {"small": 4.0, "medium": 12.0, "large": 30.0}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Way:
     """A way of running a step, ready to run."""
 
     model: nn.Module
     call: Call
     batch: tuple[Any, ...]
-    plan: Plan | None = None
 
     def step(self) -> None:
         """A forward and a backward from cleared gradients."""
         self.model.zero_grad(set_to_none=True)
         self.call(*self.batch).backward()  # type: ignore[no-untyped-call]
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
 
     def peak(self) -> int:
         """Most bytes that a step holds above its start."""
@@ -64,161 +69,159 @@ class Way:
         return [parameter.grad.clone() for parameter in self.model.parameters() if parameter.grad is not None]
 
 
-def works(profile: str, device: str = "cpu") -> dict[str, Work]:
+@dataclass(frozen=True)
+class Found:
+    """What a process found of one way: its peak, its pace beside eager, and whether the gradients are eager's."""
+
+    peak_bytes: int
+    pace: Pace
+    equal: bool
+
+
+def works(profile: str, device: str = "cpu") -> Mapping[str, Build]:
     """The models at a size."""
     return {
         "small": {
-            "gpt": gpt(device, layers=2, width=64, heads=2, length=32, batch=4),
-            "resnet": resnet(device, channels=8, stages=2, blocks=1, size=16, batch=4),
-            "unet": unet(device, channels=8, levels=2, size=16, batch=4),
+            "gpt": partial(gpt, device, layers=2, width=64, heads=2, length=32, batch=4),
+            "resnet": partial(resnet, device, channels=8, stages=2, blocks=1, size=16, batch=4),
+            "unet": partial(unet, device, channels=8, levels=2, size=16, batch=4),
         },
         "medium": {
-            "gpt": gpt(device, layers=4, width=128, heads=4, length=64, batch=4),
-            "resnet": resnet(device, channels=16, stages=3, blocks=2, size=32, batch=8),
-            "unet": unet(device, channels=16, levels=3, size=32, batch=8),
+            "gpt": partial(gpt, device, layers=4, width=128, heads=4, length=64, batch=4),
+            "resnet": partial(resnet, device, channels=16, stages=3, blocks=2, size=32, batch=8),
+            "unet": partial(unet, device, channels=16, levels=3, size=32, batch=8),
         },
         "large": {
-            "gpt": gpt(device, layers=12, width=256, heads=8, length=128, batch=8),
-            "resnet": resnet(device, channels=32, stages=4, blocks=4, size=64, batch=16),
-            "unet": unet(device, channels=32, levels=4, size=64, batch=16),
+            "gpt": partial(gpt, device, layers=12, width=256, heads=8, length=128, batch=8),
+            "resnet": partial(resnet, device, channels=32, stages=4, blocks=4, size=64, batch=16),
+            "unet": partial(unet, device, channels=32, levels=4, size=64, batch=16),
         },
     }[profile]
 
 
 def measure(
     name: str,
-    work: Work,
+    build: Build,
     *,
     time_limit: float,
     rounds: int,
     inductor: bool = False,
     floor: bool = True,
-    host: bool = False,
-) -> tuple[list[Measured], list[Verdict]]:
+    host: HostLink | None = None,
+) -> list[Measured | Failed]:
     """Runs every way of one model.
 
     Args:
         name: Of the model.
-        work: The model.
+        build: Makes the model.
         time_limit: Seconds for each of hcp's plans.
         rounds: Timed steps of each way.
         inductor: Whether to compile kernels too.
         floor: Whether to plan at the peaks of peers as well.
-        host: Whether to make plans that move values to the host and back besides those that only recompute.
+        host: Where given, there are plans that move values over it besides those that only recompute.
     """
-    ways = _peer_ways(work, inductor)
-    peaks = {method: way.peak() for method, way in ways.items()}
-    graph = capture_graph(work.make(), work.batch, cost="measured")
-    budgets: list[int | str] = [*BUDGETS, *(sorted(set(peaks.values())) if floor else [])]
-    run: set[Schedule | None] = set()
-    link = host_link(work.batch[0].device.type, False) if host else None
-    for budget, moves in [(budget, None) for budget in budgets] + [(budget, link) for budget in budgets if link]:
-        plan = _plan(graph, budget, time_limit, moves)
-        # The same plan twice would be the luckier of two measurements.
-        if plan is not None and plan.schedule not in run:
-            run.add(plan.schedule)
-            label = f"hcp at {budget}" if isinstance(budget, str) else f"hcp at {budget:,} B"
-            label += " with host" if moves is not None else ""
-            ways[label] = _planned(work, plan)
-            peaks[label] = ways[label].peak()
-    times = paired_times({method: way.step for method, way in ways.items()}, rounds)
-    reference = ways["eager"].gradients()
-    rows = [
-        Measured(
-            model=name,
-            method=method,
-            peak_bytes=peaks[method],
-            step_ms=1e3 * median(times[method]),
-            x_eager=_ratio(times[method], times["eager"]),
-            planned_peak_bytes=None if way.plan is None else way.plan.peak,
-            gap=None if way.plan is None else way.plan.gap,
-            equal=all(map(torch.equal, way.gradients(), reference)),
-        )
-        for method, way in ways.items()
-    ]
-    return rows, _verdicts(name, ways, peaks, times)
-
-
-def _peer_ways(work: Work, inductor: bool) -> dict[str, Way]:
-    ways = {}
-    for method, wrap in peers(work, ACTIVATION_BUDGETS, inductor=inductor).items():
-        torch._dynamo.reset()
-        model = work.make()
-        way = Way(model, wrap(model), work.batch)
-        # The first step compiles, and prepares libraries.
-        way.step()
-        ways[method] = way
-    return ways
-
-
-def _plan(graph: Graph, budget: int | str, time_limit: float, host: HostLink | None) -> Plan | None:
+    threads = torch.get_num_threads()
+    measured = partial(_measured, build, rounds, threads)
+    wraps = peers(ACTIVATION_BUDGETS, inductor=inductor)
+    rows = [_row(name, method, partial(measured, wrap)) for method, wrap in wraps.items()]
+    peaks = sorted({row.peak_bytes for row in rows if isinstance(row, Measured)}) if floor else []
     try:
-        plan = solve(graph, budget, "auto", time_limit=time_limit, host=host)
+        graph = alone(partial(_captured, build, threads))
     except HcpError as error:
-        print(f"{graph.name} at {budget}: {error}")
-        return None
-    return plan if plan.schedule is not None else None
+        return [*rows, Failed(name, "hcp", str(error))]
+    run: set[Schedule | None] = set()
+    budgets: list[int | str] = [*BUDGETS, *peaks]
+    for link, budget in product((None, host) if host else (None,), budgets):
+        label = _label(budget, link)
+        try:
+            plan = _plan(graph, budget, time_limit, link)
+        except HcpError as error:
+            rows.append(Failed(name, label, str(error)))
+            continue
+        # The same plan twice would be the luckier of two measurements.
+        if plan.schedule not in run:
+            run.add(plan.schedule)
+            rows.append(_row(name, label, partial(measured, partial(_planned, plan=plan)), plan))
+    return rows
 
 
-def _planned(work: Work, plan: Plan) -> Way:
-    # The plan recognises its graph by the costs as well, which are not measured twice alike.
-    nodes = plan.graph.node
-    model = checkpoint(work.make(), plan=plan, cost=lambda operation: nodes[operation.name].cost)
-    way = Way(model, model, work.batch, plan)
+def _label(budget: int | str, link: HostLink | None) -> str:
+    label = f"hcp at {budget}" if isinstance(budget, str) else f"hcp at {budget:,} B"
+    return label if link is None else f"{label} with host"
+
+
+def _plan(graph: Graph, budget: int | str, time_limit: float, link: HostLink | None) -> Plan:
+    plan = solve(graph, budget, "auto", time_limit=time_limit, host=link)
+    if plan.schedule is None:
+        raise HcpError(f"no plan within {time_limit:g} s: {plan.status.remedy}")
+    return plan
+
+
+def _row(name: str, method: str, task: Callable[[], Found], plan: Plan | None = None) -> Measured | Failed:
+    try:
+        found = alone(task)
+    except HcpError as error:
+        return Failed(name, method, str(error))
+    return Measured(
+        model=name,
+        method=method,
+        peak_bytes=found.peak_bytes,
+        step_ms=found.pace.step_ms,
+        x_eager=found.pace.ratio,
+        planned_peak_bytes=None if plan is None else plan.peak,
+        gap=None if plan is None else plan.gap,
+        equal=found.equal,
+    )
+
+
+def _captured(build: Build, threads: int) -> Graph:
+    torch.set_num_threads(threads)
+    work = build()
+    return capture_graph(work.make(), work.batch, cost="measured")
+
+
+def _measured(build: Build, rounds: int, threads: int, wrap: Wrap) -> Found:
+    torch.set_num_threads(threads)
+    work = build()
+    way, plain = _way(work, wrap), _way(work, eager)
+    peak = way.peak()
+    pace = paired(way.step, plain.step, rounds)
+    return Found(peak, pace, all(map(torch.equal, way.gradients(), plain.gradients())))
+
+
+def _way(work: Work, wrap: Wrap) -> Way:
+    model = work.make()
+    way = Way(model, wrap(work, model), work.batch)
+    # The first step compiles, and prepares libraries.
     way.step()
     return way
 
 
-def paired_times(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each step, round by round; the steps take turns, forwards and backwards."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(rounds + 1):
-        for name, step in list(steps.items())[:: 1 if turn % 2 else -1]:
-            _settle()
-            start = time.perf_counter()
-            step()
-            _settle()
-            # The first round warms up.
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    return times
+def _planned(work: Work, model: nn.Module, *, plan: Plan) -> Call:  # noqa: ARG001 - a wrap
+    # The plan recognises its graph by the costs as well, which are not measured twice alike.
+    nodes = plan.graph.node
+    return checkpoint(model, plan=plan, cost=lambda operation: nodes[operation.name].cost)
 
 
-def _settle() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def _ratio(mine: list[float], theirs: list[float]) -> float:
-    return median(a / b for a, b in zip(mine, theirs, strict=True))
-
-
-def _verdicts(
-    name: str, ways: Mapping[str, Way], peaks: Mapping[str, int], times: Mapping[str, list[float]]
+def run(
+    chosen: Mapping[str, Build],
+    out: Path | None,
+    *,
+    title: str,
+    host: HostLink | None = None,
+    **settings: Any,  # noqa: ANN401
 ) -> list[Verdict]:
-    found = []
-    ours = [method for method, way in ways.items() if way.plan is not None]
-    for peer in ways:
-        if peer in ours:
-            continue
-        fitting = {method: _ratio(times[method], times[peer]) for method in ours if peaks[method] <= peaks[peer]}
-        best = min(fitting, key=fitting.__getitem__, default=None)
-        ratio = None if best is None else fitting[best]
-        found.append(Verdict(name, peer, best, ratio, _ratio(times["aot_eager"], times[peer])))
-    return found
-
-
-def run(works_: Mapping[str, Work], out: Path | None, *, title: str, **settings: Any) -> list[Verdict]:  # noqa: ANN401
     """Measures the models, prints the tables, and writes them with a picture for each model."""
-    rows: list[Measured] = []
+    rows: list[Measured | Failed] = []
     verdicts: list[Verdict] = []
-    for name, work in works_.items():
-        found, judged = measure(name, work, **settings)
+    for name, build in chosen.items():
+        found = measure(name, build, host=host, **settings)
         rows += found
-        verdicts += judged
-        if out is not None:
+        verdicts += verdicts_of(found)
+        if out is not None and points(found):
             out.mkdir(parents=True, exist_ok=True)
             plot_runs(points(found), out / f"{title}-{name}.png", name)
+    settings["host"] = host and host.to_dict()
     publish(f"{title}_pareto", verdicts_table(verdicts), [asdict(verdict) for verdict in verdicts], out, **settings)
     publish(title, rows_table(rows), [asdict(row) for row in rows], out, **settings)
     return verdicts
@@ -231,15 +234,15 @@ def main() -> None:
     parser.add_argument("--host", action="store_true", help="let plans move values to the host and back as well")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    chosen = {name: work for name, work in works(options.profile).items() if name in (options.model or MODELS)}
+    chosen = {name: build for name, build in works(options.profile).items() if name in (options.model or MODELS)}
     run(
         chosen,
         options.out,
         title="executed_torch",
         time_limit=options.time_limit or SECONDS[options.profile],
-        rounds=options.rounds,
+        rounds=options.rounds or ROUNDS[options.profile],
         inductor=options.inductor,
-        host=options.host,
+        host=host_link("cpu", False) if options.host else None,
     )
 
 

@@ -6,13 +6,16 @@ rounds blocks up, and libraries keep workspaces of their own, so that the two ar
 """
 
 import sys
+from functools import partial
 from typing import Final
 
 import torch
 
 from benchmarks.executed_torch import MODELS, run
-from benchmarks.options import executed_options
+from benchmarks.harness import alone
+from benchmarks.options import ROUNDS, executed_options
 from benchmarks.torch_peers import gpt, resnet, unet
+from hcp.integrations.torch.calibration import host_link
 
 # For each plan.
 SECONDS: Final = 20.0
@@ -29,18 +32,19 @@ def main() -> int:
         return 1
     device = "cuda"
     works = {
-        "gpt": gpt(device, layers=12, width=768, heads=12, length=512, batch=8),
-        "resnet": resnet(device, channels=64, stages=4, blocks=3, size=128, batch=32),
-        "unet": unet(device, channels=64, levels=4, size=128, batch=16),
+        "gpt": partial(gpt, device, layers=12, width=768, heads=12, length=512, batch=8),
+        "resnet": partial(resnet, device, channels=64, stages=4, blocks=3, size=128, batch=32),
+        "unet": partial(unet, device, channels=64, levels=4, size=128, batch=16),
     }
     run(
-        {name: work for name, work in works.items() if name in (options.model or MODELS)},
+        {name: build for name, build in works.items() if name in (options.model or MODELS)},
         options.out,
         title="gpu_torch",
         time_limit=options.time_limit or SECONDS,
-        rounds=options.rounds,
+        rounds=options.rounds or ROUNDS["medium"],
         inductor=options.inductor,
-        host=options.host,
+        # A process of its own leaves the whole GPU to the others.
+        host=alone(partial(host_link, device, False)) if options.host else None,
     )
     return 0
 

@@ -1,10 +1,18 @@
-"""What the benchmarks share: the machine's description, result files, and folders of graphs."""
+"""What the benchmarks share: processes of their own, paired times, the machine's description, files and graphs."""
 
 import json
 import os
 import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from statistics import median, quantiles
+from textwrap import shorten
+from typing import Final, TypeVar
 
 from hcp.graph.builders import load_graph
 from hcp.graph.errors import HcpError
@@ -12,7 +20,84 @@ from hcp.graph.files import write_atomically
 from hcp.graph.ir import Graph
 from hcp.report.tables import Table
 
+T = TypeVar("T")
+_CELL: Final = 80
+# A step this much slower is within what the clock can tell.
+TOLERANCE: Final = 0.01
 PACKAGES = ("hcp-checkpointing", "numpy", "numba", "ortools", "highspy", "pulp", "torch", "jax")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a step takes beside a reference's.
+
+    Attributes:
+        step_ms: Median of its times.
+        ratio: Median of the paired ratios of its time to the reference's.
+        quartiles: Of these ratios, the lower and the upper.
+    """
+
+    step_ms: float
+    ratio: float
+    quartiles: tuple[float, float]
+
+
+def paired(step: Callable[[], object], reference: Callable[[], object], rounds: int) -> Pace:
+    """Times two steps that take turns, each of them first in every other round."""
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for turn in range(rounds + 1):
+        for mine in (turn % 2 == 0, turn % 2 == 1):
+            start = time.perf_counter()
+            (step if mine else reference)()
+            # The first round warms up.
+            if turn:
+                times[mine].append(time.perf_counter() - start)
+    ratios = [mine / theirs for mine, theirs in zip(times[True], times[False], strict=True)]
+    low, middle, high = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return Pace(1e3 * median(times[True]), middle, (low, high))
+
+
+def alone(task: Callable[[], T]) -> T:
+    """Calls a function in a Python process of its own, which starts afresh and ends with the call.
+
+    What compilers and frameworks keep for a whole process so never reaches another measurement.
+
+    Args:
+        task: Like its result, something that can be pickled.
+
+    Raises:
+        HcpError: If the function raises, or its process ends without an answer.
+    """
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(sender, task))
+    process.start()
+    sender.close()
+    try:
+        answer, error = receiver.recv()
+    except EOFError:
+        process.join()
+        raise HcpError(
+            f"its process ended with exit code {process.exitcode} and no answer; "
+            "run it by itself to see why, and with more memory if the code is -9"
+        ) from None
+    process.join()
+    if error is not None:
+        raise HcpError(error)
+    return answer  # type: ignore[no-any-return]
+
+
+def _answer(sender: Connection, task: Callable[[], object]) -> None:
+    try:
+        sender.send((task(), None))
+    except Exception as error:  # noqa: BLE001 - whatever it is becomes a row of a table
+        first = next(iter(str(error).splitlines()), "")
+        sender.send((None, first if isinstance(error, HcpError) else f"{type(error).__name__}: {first}"))
+
+
+def failure(error: str | None) -> str:
+    """A table's cell for why a measurement is missing; the result file has the whole of it."""
+    return "" if error is None else shorten(error, _CELL, placeholder=" ...")
 
 
 def machine() -> dict[str, object]:
@@ -55,7 +140,7 @@ def publish(name: str, table: Table, rows: list[dict[str, object]], out: Path | 
     if out is None:
         return
     out.mkdir(parents=True, exist_ok=True)
-    data = {"benchmark": name, "machine": machine(), "settings": settings, "rows": rows}
+    data: dict[str, object] = {"benchmark": name, "machine": machine(), "settings": settings, "rows": rows}
     write_atomically(out / f"{name}.json", json.dumps(data, indent=1) + "\n")
     write_atomically(out / f"{name}.md", f"# {name}\n\n{_described(data)}\n\n{table.to_markdown()}")
 

@@ -116,40 +116,42 @@ def transformer(*, layers: int, width: int, heads: int, length: int, sequences: 
     )
 
 
-def peers(layers: int) -> Mapping[str, Chain]:
-    """The ways of applying blocks that JAX's users write by hand."""
-    save = jax.checkpoint_policies
+def peers() -> Mapping[str, Chain]:
+    """The ways of applying blocks that JAX's users write by hand; other processes get them, so they can be pickled."""
     return {
-        "plain": _plain,
-        "checkpoint, each": lambda block, ps, x: _plain(jax.checkpoint(block), ps, x),
-        "checkpoint, dots_saveable": lambda block, ps, x: _plain(
-            jax.checkpoint(block, policy=save.dots_saveable), ps, x
-        ),
-        "checkpoint, no batch dots": lambda block, ps, x: _plain(
-            jax.checkpoint(block, policy=save.dots_with_no_batch_dims_saveable), ps, x
-        ),
-        "checkpoint, whole": lambda block, ps, x: jax.checkpoint(partial(_plain, block))(ps, x),
-        "sqrt segments": partial(_segments, size=max(1, math.isqrt(layers))),
+        "plain": plain,
+        "checkpoint, each": _each,
+        "checkpoint, dots_saveable": partial(_each, policy="dots_saveable"),
+        "checkpoint, no batch dots": partial(_each, policy="dots_with_no_batch_dims_saveable"),
+        "checkpoint, whole": _whole,
+        "sqrt segments": _segments,
         "recursive bisection": _bisected,
         "scan": _scanned,
-        "scan + remat": lambda block, ps, x: _scanned(jax.checkpoint(block), ps, x),
-        **(
-            {"equinox, checkpointed": partial(_equinox, slots=max(2, math.isqrt(layers)))}
-            if find_spec("equinox")
-            else {}
-        ),
+        "scan + remat": _scanned_again,
+        **({"equinox, checkpointed": _equinox} if find_spec("equinox") else {}),
     }
 
 
-def _plain(block: Block, params: list[Any], x: Any) -> Any:  # noqa: ANN401
+def plain(block: Block, params: list[Any], x: Any) -> Any:  # noqa: ANN401
+    """One block after the other."""
     for p in params:
         x = block(p, x)
     return x
 
 
-def _segments(block: Block, params: list[Any], x: Any, *, size: int) -> Any:  # noqa: ANN401
+def _each(block: Block, params: list[Any], x: Any, *, policy: str | None = None) -> Any:  # noqa: ANN401
+    saved = None if policy is None else getattr(jax.checkpoint_policies, policy)
+    return plain(jax.checkpoint(block, policy=saved), params, x)
+
+
+def _whole(block: Block, params: list[Any], x: Any) -> Any:  # noqa: ANN401
+    return jax.checkpoint(partial(plain, block))(params, x)
+
+
+def _segments(block: Block, params: list[Any], x: Any) -> Any:  # noqa: ANN401
+    size = max(1, math.isqrt(len(params)))
     for start in range(0, len(params), size):
-        x = jax.checkpoint(partial(_plain, block))(params[start : start + size], x)
+        x = jax.checkpoint(partial(plain, block))(params[start : start + size], x)
     return x
 
 
@@ -166,8 +168,13 @@ def _scanned(block: Block, params: list[Any], x: Any) -> Any:  # noqa: ANN401
     return jax.lax.scan(lambda x, p: (block(p, x), None), x, stacked)[0]
 
 
-def _equinox(block: Block, params: list[Any], x: Any, *, slots: int) -> Any:  # noqa: ANN401
+def _scanned_again(block: Block, params: list[Any], x: Any) -> Any:  # noqa: ANN401
+    return _scanned(jax.checkpoint(block), params, x)
+
+
+def _equinox(block: Block, params: list[Any], x: Any) -> Any:  # noqa: ANN401
     import equinox.internal as eqxi
 
+    slots = max(2, math.isqrt(len(params)))
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
     return eqxi.scan(lambda x, p: (block(p, x), None), x, stacked, kind="checkpointed", checkpoints=slots)[0]

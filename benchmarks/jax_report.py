@@ -1,59 +1,44 @@
 """What the executed JAX comparison found: verdicts, tables, and points of pictures."""
 
-from collections.abc import Mapping, Sequence
-from statistics import median, quantiles
-from typing import Final
+from collections.abc import Sequence
+from typing import Any
 
+from benchmarks.harness import TOLERANCE, failure
 from hcp.report.figures import ExecutedRun
 from hcp.report.tables import Table
 
-# A step this much slower is within what the clock can tell.
-TOLERANCE: Final = 0.01
-
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
-def ratio(mine: Sequence[float], theirs: Sequence[float]) -> float:
-    """Median of the paired ratios of two ways' steps."""
-    return median(a / b for a, b in zip(mine, theirs, strict=True))
-
-
-def verdicts_of(rows: Sequence[Row], times: Mapping[str, list[float]]) -> list[Row]:
-    """For each peer, the quickest hcp plan that takes no more memory.
+def verdicts_of(rows: Sequence[Row]) -> list[Row]:
+    """For each peer that was measured, the quickest hcp plan that takes no more memory, by the ratios to plain.
 
     Args:
-        rows: Of one model, as ``rows_of`` makes them; those of hcp have a budget.
-        times: Seconds of each way's steps, round by round.
+        rows: Of one model; those of hcp have a budget.
     """
-    planned = [row for row in rows if row["budget_bytes"] is not None]
-    return [_verdict(row, planned, times) for row in rows if row["budget_bytes"] is None]
+    ran = [row for row in rows if "error" not in row]
+    planned = [row for row in ran if row["budget_bytes"] is not None]
+    return [_verdict(row, planned) for row in ran if row["budget_bytes"] is None]
 
 
-def _verdict(peer: Row, planned: Sequence[Row], times: Mapping[str, list[float]]) -> Row:
-    theirs = times[str(peer["way"])]
-    fitting = [row for row in planned if int(str(row["bytes"])) <= int(str(peer["bytes"]))]
+def _verdict(peer: Row, planned: Sequence[Row]) -> Row:
+    fitting = [row for row in planned if row["bytes"] <= peer["bytes"]]
     found: Row = {"model": peer["model"], "peer": peer["way"], "by": None, "ratio": None, "holds": False}
     if not fitting:
-        least = min((int(str(row["bytes"])) for row in planned), default=None)
+        least = min((row["bytes"] for row in planned), default=None)
         return found | {"cause": "no plan" if least is None else f"the smallest hcp program takes {least:,} bytes"}
-    best = min(fitting, key=lambda row: ratio(times[str(row["way"])], theirs))
-    mine = times[str(best["way"])]
-    middle = ratio(mine, theirs)
-    holds = middle <= 1 + TOLERANCE
-    return found | {
-        "by": best["way"],
-        "ratio": middle,
-        "holds": holds,
-        "cause": "" if holds else _cause(best, mine, theirs),
-    }
+    best = min(fitting, key=lambda row: row["x_plain"])
+    ratio = best["x_plain"] / peer["x_plain"]
+    holds = ratio <= 1 + TOLERANCE
+    return found | {"by": best["way"], "ratio": ratio, "holds": holds, "cause": "" if holds else _cause(best, peer)}
 
 
-def _cause(best: Row, mine: Sequence[float], theirs: Sequence[float]) -> str:
+def _cause(best: Row, peer: Row) -> str:
     """Why the plan's step is slower: what it computes again, or else what the clock or the kernels make of it."""
-    ratios = [a / b for a, b in zip(mine, theirs, strict=True)]
-    low, _, high = quantiles(ratios, n=4) if len(ratios) > 1 else (ratios[0],) * 3
-    if low <= 1:
-        return f"within the clock's spread: the middle half of the ratios is {low:.2f} to {high:.2f}"
+    (low, high), (lower, higher) = best["x_plain_quartiles"], peer["x_plain_quartiles"]
+    if low <= higher:
+        spread = f"{low:.2f} to {high:.2f}, the peer's {lower:.2f} to {higher:.2f}"
+        return f"within the clock's spread: the middle half of its ratios to plain is {spread}"
     if best["overhead"]:
         return f"the plan computes {best['overhead']:.1%} again"
     return "other kernels: the plan computes nothing again"
@@ -64,37 +49,39 @@ def _shown(value: object, form: str) -> str:
 
 
 def rows_table(rows: list[Row]) -> Table:
-    """All measurements."""
-    extra = any("forward_steps" in row for row in rows)
-    headers = ("model", "way", "bytes", "planned", "step ms", "x plain", "gap", "difference")
-    body = [
-        (
-            str(row["model"]),
-            str(row["way"]),
-            f"{row['bytes']:,}",
-            _shown(row["planned_bytes"], "{:,}"),
-            f"{row['step_ms']:.2f}",
-            f"{row['x_plain']:.3f}",
-            _shown(row["gap"], "{:.2%}"),
-            f"{row['difference']:.1e}",
-            *((_shown(row["forward_steps"], "{}"), _shown(row["binomial_steps"], "{}")) if extra else ()),
-        )
-        for row in rows
-    ]
-    more = ("forward steps", "binomial") if extra else ()
-    return Table((*headers, *more), tuple(body), (False, False, *[True] * (6 + len(more))))
+    """All measurements, and why some are missing."""
+    more = ("forward steps", "binomial") if any("forward_steps" in row for row in rows) else ()
+    measured = ("bytes", "planned", "step ms", "x plain", "gap", "difference", *more)
+    body = tuple((row["model"], row["way"], *_cells(row, len(measured)), failure(row.get("error"))) for row in rows)
+    return Table(("model", "way", *measured, "failure"), body, (False, False, *[True] * len(measured), False))
+
+
+def _cells(row: Row, width: int) -> tuple[str, ...]:
+    if "error" in row:
+        return ("-",) * width
+    cells = (
+        f"{row['bytes']:,}",
+        _shown(row["planned_bytes"], "{:,}"),
+        f"{row['step_ms']:.2f}",
+        f"{row['x_plain']:.3f}",
+        _shown(row["gap"], "{:.2%}"),
+        f"{row['difference']:.1e}",
+        _shown(row.get("forward_steps"), "{}"),
+        _shown(row.get("binomial_steps"), "{}"),
+    )
+    return cells[:width]
 
 
 def verdicts_table(rows: list[Row]) -> Table:
     """For each peer, the quickest hcp plan that takes no more memory."""
     body = [
         (
-            str(row["model"]),
-            str(row["peer"]),
-            str(row["by"] or "none"),
+            row["model"],
+            row["peer"],
+            row["by"] or "none",
             _shown(row["ratio"], "{:.3f}"),
             "yes" if row["holds"] else "NO",
-            str(row["cause"]),
+            row["cause"],
         )
         for row in rows
     ]
@@ -105,10 +92,7 @@ def verdicts_table(rows: list[Row]) -> Table:
 def points(rows: list[Row]) -> list[ExecutedRun]:
     """Points of a picture; hcp's budgets share a label."""
     return [
-        ExecutedRun(
-            "hcp" if str(row["way"]).startswith("hcp") else str(row["way"]),
-            int(str(row["bytes"])),
-            float(str(row["step_ms"])) / 1e3,
-        )
+        ExecutedRun("hcp" if row["way"].startswith("hcp") else row["way"], row["bytes"], row["step_ms"] / 1e3)
         for row in rows
+        if "error" not in row
     ]

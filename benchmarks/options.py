@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 PROFILES: Final = ("small", "medium", "large")
+# Timed steps of each way: enough for a second or so of them.
+ROUNDS: Final = {"small": 101, "medium": 51, "large": 21}
 
 
 def executed_options(
@@ -25,6 +27,6 @@ def executed_options(
         "--model", action="append", choices=models, help=f"{', '.join(models)}; repeat for several; all by default"
     )
     parser.add_argument("--time-limit", type=float, help="seconds for each plan")
-    parser.add_argument("--rounds", type=int, default=21, help="timed steps of each way")
+    parser.add_argument("--rounds", type=int, help="timed steps of each way; more for smaller models by default")
     parser.add_argument("--out", type=Path, help="folder for tables, JSON and pictures")
     return parser

@@ -20,7 +20,10 @@ from hcp.report.tables import Table
 Row = Mapping[str, Any]
 
 # Fields that say what a row measures; the others are measurements.
-IDENTITY: Final = ("graph", "model", "nodes", "layers", "batch", "budget", "solver", "method", "peer", "device", "case")
+IDENTITY: Final = (
+    *("graph", "model", "nodes", "layers", "batch", "budget", "solver"),
+    *("method", "way", "peer", "device", "case"),
+)
 # Measurements by a part of their name, what an increase means, and the ratio from which it is reported.
 KINDS: Final = (
     (("seconds", "_ms", "_ns", "milliseconds"), "slower", 1.5),

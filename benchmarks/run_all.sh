@@ -3,8 +3,8 @@
 #
 #   benchmarks/run_all.sh [--profile small|medium|large] [--data FOLDER] [--out FOLDER]
 #
-# small takes a few minutes, medium about an hour, large a working day. --data is a folder of published graphs (see
-# benchmarks/published.py), which are not part of this project; without it that benchmark is left out.
+# small takes a quarter of an hour, medium about an hour, large a working day. --data is a folder of published graphs
+# (see benchmarks/published.py), which are not part of this project; without it that benchmark is left out.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -58,12 +58,8 @@ run scaling --time-limit "$((2 * seconds))" "${of_layers[@]}"
 if [ -n "$data" ]; then
     run published --data "$data" --time-limit "$seconds"
 fi
-# Benchmarks that know the profiles themselves.
-for file in benchmarks/*.py; do
-    if grep -q '"--profile"' "$file"; then
-        run "$(basename "$file" .py)" --profile "$profile"
-    fi
-done
+run executed_torch --profile "$profile"
+run executed_jax --profile "$profile"
 "$python" -m benchmarks.regression "$out" "benchmarks/results/$profile"
 if [ ${#failed[@]} -gt 0 ]; then
     echo "failed: ${failed[*]}" >&2

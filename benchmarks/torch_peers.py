@@ -47,6 +47,10 @@ class Work:
     blocks: Callable[[nn.Module], Iterable[nn.Module]]
 
 
+# Takes a fresh model, and returns what to call in its place. Other processes get it, so it can be pickled.
+Wrap = Callable[[Work, nn.Module], Call]
+
+
 def gpt(device: str, *, layers: int, width: int, heads: int, length: int, batch: int, dropout: float = 0.1) -> Work:
     """A language model; its blocks are the transformer's."""
     tokens = torch.randint(0, 256, (batch, length + 1), generator=torch.Generator().manual_seed(1)).to(device)
@@ -87,22 +91,19 @@ def _pictures(device: str, batch: int, size: int, labels: tuple[int, ...], class
     return images.to(device), torch.randint(0, classes, labels, generator=draw).to(device)
 
 
-def peers(work: Work, budgets: Iterable[float], *, inductor: bool) -> dict[str, Callable[[nn.Module], Call]]:
-    """How others run the step: each takes a fresh model, and returns what to call in its place.
+def peers(budgets: Iterable[float], *, inductor: bool) -> dict[str, Wrap]:
+    """How others run the step.
 
     Args:
-        work: The model.
         budgets: For PyTorch's own ``activation_memory_budget``; shares of what its partitioner would save.
         inductor: Whether to compile kernels as well, which takes minutes and is no like-for-like comparison.
     """
-    found: dict[str, Callable[[nn.Module], Call]] = {
-        "eager": lambda model: model,
-        "torch.utils.checkpoint, whole model": lambda model: partial(_checkpointed, model),
-        "torch.utils.checkpoint, each block": lambda model: _by_block(model, work.blocks(model), {}),
-        "selective checkpointing, save matmuls": lambda model: _by_block(
-            model, work.blocks(model), {"context_fn": _selective}
-        ),
-        "aot_eager": lambda model: _compiled(model, "aot_eager", 1.0),
+    found: dict[str, Wrap] = {
+        "eager": eager,
+        "torch.utils.checkpoint, whole model": _whole,
+        "torch.utils.checkpoint, each block": _by_block,
+        "selective checkpointing, save matmuls": partial(_by_block, context_fn=_selective),
+        "aot_eager": partial(_compiled, backend="aot_eager", budget=1.0),
     }
     for budget in budgets:
         found[f"activation_memory_budget {budget:g}"] = partial(
@@ -113,12 +114,21 @@ def peers(work: Work, budgets: Iterable[float], *, inductor: bool) -> dict[str, 
     return found
 
 
+def eager(work: Work, model: nn.Module) -> Call:  # noqa: ARG001 - a wrap
+    """The model as it is."""
+    return model
+
+
+def _whole(work: Work, model: nn.Module) -> Call:  # noqa: ARG001 - a wrap
+    return partial(_checkpointed, model)
+
+
 def _checkpointed(module: Callable[..., Any], *args: Any, **options: Any) -> Any:  # noqa: ANN401 - a wrapped call
     return torch_checkpoint.checkpoint(module, *args, use_reentrant=False, **options)
 
 
-def _by_block(model: nn.Module, blocks: Iterable[nn.Module], options: dict[str, Any]) -> Call:
-    for block in blocks:
+def _by_block(work: Work, model: nn.Module, **options: Any) -> Call:  # noqa: ANN401 - of PyTorch's checkpoint
+    for block in work.blocks(model):
         vars(block)["forward"] = partial(_checkpointed, type(block).forward.__get__(block), **options)
     return model
 
@@ -132,11 +142,11 @@ def _policy(_: object, op: object, *_args: object, **_kwargs: object) -> torch_c
     return kept if op in DEAR else torch_checkpoint.CheckpointPolicy.PREFER_RECOMPUTE
 
 
-def _compiled(model: nn.Module, backend: str, budget: float) -> Call:
+def _compiled(work: Work, model: nn.Module, *, backend: str, budget: float) -> Call:  # noqa: ARG001 - a wrap
     call = torch.compile(model, backend=backend, fullgraph=True, dynamic=False)
 
     def run(*batch: Tensor) -> Tensor:
-        # Read when the first call compiles.
+        # Read when the first call compiles; what is compiled once serves all models of a class in the process.
         with torch._functorch.config.patch(activation_memory_budget=budget):
             return call(*batch)  # type: ignore[no-any-return]
 

@@ -1,8 +1,10 @@
 """What the executed comparison found: rows, verdicts, tables and points of pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.harness import TOLERANCE, failure
 from hcp.report.figures import ExecutedRun
 from hcp.report.tables import Table
 
@@ -15,8 +17,6 @@ LABELS: Final = {
     "activation_memory_budget": "compiler budget",
     "inductor": "inductor",
 }
-# A step this much slower is within what the clock can tell.
-TOLERANCE: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,21 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """A way that could not be measured.
+
+    Attributes:
+        model: Which.
+        method: Which way; hcp's name the budget.
+        error: Why.
+    """
+
+    model: str
+    method: str
+    error: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Whether hcp is at least as good as a peer.
 
@@ -52,15 +67,15 @@ class Verdict:
         model: Which.
         peer: Which.
         by: The quickest hcp plan whose peak is no higher; None where there is none.
-        ratio: Median of the paired ratios of its step to the peer's.
-        uncompiled: The same of PyTorch's own capture that plans nothing (``aot_eager``) to the peer.
+        ratio: Of its step to the peer's, each by its paired ratio to eager.
+        uncompiled: The same of PyTorch's own capture that plans nothing (``aot_eager``); None where that failed.
     """
 
     model: str
     peer: str
     by: str | None
     ratio: float | None
-    uncompiled: float
+    uncompiled: float | None
 
     @property
     def holds(self) -> bool:
@@ -74,29 +89,47 @@ class Verdict:
             return ""
         if self.ratio is None:
             return "no plan was found with a peak that low"
-        if self.uncompiled >= self.ratio - TOLERANCE:
+        if self.uncompiled is not None and self.uncompiled >= self.ratio - TOLERANCE:
             return f"capture itself: aot_eager, which plans nothing, takes {self.uncompiled:.3f} x"
         return "recomputation takes longer than what the peer saves"
 
 
-def rows_table(rows: list[Measured]) -> Table:
-    """All measurements."""
+def verdicts_of(rows: Sequence[Measured | Failed]) -> list[Verdict]:
+    """What the rows of one model say of each peer that was measured."""
+    ran = [row for row in rows if isinstance(row, Measured)]
+    captured = next((row for row in ran if row.method == "aot_eager"), None)
+    ours = [row for row in ran if row.planned_peak_bytes is not None]
+    found = []
+    for peer in ran:
+        if peer in ours:
+            continue
+        fitting = [row for row in ours if row.peak_bytes <= peer.peak_bytes]
+        best = min(fitting, key=lambda row: row.x_eager, default=None)
+        quickest, uncompiled = (None if row is None else row.x_eager / peer.x_eager for row in (best, captured))
+        found.append(Verdict(peer.model, peer.method, None if best is None else best.method, quickest, uncompiled))
+    return found
+
+
+def rows_table(rows: Sequence[Measured | Failed]) -> Table:
+    """All measurements, and why some are missing."""
     return Table(
-        headers=("model", "way", "peak B", "planned", "step ms", "x eager", "gap", "gradients"),
-        rows=tuple(
-            (
-                row.model,
-                row.method,
-                f"{row.peak_bytes:,}",
-                "-" if row.planned_peak_bytes is None else f"{row.peak_bytes - row.planned_peak_bytes:+,} B",
-                f"{row.step_ms:.2f}",
-                f"{row.x_eager:.3f}",
-                "-" if row.gap is None else f"{row.gap:.2%}",
-                "equal" if row.equal else "differ",
-            )
-            for row in rows
-        ),
-        numeric=(False, False, True, True, True, True, True, False),
+        headers=("model", "way", "peak B", "planned", "step ms", "x eager", "gap", "gradients", "failure"),
+        rows=tuple((row.model, row.method, *_cells(row)) for row in rows),
+        numeric=(False, False, True, True, True, True, True, False, False),
+    )
+
+
+def _cells(row: Measured | Failed) -> tuple[str, ...]:
+    if isinstance(row, Failed):
+        return (*"------", failure(row.error))
+    return (
+        f"{row.peak_bytes:,}",
+        "-" if row.planned_peak_bytes is None else f"{row.peak_bytes - row.planned_peak_bytes:+,} B",
+        f"{row.step_ms:.2f}",
+        f"{row.x_eager:.3f}",
+        "-" if row.gap is None else f"{row.gap:.2%}",
+        "equal" if row.equal else "differ",
+        "",
     )
 
 
@@ -119,7 +152,7 @@ def verdicts_table(verdicts: list[Verdict]) -> Table:
     )
 
 
-def points(rows: list[Measured]) -> list[ExecutedRun]:
+def points(rows: Sequence[Measured | Failed]) -> list[ExecutedRun]:
     """Points of a picture; budgets of one way share a label."""
     return [
         ExecutedRun(
@@ -128,4 +161,5 @@ def points(rows: list[Measured]) -> list[ExecutedRun]:
             row.step_ms / 1e3,
         )
         for row in rows
+        if isinstance(row, Measured)
     ]

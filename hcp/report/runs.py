@@ -14,6 +14,8 @@ from hcp.report.units import bytes_text
 def executed_runs(data: object) -> Mapping[str, tuple[ExecutedRun, ...]]:
     """The runs of each model in the content of a result file, whose rows have model, method, peak_bytes and step_ms.
 
+    Rows with an error are left out.
+
     Raises:
         GraphError: If it is something else.
         HcpError: If it has no rows.
@@ -21,6 +23,9 @@ def executed_runs(data: object) -> Mapping[str, tuple[ExecutedRun, ...]]:
     found: dict[str, list[ExecutedRun]] = {}
     for position, item in enumerate(Record(data, "the result file").items("rows")):
         row = Record(item, f"row {position} of the result file")
+        # What failed has nothing to show; the row says why.
+        if row.get("error") is not None:
+            continue
         milliseconds = row.get("step_ms")
         if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
             raise HcpError(f"row {position} of the result file has step_ms {milliseconds!r}; expected milliseconds")
@@ -29,7 +34,7 @@ def executed_runs(data: object) -> Mapping[str, tuple[ExecutedRun, ...]]:
         run = ExecutedRun(label, row.amount("peak_bytes"), milliseconds / 1e3)
         found.setdefault(row.text("model"), []).append(run)
     if not found:
-        raise HcpError("the result file has no rows; run its benchmark again")
+        raise HcpError("the result file has no rows of what ran; run its benchmark again")
     return {model: tuple(runs) for model, runs in found.items()}
 
 

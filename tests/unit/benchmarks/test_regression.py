@@ -65,6 +65,8 @@ def test_short_times_and_slow_machines_say_nothing():
 def test_rows_are_matched_by_what_they_measure():
     others = [{**ROW, "solver": "lp"}, {**ROW, "budget": "30%"}]
     assert list(pairs([ROW, *others], [others[1], {**ROW, "graph": "unet-5"}])) == [(others[1], others[1])]
+    ways = [{"model": "mlp", "way": way, "bytes": size} for way, size in (("plain", 2), ("scan", 1))]
+    assert list(pairs(ways, ways)) == [(way, way) for way in ways]
 
 
 def test_percent_columns_are_excesses():

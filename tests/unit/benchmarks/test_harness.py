@@ -1,0 +1,64 @@
+"""What benchmarks share: processes of their own whose failures are errors, and steps that take turns."""
+
+import os
+import signal
+from functools import partial
+
+import pytest
+
+import hcp
+from benchmarks import harness
+from benchmarks.harness import alone, failure, paired
+
+
+def test_each_call_has_a_process_of_its_own():
+    found = {alone(os.getpid), alone(os.getpid)}
+    assert len(found) == 2
+    assert os.getpid() not in found
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (partial(int, "many"), "^ValueError: invalid literal for int"),
+        (partial(hcp.load_graph, "missing.json"), "^[^:]*missing.json"),
+        (partial(os._exit, 3), "its process ended with exit code 3 and no answer"),
+        (partial(signal.raise_signal, signal.SIGKILL), "exit code -9 and no answer; run it by itself"),
+        (partial(os._exit, 0), "exit code 0 and no answer"),
+    ],
+)
+def test_a_process_that_fails_is_an_error(task, message):
+    with pytest.raises(hcp.HcpError, match=message):
+        alone(task)
+
+
+def test_steps_take_turns_and_each_is_first_as_often(monkeypatch):
+    clock, ran = [0.0], []
+
+    def step(name, seconds):
+        ran.append(name)
+        clock[0] += seconds
+
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: clock[0])
+    pace = paired(partial(step, "mine", 0.003), partial(step, "theirs", 0.002), rounds=3)
+    assert ran == ["mine", "theirs", "theirs", "mine"] * 2
+    assert pace.step_ms == pytest.approx(3)
+    assert (pace.ratio, *pace.quartiles) == pytest.approx((1.5, 1.5, 1.5))
+
+
+def test_a_burst_of_load_moves_no_median(monkeypatch):
+    clock = [0.0]
+    # Both are slowed alike, in the round that warms up and in one more.
+    mine, theirs = iter([9.0, 3.0, 30.0, 3.0]), iter([9.0, 2.0, 20.0, 2.0])
+
+    def step(times):
+        clock[0] += next(times)
+
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: clock[0])
+    assert paired(partial(step, mine), partial(step, theirs), rounds=3).ratio == pytest.approx(1.5)
+
+
+def test_a_long_error_is_cut_in_tables_alone():
+    assert failure(None) == ""
+    assert failure("word " * 50).endswith("word ...")
+    assert len(failure("word " * 50)) <= 80

@@ -22,7 +22,7 @@ demo: setup
 	$(BIN)/hcp demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .

@@ -17,13 +17,14 @@ from hcp.graph.builders import save_graph
 from hcp.graph.instances import INSTANCES, instance
 from hcp.graph.ir import Graph
 from hcp.graph.random_graphs import random_graph, random_layered
-from hcp.planfile import save_plan
 from hcp.planners import PLANNERS, solve
+from hcp.planning.plan import Plan
+from hcp.planning.problem import InfeasibleBudget, NotApplicable
+from hcp.plans.file import save_plan
+from hcp.plans.verify import verify_plan
 from hcp.schedule.actions import keep_everything
-from hcp.schedule.plan import Plan
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import ORDER_FREE, InfeasibleBudget, NotApplicable
-from hcp.verification import verify_plan
+from hcp.schedule.scopes import ORDER_FREE
 
 # The planners each problem is given to, beside auto.
 OTHERS = 3

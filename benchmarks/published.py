@@ -21,11 +21,11 @@ from benchmarks.harness import graphs_in, publish
 from hcp.graph.files import write_atomically
 from hcp.graph.ir import Graph
 from hcp.planners import solve
+from hcp.planning.plan import Plan, excess
 from hcp.report.drawing import COLOURS, MARKERS, drawing
 from hcp.report.figures import bound_steps, shade_below
 from hcp.report.tables import Table
-from hcp.schedule.plan import Plan, excess
-from hcp.schedule.solution import ORDER_FREE
+from hcp.schedule.scopes import ORDER_FREE
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

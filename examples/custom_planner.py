@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import hcp
 from hcp.graph.instances import training_chain
 from hcp.heuristics.segments import Walk
+from hcp.planning.select import choose
 from hcp.schedule.rematerialize import Retention, rematerialize
-from hcp.schedule.select import choose
 
 
 @dataclass(frozen=True)

@@ -9,26 +9,17 @@ from hcp.graph.builders import from_networkx, from_onnx, graph_from_dict, graph_
 from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.least_peak import LeastPeak, minimize_peak
-from hcp.planfile import load_plan, save_plan
 from hcp.planners import PLANNERS, UnknownSolver, solve
+from hcp.planning.plan import Plan
+from hcp.planning.problem import InfeasibleBudget, NotApplicable, Problem, Progress
+from hcp.planning.solution import Bound, Solution, Status
+from hcp.plans.file import load_plan, save_plan
+from hcp.plans.verify import Check, Verdict, Verification, check_plan, verify_plan
 from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule, ScheduleError, keep_everything
 from hcp.schedule.host import HostLink
-from hcp.schedule.plan import Plan
 from hcp.schedule.replay import Usage, replay
-from hcp.schedule.solution import (
-    FIXED_ORDER,
-    ORDER_FREE,
-    Bound,
-    InfeasibleBudget,
-    NotApplicable,
-    Problem,
-    Progress,
-    Solution,
-    Status,
-)
-from hcp.verification import Check, Verdict, Verification, check_plan, verify_plan
-
-__version__ = "0.1.0"
+from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
+from hcp.version import __version__
 
 __all__ = [
     "FIXED_ORDER",
@@ -63,6 +54,7 @@ __all__ = [
     "Value",
     "Verdict",
     "Verification",
+    "__version__",
     "analyze_graph",
     "check_plan",
     "compare",

@@ -5,8 +5,9 @@ from typing import Final
 from hcp.analysis.lower_bounds import LowerBound
 from hcp.graph.ir import Graph
 from hcp.planners import solve
+from hcp.planning.problem import InfeasibleBudget
 from hcp.schedule.budget import parse_budget
-from hcp.schedule.solution import FIXED_ORDER, ORDER_FREE, InfeasibleBudget
+from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
 
 # What it is called, the planner that is asked, and whether it is asked for the graph's own order alone.
 _SOURCES: Final = (("order-free LP", "lp", False), ("fixed order", "staged", True))

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planners import planner_named
-from hcp.schedule.solution import DEFAULT_WORKERS, Monitor, silent
+from hcp.planning.problem import DEFAULT_WORKERS, Monitor, silent
 from hcp.sweeps.engines import Engine, Local, uncounted, unheard
 from hcp.sweeps.grid import resolved
 from hcp.sweeps.rows import FAILED, Comparison, Row, judged

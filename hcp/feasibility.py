@@ -6,11 +6,12 @@ from time import perf_counter
 from typing import Final
 
 from hcp.graph.ir import Graph
+from hcp.planning.compilation import ANNEALING
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.problem import InfeasibleBudget, Problem
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import keep_everything
-from hcp.schedule.compilation import ANNEALING
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import InfeasibleBudget, Problem, Solution
-from hcp.schedule.stopwatch import Stopwatch
 
 # How long an error may look for a budget that works.
 SECONDS: Final = 6.0
@@ -77,7 +78,7 @@ def explain_infeasible(problem: Problem, solution: Solution) -> InfeasibleBudget
 @lru_cache(maxsize=16)
 def smallest_known(graph: Graph) -> int:
     """The smallest peak among schedules found in a few seconds by annealing towards ever smaller budgets."""
-    from hcp.schedule.annealing import Annealer, Cooling
+    from hcp.annealing import Annealer, Cooling
 
     schedule = keep_everything(graph)
     peak = replay(graph, schedule).peak

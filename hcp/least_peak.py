@@ -13,10 +13,12 @@ from hcp.analysis.lower_bounds import lower_bound_report
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planners import planner_named, solve
+from hcp.planning.plan import Plan, excess
+from hcp.planning.problem import DEFAULT_WORKERS, InfeasibleBudget, Monitor, NotApplicable, silent
+from hcp.planning.solution import Bound
 from hcp.schedule.actions import keep_everything
-from hcp.schedule.plan import Plan, excess
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import DEFAULT_WORKERS, ORDER_FREE, Bound, InfeasibleBudget, Monitor, NotApplicable, silent
+from hcp.schedule.scopes import ORDER_FREE
 
 # Budgets tried by the planner, and then by the linear programme alone.
 _HALVINGS: Final = 8

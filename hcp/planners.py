@@ -9,12 +9,14 @@ from hcp.feasibility import check_budget, explain_infeasible
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.offload.planner import WithHost
+from hcp.planning.plan import Plan, judge
+from hcp.planning.planner import Planner
+from hcp.planning.problem import DEFAULT_WORKERS, Monitor, Problem, silent
+from hcp.planning.solution import Status
 from hcp.schedule.actions import Schedule
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.host import HostLink
-from hcp.schedule.plan import Plan, judge
-from hcp.schedule.solution import DEFAULT_WORKERS, Monitor, Planner, Problem, Status, silent
 
 
 class UnknownSolver(HcpError):

@@ -17,11 +17,13 @@ from hcp.heuristics.reorder import Reorder
 from hcp.heuristics.revolve import Revolve
 from hcp.heuristics.rotor import Rotor
 from hcp.heuristics.sqrt_n import SqrtN
+from hcp.planning.compilation import ANNEALING, STILL_COMPILING
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.planner import Planner
+from hcp.planning.problem import Monitor, NotApplicable, Problem, Progress
+from hcp.planning.solution import Solution, Status
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import keep_everything
-from hcp.schedule.compilation import ANNEALING, STILL_COMPILING
-from hcp.schedule.solution import Monitor, NotApplicable, Planner, Problem, Progress, Solution, Status
-from hcp.schedule.stopwatch import Stopwatch
-from hcp.schedule.tracker import Tracker
 from hcp.solvers.cpsat import CpSat
 from hcp.solvers.memetic import Evolution
 from hcp.solvers.milp import Milp

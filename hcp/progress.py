@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from hcp.planning.plan import excess
+from hcp.planning.problem import Monitor, Progress, silent
 from hcp.report.units import duration_text, percent_text
-from hcp.schedule.plan import excess
-from hcp.schedule.solution import Monitor, Progress, silent
 from hcp.sweeps.engines import uncounted
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import hcp
 from hcp.graph.instances import INSTANCES, instance
 from hcp.heuristics.anneal import Anneal
-from hcp.schedule.solution import FIXED_ORDER, ORDER_FREE
+from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.memetic import Memetic
 from tests.strategies import graphs, seeded_graphs

@@ -5,7 +5,8 @@ from functools import cache
 from math import comb, inf
 
 from hcp.planners import solve
-from hcp.schedule.solution import Problem, Status
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Status
 from hcp.solvers.exhaustive import Exhaustive
 from theory_checks.claims import require
 from theory_checks.families import reversal

@@ -1,6 +1,6 @@
 """Certificates, evaluated again in exact rational arithmetic by a second program that shares nothing with the first.
 
-``hcp.solvers.certificate`` sums the columns of the weighted rows in integers over one denominator. Here the same
+``hcp.solvers.certificates.cuts`` sums the columns of the weighted rows in integers over one denominator. Here the same
 multipliers are fractions, the objective is a table, and the bound is found by minimising the Lagrangian
 ``c z + y (A z - b)`` column by column at both ends of 0 <= z <= 1.
 """
@@ -11,14 +11,14 @@ from math import ceil, gcd
 
 from hcp.graph.instances import instance, random_graph
 from hcp.graph.ir import Graph
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.solution import Bound
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Bound
-from hcp.schedule.stopwatch import Stopwatch
-from hcp.solvers.certificate import CutCertificate
-from hcp.solvers.cuts import build_cut_model
+from hcp.solvers.certificates.cuts import CutCertificate
+from hcp.solvers.cut_relaxation.model import build_cut_model
+from hcp.solvers.cut_relaxation.relaxation import Relaxer
 from hcp.solvers.exhaustive import least_peak
-from hcp.solvers.relaxation import Relaxer
 from theory_checks.claims import require
 
 CLAIM = "every certificate proves exactly the bound that is reported with it"

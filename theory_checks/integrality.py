@@ -5,18 +5,18 @@ from math import ceil
 
 from hcp.graph.instances import instance, random_graph
 from hcp.graph.ir import Graph
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.problem import Problem
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem
-from hcp.schedule.stopwatch import Stopwatch
-from hcp.solvers.cpsat import solve_with_cpsat
-from hcp.solvers.cuts import CutModel
+from hcp.solvers.cut_relaxation.model import CutModel
+from hcp.solvers.cut_relaxation.relaxation import Relaxer
 from hcp.solvers.exhaustive import Exhaustive, least_peak
-from hcp.solvers.highs import LinearProgram
-from hcp.solvers.integer import IntegerStatus, IntegerTask
-from hcp.solvers.relaxation import Relaxer
-from hcp.solvers.rows import Model
-from hcp.solvers.stages import build_stage_grid, build_stage_model
+from hcp.solvers.fixed_order.stages import build_stage_grid, build_stage_model
+from hcp.solvers.models.cpsat import solve_with_cpsat
+from hcp.solvers.models.highs import LinearProgram
+from hcp.solvers.models.integer import IntegerStatus, IntegerTask
+from hcp.solvers.models.rows import Model
 from theory_checks.claims import require
 
 CLAIM = "cut LP <= cut integer <= order-free optimum; staged LP <= staged integer <= fixed-order optimum, some strictly"

@@ -7,9 +7,10 @@ from hcp.analysis.hcp_criteria import rise_profile
 from hcp.graph.ir import Graph
 from hcp.heuristics.interval_plan import build_replay_plan, plan_blocks
 from hcp.heuristics.segments import Walk
+from hcp.planning.planner import Planner
+from hcp.planning.problem import Problem
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import Usage, replay
-from hcp.schedule.solution import Planner, Problem
 
 # More than any graph here could hold.
 UNLIMITED = 2**60

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from hcp.graph.instances import random_graph
 from hcp.graph.ir import Graph
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem, Status
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from theory_checks.claims import ClaimFailed, require
 from theory_checks.families import all_orders

@@ -10,9 +10,9 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.block_memory import block_needs
 from hcp.heuristics.rotor import ChainTable, persistent_schedule
 from hcp.heuristics.sequence import block_sequence
+from hcp.planning.problem import Problem
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem
 from hcp.solvers.exhaustive import Exhaustive
 from theory_checks.claims import require
 

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from hcp.graph.instances import random_graph
 from hcp.graph.ir import Graph
 from hcp.planners import PLANNERS, planner_named
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.planner import Planner
+from hcp.planning.problem import NotApplicable, Problem
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import NotApplicable, Planner, Problem
-from hcp.schedule.stopwatch import Stopwatch
+from hcp.solvers.cut_relaxation.relaxation import Relaxer
 from hcp.solvers.exhaustive import Exhaustive, least_peak
-from hcp.solvers.relaxation import Relaxer
 from theory_checks.claims import require
 
 CLAIM = "certified order-free bound <= exhaustive optimum <= cost of every heuristic's schedule, which fits the budget"

@@ -11,8 +11,8 @@ from typing import Literal
 
 from hcp.analysis.frontier_width import compute_frontier_width
 from hcp.graph.ir import Graph
+from hcp.schedule.scopes import ORDER_FREE
 
-ORDER_FREE = "order-free"
 NO_BOUND = "this order without recomputation: not a bound"
 
 

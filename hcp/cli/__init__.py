@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-import hcp
 from hcp.cli import commands, compare_command, plan_commands
 from hcp.graph.errors import HcpError
+from hcp.version import __version__
 
 HELP = """Find provably near-optimal activation-checkpointing schedules.
 
@@ -35,7 +35,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"hcp {hcp.__version__}")
+        typer.echo(f"hcp {__version__}")
         raise typer.Exit
 
 

@@ -12,13 +12,13 @@ from hcp.cli.output import print_json, print_table
 from hcp.graph.errors import HcpError
 from hcp.graph.files import write_atomically
 from hcp.graph.visualize import to_dot, to_svg
-from hcp.planfile import SCHEMA, load_plan
 from hcp.planners import PLANNERS
+from hcp.planning.compilation import compile_parts
+from hcp.plans.file import SCHEMA, load_plan
+from hcp.plans.verify import check_plan
 from hcp.report.show import graph_table, plan_marks, planners_table
 from hcp.report.tables import Table, plan_table, verification_table
 from hcp.schedule.actions import keep_everything
-from hcp.schedule.compilation import compile_parts
-from hcp.verification import check_plan
 
 
 def show(

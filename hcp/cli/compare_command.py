@@ -24,11 +24,11 @@ from hcp.cli.output import print_table, tell
 from hcp.compare import compare
 from hcp.graph.files import write_atomically
 from hcp.planners import planner_named
+from hcp.planning.compilation import STILL_COMPILING
+from hcp.planning.problem import DEFAULT_WORKERS
 from hcp.progress import sweep_progress
 from hcp.report.comparison import front_table, latex_comparison
 from hcp.report.tables import comparison_table
-from hcp.schedule.compilation import STILL_COMPILING
-from hcp.schedule.solution import DEFAULT_WORKERS
 from hcp.sweeps.engines import ENGINES, engine_named
 from hcp.sweeps.front import pareto as front_of
 from hcp.sweeps.rows import Comparison

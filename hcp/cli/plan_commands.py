@@ -25,11 +25,11 @@ from hcp.cli.options import (
 from hcp.cli.output import print_json, print_table
 from hcp.graph.errors import HcpError
 from hcp.least_peak import minimize_peak
-from hcp.planfile import save_plan
 from hcp.planners import planner_named, solve
+from hcp.planning.problem import DEFAULT_WORKERS
+from hcp.plans.file import save_plan
 from hcp.progress import live_progress
 from hcp.report.tables import least_peak_table, plan_table
-from hcp.schedule.solution import DEFAULT_WORKERS
 
 
 def solve_command(

@@ -1,6 +1,6 @@
 """Simulated annealing on execution sequences: several starts, the promising ones again for longer.
 
-The engine, with its source, is ``hcp.schedule.annealing``. Runs come in rounds of growing length, two at a time on two
+The engine, with its source, is ``hcp.annealing``. Runs come in rounds of growing length, two at a time on two
 cores, and each round keeps the better half of the kinds of run: which start and which mix of moves serve a graph shows
 in short runs already. The last round, of the best kinds, has half of the time; fresh runs end lower than reheated ones.
 The result is optimal where it recomputes nothing; otherwise nothing is proved.
@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Final
 
+from hcp.planning.compilation import ANNEALING, STILL_COMPILING
+from hcp.planning.deadline import check_moves
+from hcp.planning.plan import EveryNodeOnce
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Bound, Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
-from hcp.schedule.compilation import ANNEALING, STILL_COMPILING
-from hcp.schedule.plan import EveryNodeOnce
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
-from hcp.schedule.stopwatch import check_moves
-from hcp.schedule.tracker import Tracker
+from hcp.schedule.scopes import ORDER_FREE
 
 if TYPE_CHECKING:
-    from hcp.schedule.annealing.rounds import Kind, Rounds
+    from hcp.annealing.rounds import Kind, Rounds
 
 NAME: Final = "anneal"
 
@@ -77,7 +79,7 @@ def _search(tracker: Tracker, moves: int | None) -> None:
     tracker.offer(Schedule.from_computes(problem.graph, problem.given_order))
     if tracker.done or not tracker.wait_for(ANNEALING):
         return
-    from hcp.schedule.annealing.rounds import Rounds, better_half, from_schedule
+    from hcp.annealing.rounds import Rounds, better_half, from_schedule
 
     rounds = Rounds(tracker, moves)
     kinds = rounds.fresh() + from_schedule(rounds.annealer, problem.incumbent, "the incumbent")
@@ -100,7 +102,7 @@ def _search(tracker: Tracker, moves: int | None) -> None:
 
 def _finalists(rounds: "Rounds", kinds: "list[Kind]") -> "list[Kind]":
     """The best kinds, some more than once where there are many cores; moves are to give the same anywhere."""
-    from hcp.schedule.annealing.rounds import ranked
+    from hcp.annealing.rounds import ranked
 
     count = _LAST_RUNS if rounds.moves is not None else max(_LAST_RUNS, rounds.threads)
     return list(islice(cycle(ranked(kinds)[:_LAST_RUNS]), count))

@@ -18,7 +18,7 @@ the program no longer reads them go again as soon as nothing in progress needs t
 what run-once nodes made are never evicted. Some budgets below the given one are tried as well, since an online rule may
 do better with less.
 
-DTR looks at the past alone. ``hcp.schedule.annealing.eviction`` is the variant that knows the future, as a start for
+DTR looks at the past alone. ``hcp.annealing.eviction`` is the variant that knows the future, as a start for
 annealing. Shortfalls: greedy, no plan ahead; it can fail, or come back to the same values over and over, where a
 schedule exists.
 """
@@ -29,11 +29,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from hcp.graph.ir import Graph
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.problem import Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.rematerialize import lasting
-from hcp.schedule.select import choose
-from hcp.schedule.solution import Problem, Solution
-from hcp.schedule.stopwatch import Stopwatch
 
 # Executions per node beyond which bringing back has become a treadmill.
 MOST_RUNS_PER_NODE: Final = 30

@@ -12,10 +12,11 @@ from typing import Final
 from hcp.analysis.hcp_criteria import rise_profile
 from hcp.heuristics.interval_plan import Policy, build_replay_plan, plan_blocks
 from hcp.heuristics.segments import Walk, geometric
+from hcp.planning.problem import Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
-from hcp.schedule.select import choose
-from hcp.schedule.solution import Problem, Solution
 
 # The programme's figures are on the safe side, so choices for somewhat more than the budget are tried as well.
 _STRETCHES: Final = (1.0, 1.2, 1.5)

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from hcp.planning.problem import Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import keep_everything
-from hcp.schedule.select import choose
-from hcp.schedule.solution import Problem, Solution
 
 
 @dataclass(frozen=True)

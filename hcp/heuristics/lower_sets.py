@@ -33,10 +33,11 @@ from typing import Final
 
 from hcp.heuristics.lower_set_programme import Forward, LowerSetProgramme, ancestor_sets, every_lower_set
 from hcp.heuristics.segments import Walk, checkpoint_segments
+from hcp.planning.problem import Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
-from hcp.schedule.select import choose
-from hcp.schedule.solution import Problem, Solution
 
 # Memory limits closer than this share of the largest are not told apart.
 _LIMITS: Final = 1000

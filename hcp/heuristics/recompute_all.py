@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hcp.heuristics.segments import Walk
+from hcp.planning.problem import Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import Schedule
 from hcp.schedule.rematerialize import Retention, rematerialize
-from hcp.schedule.select import choose
-from hcp.schedule.solution import Problem, Solution
 
 
 @dataclass(frozen=True)

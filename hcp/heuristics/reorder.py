@@ -2,17 +2,18 @@
 
 The orders come from the table of ``hcp.analysis.width_heuristics``; an order added there is tried here. Each is kept
 whole first, since it then costs nothing extra, and then run with the eviction that knows the future (see
-``hcp.schedule.annealing.eviction``). Nothing is proved but that a schedule without recomputation is optimal.
+``hcp.annealing.eviction``). Nothing is proved but that a schedule without recomputation is optimal.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hcp.analysis.width_heuristics import ORDERS
+from hcp.planning.compilation import ANNEALING
+from hcp.planning.problem import Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.compilation import ANNEALING
-from hcp.schedule.select import choose
-from hcp.schedule.solution import Problem, Solution
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Reorder:
         return choose(problem, "reorder", self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
-        from hcp.schedule.annealing import Annealer
+        from hcp.annealing import Annealer
 
         graph = problem.graph
         annealer = Annealer(graph, problem.budget, problem.order)

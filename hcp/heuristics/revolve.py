@@ -27,10 +27,11 @@ from dataclasses import dataclass
 from math import comb
 
 from hcp.heuristics.sequence import BlockSequence, Kind, Step, block_sequence, run_steps
+from hcp.planning.problem import Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
-from hcp.schedule.select import choose
-from hcp.schedule.solution import Problem, Solution
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,11 @@ from numpy.typing import NDArray
 
 from hcp.heuristics.block_memory import BlockNeeds, block_needs
 from hcp.heuristics.sequence import BlockSequence, Kind, Step, block_sequence, run_steps
+from hcp.planning.problem import Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.select import choose
-from hcp.schedule.solution import Problem, Solution
 
 _Int64 = NDArray[np.int64]
 

@@ -15,9 +15,9 @@ from typing import Final
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.heuristics.segments import Walk
+from hcp.planning.problem import NotApplicable
 from hcp.schedule.actions import Schedule
 from hcp.schedule.rematerialize import lasting
-from hcp.schedule.solution import NotApplicable
 
 # Run-once nodes that may be the end of the forward pass.
 _BOUNDARIES: Final = 4

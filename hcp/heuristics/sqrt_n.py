@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from math import isqrt
 
 from hcp.heuristics.segments import Walk, checkpoint_segments, geometric
+from hcp.planning.problem import Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import Schedule
-from hcp.schedule.select import choose
-from hcp.schedule.solution import Problem, Solution
 
 
 @dataclass(frozen=True)

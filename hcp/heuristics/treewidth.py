@@ -32,10 +32,11 @@ from typing import Final, Literal
 from hcp.graph.ir import Graph
 from hcp.heuristics.segments import geometric
 from hcp.heuristics.separators import Separators, separator_tree
+from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import Schedule
 from hcp.schedule.rematerialize import lasting
-from hcp.schedule.select import choose
-from hcp.schedule.solution import NotApplicable, Problem, Solution
 
 # A schedule of more executions per node than this helps nobody and takes long to judge.
 MOST_RUNS_PER_NODE: Final = 60

@@ -1,6 +1,6 @@
 """Ctrl-C while a step is planned, for every integration."""
 
-from hcp.schedule.plan import Plan
+from hcp.planning.plan import Plan
 
 
 def heed(plan: Plan) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from hcp.graph.ir import Graph
+from hcp.planning.plan import Plan
 from hcp.schedule.actions import Schedule
-from hcp.schedule.plan import Plan
 
 
 @dataclass(frozen=True)

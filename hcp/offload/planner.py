@@ -15,11 +15,13 @@ from typing import Final
 from hcp.graph.ir import LARGEST_TOTAL, Graph, Node
 from hcp.offload.improve import improved
 from hcp.offload.surrogate import Surrogate
+from hcp.planning.planner import Planner
+from hcp.planning.problem import NotApplicable, Problem, Progress
+from hcp.planning.solution import Bound, Solution, Status
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Fetch, Schedule, ScheduleError
 from hcp.schedule.host import HostLink
-from hcp.schedule.solution import Bound, NotApplicable, Planner, Problem, Progress, Solution, Status
-from hcp.schedule.tracker import Tracker
-from hcp.solvers.host_certificate import fetchable
+from hcp.solvers.certificates.host import fetchable
 
 # Of the time that is left: for the plan without transfers, then for bounds, and for each surrogate.
 PLAIN_SHARE: Final = 0.35

@@ -14,7 +14,7 @@ from itertools import pairwise
 from hcp.graph.ir import Graph, Node, Value
 from hcp.schedule.actions import Compute, Fetch, Offload, Schedule, Step
 from hcp.schedule.host import HostLink
-from hcp.solvers.host_certificate import fetchable, unused_word
+from hcp.solvers.certificates.host import fetchable, unused_word
 
 
 @dataclass(frozen=True)

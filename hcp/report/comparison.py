@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from hcp.planning.plan import excess
 from hcp.report.tables import COMPARISON_HEADERS, Table, comparison_cells
 from hcp.report.units import bytes_text, percent_text
-from hcp.schedule.plan import excess
 from hcp.sweeps.front import FrontPoint
 from hcp.sweeps.rows import NOT_APPLICABLE, Comparison
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Node, Value
+from hcp.planning.plan import Plan
 from hcp.report.drawing import BLUE, GREEN, ORANGE, PINK, SKY, VERMILION, drawing, legend_below, scaled_bytes
 from hcp.report.show import plan_marks
 from hcp.schedule.actions import Action, Compute, Fetch, Free, Schedule
-from hcp.schedule.plan import Plan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

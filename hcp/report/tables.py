@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from hcp.compare import Comparison, Row
 from hcp.least_peak import LeastPeak
+from hcp.planning.plan import Plan, excess
+from hcp.planning.solution import Bound, Status
+from hcp.plans.verify import Verification
 from hcp.report.units import bytes_text, cost_text, percent_text, seconds_text
-from hcp.schedule.plan import Plan, excess
-from hcp.schedule.solution import Bound, Status
-from hcp.verification import Verification
 
 if TYPE_CHECKING:
     import rich.table

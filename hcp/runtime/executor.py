@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hcp.graph.ir import Graph, Node
+from hcp.planning.plan import Plan
+from hcp.planning.planner import Planner
+from hcp.planning.problem import Problem
 from hcp.runtime.blocks import block_schedule
 from hcp.runtime.codec import Content
 from hcp.runtime.errors import RunError, StorageError
@@ -16,9 +19,7 @@ from hcp.runtime.storage import CheckpointStorage, TierName
 from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.host import HostLink
-from hcp.schedule.plan import Plan
 from hcp.schedule.replay import Usage
-from hcp.schedule.solution import Planner, Problem
 from hcp.schedule.transfers import copy_ends
 from hcp.schedule.validate import validate_plan
 

@@ -26,14 +26,12 @@ from typing import Final
 import numpy as np
 
 from hcp.graph.index import IntArray
+from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.solution import Bound, Solution, meets
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import keep_everything
-from hcp.schedule.solution import Bound, NotApplicable, Problem, Solution, meets
-from hcp.schedule.tracker import Tracker
-from hcp.solvers.integer import IntegerBackend, IntegerStatus, IntegerTask
-from hcp.solvers.milp import solve_with_pulp
-from hcp.solvers.rows import Columns, Model, RowBuilder
-from hcp.solvers.stage_lift import lift_stages, stage_hint
-from hcp.solvers.stages import (
+from hcp.solvers.fixed_order.lift import lift_stages, stage_hint
+from hcp.solvers.fixed_order.stages import (
     STAGED,
     StageGrid,
     StageModel,
@@ -42,6 +40,9 @@ from hcp.solvers.stages import (
     order_of,
     whole_stage_grid,
 )
+from hcp.solvers.models.integer import IntegerBackend, IntegerStatus, IntegerTask
+from hcp.solvers.models.pulp import solve_with_pulp
+from hcp.solvers.models.rows import Columns, Model, RowBuilder
 
 # With more columns than this the solver's branching tree takes gigabytes.
 MOST_COLUMNS: Final = 100_000

@@ -21,10 +21,12 @@ from time import perf_counter
 from typing import Final
 
 from hcp.graph.ir import Graph
+from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.select import best_within
+from hcp.planning.solution import INTERRUPTED, Bound, Solution, Status
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.select import best_within
-from hcp.schedule.solution import FIXED_ORDER, INTERRUPTED, ORDER_FREE, Bound, NotApplicable, Problem, Solution, Status
+from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
 
 _CLOCK_EVERY: Final = 1024
 

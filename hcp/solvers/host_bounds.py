@@ -1,14 +1,14 @@
-"""Order-free bounds on the cost, or on the peak, of schedules that offload and fetch; see ``host_certificate.py``."""
+"""Order-free bounds on the cost, or on the peak, of schedules that offload and fetch; see ``certificates/host.py``."""
 
 from typing import Final
 
 from hcp.graph.ir import Graph
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.solution import Bound
 from hcp.schedule.host import HostLink
-from hcp.schedule.solution import Bound
-from hcp.schedule.stopwatch import Stopwatch
-from hcp.solvers.conflicts import conflict_bound
-from hcp.solvers.host_certificate import HostCertificate, RelaxedKind, relax
-from hcp.solvers.relaxation import Relaxer
+from hcp.solvers.certificates.host import HostCertificate, RelaxedKind, relax
+from hcp.solvers.conflicts.bound import conflict_bound
+from hcp.solvers.cut_relaxation.relaxation import Relaxer
 
 # Of the seconds given, for conflicts.
 CONFLICT_SHARE: Final = 0.3

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from hcp.schedule.solution import Problem, Solution
-from hcp.schedule.tracker import Tracker
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.solvers.root import solve_root
 
 

@@ -14,13 +14,14 @@ import numpy as np
 
 from hcp.graph.errors import HcpError
 from hcp.graph.index import BoolArray
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem, Solution
-from hcp.schedule.tracker import Tracker
 from hcp.solvers.checkmate import checkmate_program
-from hcp.solvers.highs import LinearProgram, LpStatus
-from hcp.solvers.stages import StageGrid
+from hcp.solvers.fixed_order.stages import StageGrid
+from hcp.solvers.models.highs import LinearProgram, LpStatus
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """The planner ``memetic``: annealing runs of many kinds, whose schedules are recombined exactly.
 
 A memetic algorithm (Moscato 1989): local search, here simulated annealing, on a population, and a crossover, here the
-exact choice of the best schedule that some members' executions contain (``hcp.solvers.recombine``). Rounds grow longer;
-each has fresh runs, of the kinds that serve the graph, and runs that stay near the best schedule. Runs stay short: what
-many of them give together is better than what one long run ends with. Nothing is proved but that a schedule without
-recomputation is optimal.
+exact choice of the best schedule that some members' executions contain (``hcp.solvers.recombination``). Rounds grow
+longer; each has fresh runs, of the kinds that serve the graph, and runs that stay near the best schedule. Runs stay
+short: what many of them give together is better than what one long run ends with. Nothing is proved but that a schedule
+without recomputation is optimal.
 """
 
 from collections import deque
@@ -14,15 +14,16 @@ from itertools import islice
 from random import Random
 from typing import Final
 
+from hcp.annealing import CHAINS, Annealer, Cooling
+from hcp.annealing.polish import LAX, NEARBY
+from hcp.annealing.rounds import Kind, Rounds, better_half, from_schedule
+from hcp.planning.compilation import ANNEALING, STILL_COMPILING
+from hcp.planning.deadline import Stopwatch, check_moves
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
-from hcp.schedule.annealing import CHAINS, Annealer, Cooling
-from hcp.schedule.annealing.polish import LAX, NEARBY
-from hcp.schedule.annealing.rounds import Kind, Rounds, better_half, from_schedule
-from hcp.schedule.compilation import ANNEALING, STILL_COMPILING
-from hcp.schedule.solution import Problem, Solution
-from hcp.schedule.stopwatch import Stopwatch, check_moves
-from hcp.schedule.tracker import Tracker
-from hcp.solvers.recombine import Nodes, Population, recombine
+from hcp.solvers.recombination.recombine import Nodes, Population, recombine
 
 NAME: Final = "memetic"
 

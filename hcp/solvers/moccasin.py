@@ -25,13 +25,14 @@ from ortools.sat.python import cp_model
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
+from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.solution import Bound, Solution, meets
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.solution import Bound, NotApplicable, Problem, Solution, meets
-from hcp.schedule.tracker import Tracker
-from hcp.solvers.cpsat import LARGEST_SUM, cost_unit
-from hcp.solvers.interrupt import run_interruptibly
-from hcp.solvers.rows import ZERO
-from hcp.solvers.stages import STAGED, StageGrid, build_stage_grid, order_of
+from hcp.solvers.fixed_order.stages import STAGED, StageGrid, build_stage_grid, order_of
+from hcp.solvers.models.cpsat import LARGEST_SUM, cost_unit
+from hcp.solvers.models.native import run_interruptibly
+from hcp.solvers.models.rows import ZERO
 
 # A start has up to as many choices as there are nodes.
 MOST_NODES: Final = 2_000

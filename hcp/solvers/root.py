@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
-from hcp.schedule.compilation import COMPILING, ORDER_SEARCH, PATH_CUTS
-from hcp.schedule.solution import Bound
-from hcp.schedule.stopwatch import Stopwatch
-from hcp.schedule.tracker import Tracker
-from hcp.solvers.conflicts import conflict_bound
-from hcp.solvers.relaxation import Relaxation, Relaxer, infeasibility_note
+from hcp.planning.compilation import COMPILING, ORDER_SEARCH, PATH_CUTS
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.solution import Bound
+from hcp.planning.tracker import Tracker
+from hcp.solvers.conflicts.bound import conflict_bound
+from hcp.solvers.cut_relaxation.relaxation import Relaxation, Relaxer, infeasibility_note
 
 # Of the seconds given, for conflicts: they prove small and narrow graphs at once, and stop early elsewhere.
 CONFLICT_SHARE: Final = 0.25

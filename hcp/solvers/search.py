@@ -13,22 +13,24 @@ from typing import Final
 
 import numpy as np
 
+from hcp.annealing import CHAINS, polish
+from hcp.annealing.polish import LAX, NEARBY
 from hcp.graph.index import GraphIndex
+from hcp.planning.compilation import ANNEALING
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Bound, Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.annealing import CHAINS, polish
-from hcp.schedule.annealing.polish import LAX, NEARBY
-from hcp.schedule.compilation import ANNEALING
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution
-from hcp.schedule.stopwatch import Stopwatch
-from hcp.schedule.tracker import Tracker
-from hcp.solvers.chains import longest_path
-from hcp.solvers.cuts import CutModel
-from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask, ignore
-from hcp.solvers.lift import hint, lift
-from hcp.solvers.relaxation import Relaxation, Relaxer, infeasibility_note
+from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.cut_relaxation.chains import longest_path
+from hcp.solvers.cut_relaxation.lift import hint, lift
+from hcp.solvers.cut_relaxation.model import CutModel
+from hcp.solvers.cut_relaxation.relaxation import Relaxation, Relaxer, infeasibility_note
+from hcp.solvers.models.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask, ignore
+from hcp.solvers.models.rows import FloatArray
 from hcp.solvers.root import solve_root
-from hcp.solvers.rows import FloatArray
 from hcp.solvers.start import first_incumbent
 
 # Of a lifted schedule, one after the other: the last keeps closest to it.

@@ -3,7 +3,7 @@
 The end rows alone come first: their optimum bounds every schedule whose first executions follow the order. Where the
 schedule that it stands for breaks the budget inside stages, it is annealed coolly within the order, and the stages that
 break it are modelled in detail for the next round; the bounds of these rounds hold for staged schedules only
-(``stages.py`` says which these are). The last round's optimum is that of Checkmate's program.
+(``fixed_order/stages.py`` says which these are). The last round's optimum is that of Checkmate's program.
 """
 
 import time
@@ -11,19 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from hcp.annealing import polish
 from hcp.graph.errors import HcpError
+from hcp.planning.compilation import ANNEALING
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Bound, Solution, meets
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.annealing import polish
-from hcp.schedule.compilation import ANNEALING
-from hcp.schedule.solution import FIXED_ORDER, Bound, Problem, Solution, meets
-from hcp.schedule.tracker import Tracker
-from hcp.solvers.cpsat import solve_with_cpsat
-from hcp.solvers.highs import LinearProgram, LpStatus
-from hcp.solvers.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
-from hcp.solvers.milp import solve_with_pulp
-from hcp.solvers.stage_certificate import StageCertificate, certify_stages
-from hcp.solvers.stage_lift import broken_stages, lift_stages, stage_hint
-from hcp.solvers.stages import STAGED, StageGrid, StageModel, build_stage_grid, build_stage_model, order_of
+from hcp.schedule.scopes import FIXED_ORDER
+from hcp.solvers.certificates.stages import StageCertificate, certify_stages
+from hcp.solvers.fixed_order.lift import broken_stages, lift_stages, stage_hint
+from hcp.solvers.fixed_order.stages import STAGED, StageGrid, StageModel, build_stage_grid, build_stage_model, order_of
+from hcp.solvers.models.cpsat import solve_with_cpsat
+from hcp.solvers.models.highs import LinearProgram, LpStatus
+from hcp.solvers.models.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.models.pulp import solve_with_pulp
 from hcp.solvers.start import first_incumbent
 
 BACKENDS: Final[Mapping[str, IntegerBackend]] = {"highs": solve_with_pulp, "cpsat": solve_with_cpsat}

@@ -3,10 +3,10 @@
 import time
 from typing import Final
 
-from hcp.schedule.annealing import Annealer, Cooling
-from hcp.schedule.compilation import ANNEALING
-from hcp.schedule.solution import Problem
-from hcp.schedule.tracker import Tracker
+from hcp.annealing import Annealer, Cooling
+from hcp.planning.compilation import ANNEALING
+from hcp.planning.problem import Problem
+from hcp.planning.tracker import Tracker
 
 MOVES: Final = 300_000
 # Of the time that is left.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from hcp.graph.errors import HcpError
-from hcp.schedule.solution import Monitor
+from hcp.planning.problem import Monitor
 from hcp.sweeps.rows import Row
 from hcp.sweeps.task import Notice, Task
 

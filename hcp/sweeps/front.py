@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hcp.graph.errors import HcpError
-from hcp.schedule.plan import Plan, excess
+from hcp.planning.plan import Plan, excess
 from hcp.sweeps.rows import Row
 
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 from hcp.graph.errors import HcpError
 from hcp.graph.fields import Record
 from hcp.graph.ir import Graph
-from hcp.planfile import outcome_from_record, outcome_to_dict
-from hcp.schedule.solution import Monitor
+from hcp.planning.problem import Monitor
+from hcp.plans.file import outcome_from_record, outcome_to_dict
 from hcp.sweeps.rows import FAILED, Row
 from hcp.sweeps.task import Limits, Notice, Task
 

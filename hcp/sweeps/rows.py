@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hcp.graph.errors import HcpError
-from hcp.schedule.plan import Plan, excess
-from hcp.schedule.solution import ORDER_FREE, Status, meets
+from hcp.planning.plan import Plan, excess
+from hcp.planning.solution import Status, meets
+from hcp.schedule.scopes import ORDER_FREE
 
 NOT_APPLICABLE = "NOT_APPLICABLE"
 ONLY_BOUNDS = "BOUND"

@@ -9,7 +9,6 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,9 +16,10 @@ from hcp.graph.errors import HcpError
 from hcp.graph.fields import Record
 from hcp.graph.format import graph_to_dict
 from hcp.graph.ir import Graph
-from hcp.planfile import outcome_from_record, outcome_to_dict
+from hcp.plans.file import outcome_from_record, outcome_to_dict
 from hcp.sweeps.rows import Row
 from hcp.sweeps.task import Task
+from hcp.version import __version__
 
 # "hcp" and the version of the tables, as SQLite's application_id and user_version.
 _APPLICATION: Final = 0x686370
@@ -118,13 +118,13 @@ class Store:
         plan = row.plan
         figures = (None,) * 4 if plan is None else (_column(plan.cost), plan.peak, row.bound, plan.seconds)
         outcome = None if plan is None else json.dumps(outcome_to_dict(plan), separators=(",", ":"))
-        values = (*(_key(task)[column] for column in _KEY), row.status, *figures, row.message, hcp_version(), outcome)
+        values = (*(_key(task)[column] for column in _KEY), row.status, *figures, row.message, __version__, outcome)
         self._write(task.graph, f"INSERT OR IGNORE INTO results VALUES ({', '.join('?' * len(values))})", values)
 
     def other_versions(self) -> tuple[str, ...]:
         """The versions of hcp, other than this one, that results come from."""
         rows = self._guarded(lambda: self._database.execute("SELECT DISTINCT version FROM results").fetchall())
-        return tuple(sorted(version for (version,) in rows if version != hcp_version()))
+        return tuple(sorted(version for (version,) in rows if version != __version__))
 
     def grid(self, graph: Graph, count: int) -> tuple[int, ...] | None:
         """The budgets that a grid of this many stood for when it was first used; None where it was not."""
@@ -202,14 +202,6 @@ class Store:
             raise StoreError(
                 f"cannot use {str(self.path)!r} as a store ({error}); check that it is one, and the disk's space"
             ) from error
-
-
-def hcp_version() -> str:
-    """The version of hcp that is installed."""
-    try:
-        return version("hcp-checkpointing")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _column(cost: int | None) -> int | float | None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from hcp.graph.ir import Graph
 from hcp.planners import solve
-from hcp.schedule.solution import InfeasibleBudget, Monitor, NotApplicable, Status, silent
+from hcp.planning.problem import InfeasibleBudget, Monitor, NotApplicable, silent
+from hcp.planning.solution import Status
 from hcp.sweeps.rows import NOT_APPLICABLE, ONLY_BOUNDS, Row
 
 # Called with a sentence on what a user should know at once, such as a worker that died.

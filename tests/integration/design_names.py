@@ -11,9 +11,9 @@ import numpy as np
 import hcp
 from hcp.graph.ir import Graph
 from hcp.heuristics.interval_tree import IntervalTree
+from hcp.planning.problem import NotApplicable, Problem
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import NotApplicable, Problem
 
 NAMES = {
     "hcp.graph.builders": ("from_networkx", "from_onnx", "load_graph", "save_graph"),

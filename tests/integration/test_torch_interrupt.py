@@ -8,9 +8,10 @@ torch = pytest.importorskip("torch")
 
 from hcp.integrations.torch import TorchError, checkpoint, max_batch, plan_for, plan_of  # noqa: E402
 from hcp.integrations.torch.models import MLP  # noqa: E402
+from hcp.planning.problem import Problem  # noqa: E402
+from hcp.planning.solution import Solution, Status  # noqa: E402
 from hcp.schedule.actions import keep_everything  # noqa: E402
 from hcp.schedule.replay import replay  # noqa: E402
-from hcp.schedule.solution import Problem, Solution, Status  # noqa: E402
 
 X = torch.ones(4, 8)
 STOPPED = "planning of MLP was stopped by the user"

@@ -29,8 +29,8 @@ from hcp.integrations.torch import (  # noqa: E402
     plan_of,
 )
 from hcp.integrations.torch.models import MLP  # noqa: E402
-from hcp.plan_cache import _CACHES, PlanCache, key_of  # noqa: E402
 from hcp.planners import solve  # noqa: E402
+from hcp.plans.cache import _CACHES, PlanCache, key_of  # noqa: E402
 from hcp.runtime import FallbackWarning  # noqa: E402
 from hcp.schedule.actions import keep_everything  # noqa: E402
 from hcp.schedule.replay import replay  # noqa: E402

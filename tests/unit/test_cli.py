@@ -10,7 +10,7 @@ import pytest
 
 from hcp.graph.builders import save_graph
 from hcp.graph.instances import training_chain, unet
-from hcp.planfile import load_plan
+from hcp.plans.file import load_plan
 
 
 def test_solve_prints_one_json_object(hcp, tmp_path):

@@ -8,11 +8,13 @@ import hcp
 from hcp.compare import Comparison, Row
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import chain, training_chain, unet
+from hcp.planning.plan import judge
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Bound, Solution, Status
 from hcp.report.comparison import latex_comparison
 from hcp.report.tables import comparison_table
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.plan import judge
-from hcp.schedule.solution import ORDER_FREE, Bound, Problem, Solution, Status
+from hcp.schedule.scopes import ORDER_FREE
 from hcp.sweeps.rows import judged as _judged
 
 

@@ -10,8 +10,8 @@ import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import training_chain, unet
 from hcp.least_peak import minimize_peak
-from hcp.schedule.plan import Plan
-from hcp.schedule.solution import InfeasibleBudget
+from hcp.planning.plan import Plan
+from hcp.planning.problem import InfeasibleBudget
 from tests.strategies import graphs, seeded_graphs
 
 

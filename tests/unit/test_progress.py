@@ -1,7 +1,7 @@
 """The progress display."""
 
+from hcp.planning.problem import Progress, silent
 from hcp.progress import Display, describe, live_progress, sweep_progress
-from hcp.schedule.solution import Progress, silent
 
 
 def test_reports_name_incumbent_bound_and_gap():

@@ -6,7 +6,7 @@ import pytest
 
 import theory_checks
 from hcp.heuristics.keep_all import KeepAll
-from hcp.schedule.solution import Solution, Status
+from hcp.planning.solution import Solution, Status
 from theory_checks import (
     binomial,
     certificates,

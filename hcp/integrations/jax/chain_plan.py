@@ -18,10 +18,11 @@ from typing import Final
 
 from hcp.graph.ir import Graph
 from hcp.integrations.jax.chain import BOUNDARY
+from hcp.planning.problem import Problem
+from hcp.planning.select import choose
+from hcp.planning.solution import Solution
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
-from hcp.schedule.select import choose
-from hcp.schedule.solution import Problem, Solution
 
 _NEVER: Final = 2**60
 

@@ -15,11 +15,11 @@ from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
 from hcp.integrations.jax.errors import ExecutionError
 from hcp.integrations.jax.lower import Lowered, lower
 from hcp.planners import planner_named, solve
+from hcp.planning.planner import Planner
 from hcp.runtime import CheckpointStorage, Execution, HeightCompressedExecutor
 from hcp.runtime.storage import TierName
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Planner
 
 
 def height_compressed_grad(

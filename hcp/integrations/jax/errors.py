@@ -1,7 +1,7 @@
 """What can go wrong between hcp and JAX; each message names the culprit and the mend."""
 
 from hcp.graph.errors import HcpError
-from hcp.schedule.solution import InfeasibleBudget
+from hcp.planning.problem import InfeasibleBudget
 
 
 class JaxError(HcpError):

@@ -14,15 +14,17 @@ from hcp.integrations.jax.errors import UnreachableBudget
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
 from hcp.integrations.planned import Planned
-from hcp.plan_cache import CacheOption, cache_for, identity_of, key_of
 from hcp.planners import solve
+from hcp.planning.plan import Plan, judge
+from hcp.planning.planner import Planner
+from hcp.planning.problem import InfeasibleBudget, Monitor, Problem, silent
+from hcp.planning.solution import Solution, Status
+from hcp.plans.cache import CacheOption, cache_for, identity_of, key_of
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.host import HostLink
-from hcp.schedule.plan import Plan, judge
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import InfeasibleBudget, Monitor, Planner, Problem, Solution, Status, silent
 
 # Compiling and planning again; each attempt lowers the budget that is planned for by what was too much.
 ATTEMPTS: Final = 6

@@ -11,8 +11,8 @@ from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.lower import Lowered, lower
 from hcp.integrations.jax.placement import Placement, place
 from hcp.integrations.jax.plan import JaxPlan, Request, fit, whole_bytes
+from hcp.planning.problem import InfeasibleBudget
 from hcp.schedule.budget import parse_budget
-from hcp.schedule.solution import InfeasibleBudget
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,9 +27,9 @@ from hcp.integrations.jax.plan import Request
 from hcp.integrations.jax.platform import shape
 from hcp.integrations.jax.step import Step, capture_step
 from hcp.integrations.jax.transform import Planned
+from hcp.planning.plan import Plan
+from hcp.planning.planner import Planner
 from hcp.schedule.budget import parse_budget
-from hcp.schedule.plan import Plan
-from hcp.schedule.solution import Planner
 
 
 def scan(

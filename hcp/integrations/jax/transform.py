@@ -17,9 +17,10 @@ from hcp.integrations.jax.host import check_host_memory
 from hcp.integrations.jax.plan import JaxPlan, Request
 from hcp.integrations.jax.platform import compiler_options
 from hcp.integrations.jax.prepare import Prepared, prepare
-from hcp.plan_cache import CacheOption
+from hcp.planning.planner import Planner
+from hcp.planning.problem import Monitor, silent
+from hcp.plans.cache import CacheOption
 from hcp.schedule.host import HostLink
-from hcp.schedule.solution import Monitor, Planner, silent
 
 
 class BarrierWarning(UserWarning):

@@ -14,7 +14,7 @@ from hcp.integrations.torch.fx_builder import from_pytorch_fx
 from hcp.integrations.torch.measure import Memory, measure_peak, record
 from hcp.integrations.torch.module import HCConfig, HCModule
 from hcp.integrations.torch.plans import TorchPlan
-from hcp.plan_cache import CacheWarning
+from hcp.plans.cache import CacheWarning
 
 __all__ = [
     "Backend",

@@ -15,11 +15,13 @@ from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.executor import Host, link_of
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.planners import solve
+from hcp.planning.plan import Plan, judge
+from hcp.planning.planner import Planner
+from hcp.planning.problem import InfeasibleBudget, Problem
+from hcp.planning.solution import Solution, Status
 from hcp.schedule.actions import Schedule, ScheduleError, keep_everything
 from hcp.schedule.budget import parse_budget
-from hcp.schedule.plan import Plan, judge
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import InfeasibleBudget, Planner, Problem, Solution, Status
 
 MOST: Final = 2**20
 

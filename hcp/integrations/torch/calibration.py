@@ -20,7 +20,7 @@ import torch
 from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json, write_atomically
 from hcp.integrations.torch.host import to_device, to_host
-from hcp.plan_cache import CacheOption, folder_of, warn_of_cache
+from hcp.plans.cache import CacheOption, folder_of, warn_of_cache
 from hcp.schedule.host import PER, HostLink
 
 _REPEATS: Final = 9

@@ -13,8 +13,9 @@ from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, Host, Options, TorchExecutor, lower_joint
 from hcp.integrations.torch.plans import TorchPlan
-from hcp.plan_cache import CacheOption
-from hcp.schedule.solution import Monitor, Planner, silent
+from hcp.planning.planner import Planner
+from hcp.planning.problem import Monitor, silent
+from hcp.plans.cache import CacheOption
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -15,7 +15,7 @@ from hcp.integrations.torch.calibration import constants
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.probe import Footprint
 from hcp.integrations.torch.program import tensor_bytes, tensors_of
-from hcp.plan_cache import CacheOption
+from hcp.plans.cache import CacheOption
 
 Cost = Literal["roofline", "calibrated", "measured"] | Callable[[fx.Node], int]
 

@@ -19,8 +19,8 @@ from hcp.integrations.torch.models import GPT, CheckpointedGPT
 from hcp.integrations.torch.picture import Executed, plot_execution
 from hcp.integrations.torch.trial import Trainer, step_times, train_beside
 from hcp.planners import solve
+from hcp.planning.plan import Plan
 from hcp.progress import live_progress
-from hcp.schedule.plan import Plan
 
 SOLVERS: Final = ("keep_all", "sqrt_n", "chen_greedy", "interval_tree", "anneal", "milp", "cpsat")
 BUDGET: Final = "50%"

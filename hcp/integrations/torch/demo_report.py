@@ -7,9 +7,9 @@ from hcp.compare import Comparison
 from hcp.graph.ir import Graph
 from hcp.integrations.torch.picture import Executed
 from hcp.integrations.torch.trial import Equality
+from hcp.planning.plan import Plan
 from hcp.report.tables import Table, comparison_table
 from hcp.report.units import bytes_text, percent_text
-from hcp.schedule.plan import Plan
 
 EAGER: Final = "eager"
 BLOCKS: Final = "torch.utils.checkpoint a block"

@@ -21,16 +21,18 @@ from hcp.integrations.torch.lower import Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.probe import probe
 from hcp.integrations.torch.program import prepare
-from hcp.plan_cache import CacheOption, cache_for, folder_of, identity_of, key_of
 from hcp.planners import solve
+from hcp.planning.plan import Plan, judge
+from hcp.planning.planner import Planner
+from hcp.planning.problem import Monitor, Problem, silent
+from hcp.planning.solution import Bound, Solution, Status
+from hcp.plans.cache import CacheOption, cache_for, folder_of, identity_of, key_of
 from hcp.progress import live_progress
 from hcp.schedule.actions import Schedule
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.host import HostLink
-from hcp.schedule.plan import Plan, judge
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Bound, Monitor, Planner, Problem, Solution, Status, silent
 
 # A training step of a dozen transformer blocks is within a minute then, capture included.
 TIME_LIMIT: Final = 45.0

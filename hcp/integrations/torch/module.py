@@ -14,10 +14,10 @@ from hcp.integrations.torch.cost import Cost
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, Host, TorchExecutor
 from hcp.integrations.torch.plans import TorchPlan
-from hcp.plan_cache import CacheOption
+from hcp.planning.planner import Planner
+from hcp.plans.cache import CacheOption
 from hcp.schedule.actions import Schedule
 from hcp.schedule.budget import parse_budget
-from hcp.schedule.solution import Planner
 
 
 @dataclass(frozen=True, kw_only=True)

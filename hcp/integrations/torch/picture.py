@@ -9,9 +9,9 @@ from typing import Any
 
 from hcp.graph.errors import HcpError
 from hcp.integrations.torch.measure import Memory
+from hcp.planning.plan import Plan
 from hcp.report.figures import pyplot
 from hcp.schedule.actions import Compute
-from hcp.schedule.plan import Plan
 
 MIB = 2**20
 

@@ -20,9 +20,10 @@ from hcp.graph.instances import INSTANCES, instance, training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.interval_tree import IntervalTree
 from hcp.heuristics.reorder import Reorder
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem, Status
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from tests.strategies import graphs, seeded_graphs
 

@@ -3,8 +3,8 @@
 import json
 
 from hcp.graph.instances import training_chain
-from hcp.planfile import save_plan
 from hcp.planners import solve
+from hcp.plans.file import save_plan
 
 
 def test_analyze_prints_a_table(hcp):

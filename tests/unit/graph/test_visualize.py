@@ -8,9 +8,9 @@ from hcp.graph.instances import INSTANCES, instance, training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.visualize import Marks, to_dot, to_svg
 from hcp.heuristics.sqrt_n import SqrtN
+from hcp.planning.problem import Problem
 from hcp.report.show import plan_marks
 from hcp.schedule.actions import keep_everything
-from hcp.schedule.solution import Problem
 
 SVG = "{http://www.w3.org/2000/svg}"
 

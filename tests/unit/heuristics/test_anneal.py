@@ -8,9 +8,11 @@ from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance
 from hcp.graph.random_graphs import random_layered
 from hcp.heuristics.anneal import Anneal
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Status
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import ORDER_FREE, Problem, Status
+from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.exhaustive import Exhaustive
 from tests.strategies import problems
 

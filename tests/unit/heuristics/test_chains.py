@@ -15,9 +15,10 @@ from hcp.heuristics.block_memory import block_needs
 from hcp.heuristics.revolve import Revolve, advances, binomial_schedule
 from hcp.heuristics.rotor import ChainTable, Rotor, persistent_schedule
 from hcp.heuristics.sequence import block_sequence
+from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import NotApplicable, Problem, Status
 
 
 def taped_chain(n, draw=lambda: 1):

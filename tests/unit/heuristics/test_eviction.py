@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.eviction import Eviction, Runtime
+from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem
 from tests.strategies import problems
 
 COSTS = {"a": 5, "b": 2, "c": 2, "d": 2, "e": 1, "f": 1}

@@ -15,9 +15,9 @@ from hcp.heuristics.interval_plan import (
 )
 from hcp.heuristics.interval_policy import BlockFigures, select_checkpoints
 from hcp.heuristics.interval_tree import IntervalTree
+from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem
 from hcp.schedule.validate import validate_plan
 from tests.strategies import problems
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.knapsack import Knapsack, most_valuable
+from hcp.planning.problem import Problem
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem
 
 WEIGHTS, WORTHS = [3, 4, 5], [4, 5, 6]
 

@@ -7,8 +7,8 @@ from hcp.graph.instances import training_chain
 from hcp.heuristics.lower_set_programme import Forward, LowerSetProgramme, ancestor_sets, every_lower_set
 from hcp.heuristics.lower_sets import LowerSets, canonical_strategy, forward_pass
 from hcp.heuristics.segments import Walk
+from hcp.planning.problem import Problem
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem
 
 # Two nodes that both read the first, and one that reads both.
 DIAMOND = Forward(((), (0,), (0,), (1, 2)), (1, 2, 3, 4), (5, 6, 7, 8))

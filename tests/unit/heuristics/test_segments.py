@@ -9,9 +9,10 @@ from hcp.heuristics.interval_tree import IntervalTree
 from hcp.heuristics.keep_all import KeepAll
 from hcp.heuristics.segments import geometric
 from hcp.heuristics.sqrt_n import SqrtN
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem, Status
 from hcp.solvers.exhaustive import Exhaustive
 from tests.strategies import problems
 

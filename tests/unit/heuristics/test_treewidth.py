@@ -8,8 +8,8 @@ from hcp.graph.instances import instance, training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.separators import Separators, separator_tree
 from hcp.heuristics.treewidth import Treewidth, separator_schedule
+from hcp.planning.problem import NotApplicable, Problem
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import NotApplicable, Problem
 
 LADDER = {"a": "", "b": "a", "c": "b", "d": "c", "e": "db", "f": "ea"}
 

@@ -6,7 +6,7 @@ import pytest
 
 import hcp as api
 from hcp.graph.instances import unet
-from hcp.plan_cache import CacheWarning, PlanCache, key_of
+from hcp.plans.cache import CacheWarning, PlanCache, key_of
 
 LINK = ("--host-bandwidth", "2000", "--host-latency", "3", "--host-memory", "2KiB")
 

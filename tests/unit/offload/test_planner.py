@@ -9,9 +9,9 @@ from hcp import HostLink, Status
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import training_chain, transformer, unet
 from hcp.graph.ir import Graph, Node, Value
+from hcp.planning.problem import InfeasibleBudget
 from hcp.schedule.actions import Fetch, Schedule, keep_everything
 from hcp.schedule.host import PER
-from hcp.schedule.solution import InfeasibleBudget
 from tests.host_oracle import cheapest_with_host
 from tests.interrupts import solve_and_interrupt
 from tests.strategies import problems

@@ -13,7 +13,7 @@ from hcp.offload.surrogate import Surrogate
 from hcp.schedule.actions import Compute, Fetch, Offload, Schedule, keep_everything
 from hcp.schedule.host import PER, HostLink
 from hcp.schedule.replay import replay
-from hcp.solvers.host_certificate import fetchable
+from hcp.solvers.certificates.host import fetchable
 from tests.strategies import graphs, seeded_graphs
 from tests.transfers import random_transfers
 

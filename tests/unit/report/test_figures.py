@@ -13,6 +13,8 @@ from matplotlib import pyplot as plt
 import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import chain, residual_net, training_chain, transformer, unet
+from hcp.planning.plan import judge
+from hcp.planning.solution import TracePoint
 from hcp.report.drawing import COLUMN, PANEL, STYLE, drawing
 from hcp.report.figures import (
     ExecutedRun,
@@ -25,8 +27,6 @@ from hcp.report.figures import (
 )
 from hcp.report.page import to_html
 from hcp.report.plan_figures import FIGURES, live_composition, plot_plan, stage_by_node
-from hcp.schedule.plan import judge
-from hcp.schedule.solution import TracePoint
 from tests.transfers import random_transfers
 
 RUNS = [

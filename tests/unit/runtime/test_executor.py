@@ -14,6 +14,7 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.interval_tree import IntervalTree
 from hcp.heuristics.sqrt_n import SqrtN
 from hcp.planners import solve
+from hcp.planning.problem import Problem
 from hcp.runtime import (
     CheckpointStorage,
     ExecutionCallbacks,
@@ -26,7 +27,6 @@ from hcp.runtime import (
 from hcp.runtime.registry import find_checkpoints
 from hcp.schedule.actions import Compute, Free, Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from tests.strategies import graphs, seeded_graphs
 

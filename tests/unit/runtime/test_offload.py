@@ -72,7 +72,7 @@ def test_on_disk_as_well(tmp_path):
 def test_a_plan_brings_its_link_and_takes_no_checkpoints():
     graph, schedule = moving()
     problem = hcp.Problem(graph, 10**6, host=LINK)
-    from hcp.schedule.plan import judge
+    from hcp.planning.plan import judge
 
     plan = judge(problem, hcp.Solution(schedule, hcp.Status.FEASIBLE))
     executor = HeightCompressedExecutor()

@@ -11,14 +11,14 @@ from hcp import Compute, Fetch, Free, HostLink, Offload, Schedule, ScheduleError
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import training_chain
 from hcp.graph.ir import Graph, Node, Value
-from hcp.planfile import PlanFileError, load_plan, save_plan
+from hcp.planning.plan import judge
+from hcp.plans.file import PlanFileError, load_plan, save_plan
+from hcp.plans.verify import verify_plan
 from hcp.report.tables import plan_table
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.host import PER
-from hcp.schedule.plan import judge
 from hcp.schedule.replay import replay
 from hcp.schedule.validate import validate_plan
-from hcp.verification import verify_plan
 from tests.strategies import graphs
 from tests.transfers import random_transfers
 

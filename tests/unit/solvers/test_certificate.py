@@ -6,10 +6,10 @@ import pytest
 
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph
+from hcp.planning.deadline import Stopwatch
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.stopwatch import Stopwatch
-from hcp.solvers.relaxation import Relaxer
+from hcp.solvers.cut_relaxation.relaxation import Relaxer
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.random_graphs import random_layered
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Status
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem, Status
-from hcp.schedule.stopwatch import Stopwatch
-from hcp.solvers.conflict_certificate import repeatable
-from hcp.solvers.conflicts import conflict_bound
+from hcp.solvers.certificates.conflicts import repeatable
+from hcp.solvers.conflicts.bound import conflict_bound
+from hcp.solvers.conflicts.order_search import OrderSearch, Verdict
+from hcp.solvers.cut_relaxation.relaxation import Relaxer
 from hcp.solvers.exhaustive import Exhaustive, least_peak
-from hcp.solvers.order_search import OrderSearch, Verdict
-from hcp.solvers.relaxation import Relaxer
 from tests.strategies import problems
 
 

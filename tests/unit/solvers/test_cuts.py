@@ -9,20 +9,20 @@ from scipy import sparse
 
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.problem import Problem
 from hcp.schedule.actions import Compute, Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem
-from hcp.schedule.stopwatch import Stopwatch
-from hcp.solvers.chains import candidate_chains, longest_path
-from hcp.solvers.cpsat import solve_with_cpsat
-from hcp.solvers.cuts import build_cut_model
+from hcp.solvers.cut_relaxation.chains import candidate_chains, longest_path
+from hcp.solvers.cut_relaxation.lift import hint, lift
+from hcp.solvers.cut_relaxation.model import build_cut_model
+from hcp.solvers.cut_relaxation.path_cuts import PathCut
+from hcp.solvers.cut_relaxation.relaxation import Relaxer
+from hcp.solvers.cut_relaxation.separation import separate
 from hcp.solvers.exhaustive import Exhaustive, least_peak
-from hcp.solvers.highs import LinearProgram, LpStatus
-from hcp.solvers.integer import IntegerStatus, IntegerTask
-from hcp.solvers.lift import hint, lift
-from hcp.solvers.paths import separate
-from hcp.solvers.relaxation import Relaxer
-from hcp.solvers.staircase import PathCut
+from hcp.solvers.models.cpsat import solve_with_cpsat
+from hcp.solvers.models.highs import LinearProgram, LpStatus
+from hcp.solvers.models.integer import IntegerStatus, IntegerTask
 from tests.strategies import graphs, seeded_graphs
 
 any_graphs = st.one_of(graphs(), seeded_graphs())

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from hcp.graph.instances import chain, random_graph, training_chain
 from hcp.graph.ir import Graph, Node, Value
+from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.solution import Status
 from hcp.schedule.actions import Compute, Free, Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import FIXED_ORDER, ORDER_FREE, NotApplicable, Problem, Status
+from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from tests.strategies import graphs, problems
 

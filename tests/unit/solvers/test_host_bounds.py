@@ -9,10 +9,10 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.host import PER, HostLink
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import ORDER_FREE
-from hcp.solvers.certificate_file import read_certificate
+from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.certificates.file import read_certificate
+from hcp.solvers.certificates.host import RELAXED, relax
 from hcp.solvers.host_bounds import host_bounds
-from hcp.solvers.host_certificate import RELAXED, relax
 from tests.host_oracle import cheapest_with_host
 from tests.strategies import problems
 

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance
-from hcp.schedule.solution import Problem
+from hcp.planning.problem import Problem
 from hcp.solvers.checkmate import Checkmate, checkmate_program
-from hcp.solvers.highs import LinearProgram
+from hcp.solvers.fixed_order.stages import STAGED, build_stage_grid, build_stage_model
 from hcp.solvers.lp_rounding import LpRounding
 from hcp.solvers.moccasin import Moccasin
-from hcp.solvers.stages import STAGED, build_stage_grid, build_stage_model
+from hcp.solvers.models.highs import LinearProgram
 from tests.interrupts import solve_and_interrupt
 from tests.unit.solvers.test_stages import staged_optimum, tight_problems
 

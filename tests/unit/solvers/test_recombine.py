@@ -10,17 +10,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import hcp
+from hcp.annealing import Annealer, Cooling
 from hcp.graph.instances import instance
-from hcp.schedule.annealing import Annealer, Cooling
+from hcp.planning.problem import Problem
+from hcp.planning.tracker import Tracker
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import Problem
-from hcp.schedule.tracker import Tracker
-from hcp.solvers.cpsat import solve_with_cpsat
-from hcp.solvers.integer import IntegerStatus, IntegerTask
 from hcp.solvers.memetic import Evolution, Memetic
-from hcp.solvers.recombine import MOST_FREE, MOST_KEPT, Population, _window, lay_together, recombine
-from hcp.solvers.selection import select
+from hcp.solvers.models.cpsat import solve_with_cpsat
+from hcp.solvers.models.integer import IntegerStatus, IntegerTask
+from hcp.solvers.recombination.recombine import MOST_FREE, MOST_KEPT, Population, _window, lay_together, recombine
+from hcp.solvers.recombination.selection import select
 from tests.strategies import graphs
 
 

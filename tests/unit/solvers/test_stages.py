@@ -13,15 +13,16 @@ import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph, Node, Value
+from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.solution import FIXED_ORDER, Problem
-from hcp.solvers.cpsat import solve_with_cpsat
+from hcp.schedule.scopes import FIXED_ORDER
 from hcp.solvers.exhaustive import Exhaustive, least_peak
-from hcp.solvers.integer import IntegerStatus, IntegerTask
-from hcp.solvers.stage_lift import broken_stages, lift_stages, runs_and_saves, stage_hint
+from hcp.solvers.fixed_order.lift import broken_stages, lift_stages, runs_and_saves, stage_hint
+from hcp.solvers.fixed_order.stages import STAGED, build_stage_grid, build_stage_model
+from hcp.solvers.models.cpsat import solve_with_cpsat
+from hcp.solvers.models.integer import IntegerStatus, IntegerTask
 from hcp.solvers.staged import Staged
-from hcp.solvers.stages import STAGED, build_stage_grid, build_stage_model
 from tests.strategies import graphs, seeded_graphs
 
 

@@ -109,7 +109,7 @@ def test_a_result_that_is_there_stays(tmp_path):
         (row,) = comparison.rows
         from hcp.sweeps.task import Limits
 
-        store.add(Task(GRAPHS[0], row, Limits(60.0, hcp.schedule.solution.DEFAULT_WORKERS, 0)), row)
+        store.add(Task(GRAPHS[0], row, Limits(60.0, hcp.planning.problem.DEFAULT_WORKERS, 0)), row)
         assert len(store) == 1
     assert content(tmp_path / "s.db") == before
 
@@ -193,7 +193,7 @@ def test_results_of_another_version_are_taken_and_said(tmp_path, monkeypatch):
     notices = []
     first = hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db", notice=notices.append)
     assert not notices
-    monkeypatch.setattr("hcp.sweeps.store.hcp_version", lambda: "9.9")
+    monkeypatch.setattr("hcp.sweeps.store.__version__", "9.9")
     assert hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db", notice=notices.append) == first
     (notice,) = notices
     assert "results of hcp 0." in notice

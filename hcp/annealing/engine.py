@@ -1,0 +1,228 @@
+"""One run of simulated annealing on execution sequences, from one start.
+
+Source: FastSA (Imanishi et al., NeurIPS 2023): a timeline with more slots than nodes, moves of one execution, a
+geometric schedule. What differs here: values apart from nodes (with workspace, and values that stay), moves that make
+or drop a whole chain of executions at once, moves of a first execution that take along what depends on it, distances
+whose every order is as likely as any other, cached last uses instead of a tree over time, and a penalty on the area
+over the budget that grows while the temperature falls.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from hcp.annealing.compiled import new_random
+from hcp.annealing.eviction import evict_greedily
+from hcp.annealing.loop import Best, Mix, Stretch, new_best, walk
+from hcp.annealing.network import Int32, Network, build_network, memory_unit
+from hcp.annealing.timeline import AREA, COST, Timeline, fill, new_timeline
+from hcp.graph.errors import HcpError
+from hcp.graph.instances import chain
+from hcp.graph.ir import Graph
+from hcp.schedule.actions import Schedule
+
+# Moves between two even spreadings of the executions over the slots.
+RESPACE: Final = 20_000
+# Slots per node, and per execution where a start has many of them.
+SLOTS_PER_NODE: Final = 2.5
+SLOTS_PER_EXECUTION: Final = 1.6
+# Seconds between two looks at the clock, about, and moves before the first.
+_LONGEST_STRETCH: Final = 0.2
+_TRIAL_STRETCH: Final = 500
+# A node runs at most so often, or twice as often as the start has it.
+MOST_EXECUTIONS: Final = 12
+
+CHAINS: Final = Mix(shift=0.08, push=0.12, chain=0.30, drop=0.25, swap=0.17, far=0.1)
+BRISK: Final = Mix(shift=0.24, push=0.36, chain=0.15, drop=0.125, swap=0.085, far=0.5)
+
+
+@dataclass(frozen=True)
+class Cooling:
+    """Geometric schedules from the first to the last move.
+
+    Attributes:
+        temperature: First and last temperature, in units of the cost of running every node once.
+        penalty: First and last weight of the area over the budget.
+        mix: How often each kind of move is drawn.
+    """
+
+    temperature: tuple[float, float] = (1e-3, 3e-6)
+    penalty: tuple[float, float] = (0.03, 10.0)
+    mix: Mix = CHAINS
+
+    def __post_init__(self) -> None:
+        for what, (first, last) in (("temperature", self.temperature), ("penalty", self.penalty)):
+            if not (0 < first < math.inf and 0 < last < math.inf):
+                raise HcpError(f"{what} goes from {first} to {last}; give two finite numbers above zero")
+
+    def harder(self) -> "Cooling":
+        """The same with more heat and a penalty that ends higher, for budgets that are hard to meet."""
+        (hot, cold), (lax, strict) = self.temperature, self.penalty
+        return replace(
+            self, temperature=(max(hot, min(3 * hot, 3e-2)), cold), penalty=(lax, max(strict, min(10 * strict, 1e3)))
+        )
+
+    def between(self, start: float, stop: float, moves: int) -> Stretch:
+        """A number of moves that take the run from one fraction of it to another."""
+        (hot, cold), (lax, strict) = self.temperature, self.penalty
+        return Stretch(
+            moves,
+            hot * (cold / hot) ** start,
+            hot * (cold / hot) ** stop,
+            lax * (strict / lax) ** start,
+            lax * (strict / lax) ** stop,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has found so far, as nodes of the graph's index in execution order.
+
+    Attributes:
+        within: The cheapest sequence within the budget, or None.
+        cost: Its cost in units of the network; for comparisons inside one run only, ``replay`` is the judge.
+        least: Where none is within the budget, the sequence with the least area over it.
+        area: That area; 0 where one is within the budget.
+        moves: Moves made.
+    """
+
+    within: tuple[int, ...] | None
+    cost: int
+    least: tuple[int, ...]
+    area: int
+    moves: int
+
+
+OnStretch = Callable[[Outcome], bool]
+
+
+def _carry_on(_: Outcome) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Annealer:
+    """Anneals sequences of one graph under one budget.
+
+    Attributes:
+        graph: The computation.
+        budget: Bytes.
+        order: Where given, first executions follow it.
+    """
+
+    graph: Graph
+    budget: int
+    order: tuple[str, ...] | None = None
+
+    def indices(self, computes: Sequence[str]) -> tuple[int, ...]:
+        """Nodes of the graph's index by their names."""
+        rank = {name: i for i, name in enumerate(self.graph.index.node_names)}
+        return tuple(rank[name] for name in computes)
+
+    def schedule(self, sequence: Sequence[int]) -> Schedule:
+        """The schedule that runs these nodes of the graph's index."""
+        return Schedule.from_computes(self.graph, (self.graph.index.node_names[i] for i in sequence))
+
+    @cached_property
+    def network(self) -> Network:
+        """The graph as the moves see it; the first use compiles them, which takes seconds once per installation."""
+        order = None if self.order is None else list(self.indices(self.order))
+        return build_network(self.graph.index, order, memory_unit(self.graph.index))
+
+    def timeline(self, sequence: Sequence[int] | Int32) -> Timeline:
+        """A legal sequence of nodes, spread over a fresh timeline."""
+        unit = memory_unit(self.graph.index)
+        steps = np.asarray(sequence, np.int64)
+        often = int(np.bincount(steps).max())
+        slots = int(max(SLOTS_PER_NODE * self.graph.index.n, SLOTS_PER_EXECUTION * len(steps))) + 2
+        base = -(-self.graph.index.base_bytes // unit)
+        line = new_timeline(self.network, slots, max(MOST_EXECUTIONS, 2 * often), self.budget // unit, base)
+        fill(self.network, line, steps)
+        return line
+
+    def evicted(self, sequence: Sequence[int]) -> tuple[int, ...]:
+        """The start by greedy eviction that follows an order; it may break the budget."""
+        unit = memory_unit(self.graph.index)
+        capacity = (self.budget - self.graph.index.base_bytes) // unit
+        return tuple(evict_greedily(self.network, np.asarray(sequence, np.int64), capacity).tolist())
+
+    def run(
+        self,
+        start: Sequence[int],
+        cooling: Cooling,
+        *,
+        moves: int | None = None,
+        seed: int = 0,
+        deadline: float = math.inf,
+        on_stretch: OnStretch = _carry_on,
+    ) -> Outcome:
+        """One run: ``moves`` moves, or as many as fit before the deadline where ``moves`` is None.
+
+        Args:
+            start: Nodes in execution order; legal, but it may break the budget.
+            cooling: Temperatures, penalties and mix.
+            moves: The same seed and moves give the same outcome, unless the deadline cuts them short.
+            seed: Of the random numbers.
+            deadline: By ``time.perf_counter``; needed where ``moves`` is None.
+            on_stretch: Called after every stretch of moves with the best so far; ends the run by True. What it raises
+                passes through, and so does Ctrl-C, at the end of a stretch.
+        """
+        random = new_random(seed)
+        line = self.timeline(start)
+        found = _first_outcome(line)
+        walk(self.network, line, new_best(0), random, cooling.mix, cooling.between(0.0, 0.0, 0))
+        began = now = time.perf_counter()
+        progress, pace = 1.0 if moves == 0 else 0.0, 0.0
+        while progress < 1.0 and (now < deadline or not found.moves):
+            if moves is not None:
+                stretch = min(RESPACE, moves - found.moves)
+                following = (found.moves + stretch) / moves
+            else:
+                stretch = min(RESPACE, int(_LONGEST_STRETCH / pace)) if pace else _TRIAL_STRETCH
+                following = min(1.0, (now - began + pace * stretch) / max(deadline - began, 1e-9))
+            best = new_best(len(line.slot))
+            best.score[:] = (found.cost, found.area)
+            walk(self.network, line, best, random, cooling.mix, cooling.between(progress, following, stretch))
+            found, progress = _updated(found, best, stretch), following
+            line = self.timeline(_sequence(line.slot))
+            now, before = time.perf_counter(), now
+            pace = max((now - before) / max(stretch, 1), 1e-9)
+            if on_stretch(found):
+                break
+        return found
+
+
+def _sequence(slots: Int32) -> Int32:
+    return slots[slots >= 0]
+
+
+def _first_outcome(line: Timeline) -> Outcome:
+    sequence = tuple(_sequence(line.slot).tolist())
+    area = int(line.total[AREA])
+    return Outcome(None if area else sequence, -1 if area else int(line.total[COST]), sequence, area, 0)
+
+
+def _updated(found: Outcome, best: Best, moves: int) -> Outcome:
+    cost, area = best.score.tolist()
+    moves += found.moves
+    if cost != found.cost:
+        sequence = tuple(_sequence(best.within).tolist())
+        return Outcome(sequence, cost, sequence, 0, moves)
+    least = found.least if area == found.area else tuple(_sequence(best.least).tolist())
+    return Outcome(found.within, cost, least, area, moves)
+
+
+compiled_function = walk
+
+
+def compile_all() -> None:
+    """Calls what is compiled once, for ``hcp.planning.compilation``."""
+    graph = chain(2)
+    annealer = Annealer(graph, budget=2)
+    start = annealer.indices(graph.order)
+    annealer.run(annealer.evicted(start), Cooling(), moves=1)

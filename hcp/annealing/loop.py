@@ -1,0 +1,138 @@
+"""The inner loop of the annealing: draw a move, weigh it, keep it or undo it."""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from hcp.annealing.compiled import Random, compiled, uniform
+from hcp.annealing.moves import add, chain, drop, push, shift
+from hcp.annealing.network import Int32, Int64, Network
+from hcp.annealing.timeline import AREA, BUDGET, COST, LIMIT, Timeline, settle, undo
+
+# Moves between two changes of temperature and penalty.
+_STEP: Final = 64
+
+# Stays inside a 64-bit integer when a cost is added.
+_NO_LIMIT: Final = 2.0**61
+
+# Entries of Best.score.
+BEST_COST: Final = 0
+LEAST_AREA: Final = 1
+
+
+class Best(NamedTuple):
+    """What the walk has met. Changed in place.
+
+    Attributes:
+        within: Slots of the cheapest timeline within the budget.
+        least: Slots of the timeline with the least area over the budget, kept while none is within it.
+        score: Cost of the one (-1: none yet), area of the other.
+    """
+
+    within: Int32
+    least: Int32
+    score: Int64
+
+
+class Mix(NamedTuple):
+    """How often each kind of move is drawn; the rest are single additions.
+
+    Attributes:
+        shift: Move one execution.
+        push: Move a first execution, and what depends on it or what it depends on with it.
+        chain: Make an idle value again with all it needs.
+        drop: Take executions out.
+        swap: Take executions out, then make one or two idle values again.
+        far: Of the shifts, how many go anywhere.
+    """
+
+    shift: float
+    push: float
+    chain: float
+    drop: float
+    swap: float
+    far: float
+
+
+class Stretch(NamedTuple):
+    """A number of moves, while the temperature goes from hot to cold and the penalty from lax to strict."""
+
+    moves: int
+    hot: float
+    cold: float
+    lax: float
+    strict: float
+
+
+def new_best(slots: int) -> Best:
+    """Nothing met yet."""
+    return Best(np.full(slots, -1, np.int32), np.full(slots, -1, np.int32), np.array([-1, np.iinfo(np.int64).max]))
+
+
+@compiled
+def propose(net: Network, line: Timeline, random: Random, mix: Mix) -> bool:
+    """Tries a random move; False where there was nothing to do."""
+    draw = uniform(random) - mix.shift
+    if draw < 0:
+        return shift(net, line, random, mix.far)
+    draw -= mix.push
+    if draw < 0:
+        return push(net, line, random)
+    draw -= mix.chain
+    if draw < 0:
+        return chain(net, line, random)
+    draw -= mix.drop
+    if draw < 0:
+        return drop(net, line, random)
+    draw -= mix.swap
+    if draw < 0:
+        return _swap(net, line, random)
+    return add(net, line, random)
+
+
+@compiled
+def _swap(net: Network, line: Timeline, random: Random) -> bool:
+    """Takes executions out, and makes up for the memory that this costs by one or two chains."""
+    if not drop(net, line, random):
+        return False
+    if line.total[AREA] > 0 and not chain(net, line, random):
+        return False
+    if line.total[AREA] > 0 and uniform(random) < 0.5:
+        return chain(net, line, random)
+    return True
+
+
+@compiled
+def walk(net: Network, line: Timeline, best: Best, random: Random, mix: Mix, stretch: Stretch) -> None:  # noqa: PLR0917
+    """Makes a stretch of moves.
+
+    The energy is cost / (cost of running every node once) + penalty * area over the budget / budget.
+    """
+    per_cost = 1.0 / max(1.0, float(net.cost.sum()))
+    per_area = 1.0 / max(1.0, float(line.total[BUDGET]))
+    temperature, penalty = stretch.hot, stretch.lax
+    for move in range(stretch.moves):
+        if move % _STEP == 0:
+            part = move / stretch.moves
+            temperature = stretch.hot * (stretch.cold / stretch.hot) ** part
+            penalty = stretch.lax * (stretch.strict / stretch.lax) ** part
+        cost, area = line.total[COST], line.total[AREA]
+        # Metropolis, with the draw made first: a chain stops where its cost alone exceeds all it can gain.
+        most_rise = -temperature * math.log(1.0 - uniform(random))
+        line.total[LIMIT] = cost + int(min((most_rise + penalty * (area * per_area)) / per_cost, _NO_LIMIT))
+        if not propose(net, line, random, mix):
+            undo(net, line)
+            continue
+        rise = (line.total[COST] - cost) * per_cost + penalty * ((line.total[AREA] - area) * per_area)
+        if rise > most_rise:
+            undo(net, line)
+            continue
+        settle(line)
+        if line.total[AREA] == 0:
+            if line.total[COST] < best.score[BEST_COST] or best.score[BEST_COST] < 0:
+                best.score[BEST_COST] = line.total[COST]
+                best.within[:] = line.slot
+        elif best.score[BEST_COST] < 0 and line.total[AREA] < best.score[LEAST_AREA]:
+            best.score[LEAST_AREA] = line.total[AREA]
+            best.least[:] = line.slot

@@ -1,0 +1,60 @@
+"""The cool anneal that repairs schedules lifted from a relaxation."""
+
+import math
+import time
+from typing import Final
+
+from hcp.annealing.engine import BRISK, Annealer, Cooling
+from hcp.graph.errors import HcpError
+from hcp.planning.problem import Problem
+from hcp.schedule.actions import Schedule
+from hcp.schedule.replay import replay
+
+MOVES: Final = 300_000
+# A lifted schedule costs too little and breaks the budget, often by a third. A penalty that hardly counts at first lets
+# it find the place in its cheap neighbourhood that breaks the budget least.
+LAX: Final = Cooling((1e-5, 3e-6), (3e-4, 100.0), BRISK)
+# From a schedule that about fits: too little heat to lose its structure.
+NEARBY: Final = Cooling((3e-5, 3e-6), (1.0, 1000.0))
+
+
+def polish(
+    problem: Problem,
+    start: Schedule,
+    *,
+    cooling: Cooling = LAX,
+    moves: int = MOVES,
+    seed: int = 0,
+    deadline: float = math.inf,
+) -> Schedule | None:
+    """Makes a schedule fit the budget and cheaper, keeping to its neighbourhood: hotter runs lose its structure.
+
+    Args:
+        problem: Gives the graph, the budget and the order, if first executions must follow one.
+        start: A legal schedule that may break the budget; its own frees are not kept.
+        cooling: Temperatures, penalties and mix of moves.
+        moves: Moves to make; fewer where the deadline comes first.
+        seed: Of the random numbers.
+        deadline: By ``time.perf_counter``.
+
+    Returns:
+        The cheapest schedule within the budget that was met, the start included; None where none was.
+
+    Raises:
+        HcpError: If moves is negative.
+        ScheduleError: If the start is illegal.
+    """
+    if moves < 0:
+        raise HcpError(f"moves is {moves}; give zero or more")
+    graph = problem.graph
+    given = Schedule.from_computes(graph, start.computes)
+    replay(graph, given)
+    annealer = Annealer(graph, problem.budget, problem.order)
+    outcome = annealer.run(
+        annealer.indices(start.computes),
+        cooling,
+        moves=moves,
+        seed=seed,
+        deadline=max(deadline, time.perf_counter()),
+    )
+    return None if outcome.within is None else annealer.schedule(outcome.within)

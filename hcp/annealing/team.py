@@ -1,0 +1,107 @@
+"""Several annealing runs at once: the compiled moves hold no lock, so every thread gets a core of its own."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from hcp.annealing.engine import Annealer, Cooling, Outcome
+
+# How often the caller's thread wakes up, in seconds: Ctrl-C is noticed then.
+_PULSE: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: the arguments of ``Annealer.run``; ``seconds`` count from its own start."""
+
+    start: tuple[int, ...]
+    cooling: Cooling
+    seed: int
+    moves: int | None
+    seconds: float
+
+
+OnNews = Callable[[int, Outcome, bool], bool]
+
+
+def run_together(
+    annealer: Annealer, runs: Sequence[Run], threads: int, deadline: float, on_news: OnNews
+) -> dict[int, Outcome]:
+    """Makes runs side by side and returns their outcomes by their places; those that did not start have none.
+
+    Args:
+        annealer: Shared by all.
+        runs: What to run; each draws its own random numbers, so with moves given the outcomes do not depend on threads.
+        threads: How many run at a time, at most.
+        deadline: By ``time.perf_counter``, for all of them.
+        on_news: Called in the caller's thread a few times a second with a run's place, its outcome and whether that
+            is better than the same run's before; True ends all runs soon. What it raises ends them as well and passes
+            through.
+    """
+    # Compiles what is not compiled yet here, where Ctrl-C works.
+    annealer.run(runs[0].start, runs[0].cooling, moves=0)
+    team = _Team(annealer, runs, deadline)
+    workers = [threading.Thread(target=team.work, daemon=True) for _ in range(min(threads, len(runs)))]
+    for worker in workers:
+        worker.start()
+    latest: dict[int, Outcome] = {}
+    try:
+        while any(worker.is_alive() for worker in workers) or not team.news.empty():
+            try:
+                place, outcome = team.news.get(timeout=_PULSE)
+            except Empty:
+                continue
+            if isinstance(outcome, BaseException):
+                raise outcome
+            known = latest.get(place)
+            latest[place] = outcome
+            better = known is None or (outcome.cost, outcome.area) != (known.cost, known.area)
+            if not team.stop.is_set() and on_news(place, outcome, better):
+                team.stop.set()
+    finally:
+        team.stop.set()
+        for worker in workers:
+            worker.join()
+    return latest
+
+
+class _Team:
+    """What the threads share."""
+
+    def __init__(self, annealer: Annealer, runs: Sequence[Run], deadline: float) -> None:
+        self.annealer = annealer
+        self.deadline = deadline
+        self.stop = threading.Event()
+        self.news: SimpleQueue[tuple[int, Outcome | BaseException]] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[int, Run]] = SimpleQueue()
+        for place, run in enumerate(runs):
+            self._waiting.put((place, run))
+
+    def work(self) -> None:
+        """Makes one waiting run after the other."""
+        while not self.stop.is_set() and time.perf_counter() < self.deadline:
+            try:
+                place, run = self._waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                outcome = self.annealer.run(
+                    run.start,
+                    run.cooling,
+                    moves=run.moves,
+                    seed=run.seed,
+                    deadline=min(self.deadline, time.perf_counter() + run.seconds),
+                    on_stretch=partial(self._tell, place),
+                )
+            except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
+                self.news.put((place, error))
+                return
+            self.news.put((place, outcome))
+
+    def _tell(self, place: int, outcome: Outcome) -> bool:
+        self.news.put((place, outcome))
+        return self.stop.is_set()

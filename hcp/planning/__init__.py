@@ -1,0 +1,1 @@
+"""What planners take and return, and what they share: limits, judged plans, the state of a search."""

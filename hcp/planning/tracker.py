@@ -1,0 +1,116 @@
+"""The state of a running search: its best schedule, its best bound, its clock and its trace."""
+
+from dataclasses import replace
+
+from hcp.planning.compilation import COMPILING, Part
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.problem import Problem, Progress
+from hcp.planning.solution import INTERRUPTED, Bound, Solution, Status, TracePoint, meets
+from hcp.schedule.actions import Schedule, ScheduleError
+from hcp.schedule.replay import Usage, replay
+
+
+class Tracker:
+    """Keeps the best of a search and reports it; schedules are judged by replay as they are offered."""
+
+    def __init__(self, problem: Problem, planner: str) -> None:
+        self.problem = problem
+        self.planner = planner
+        self.watch = Stopwatch(problem.time_limit)
+        self.schedule: Schedule | None = None
+        self.usage: Usage | None = None
+        self.smallest_peak: int | None = None
+        self.bounds: list[Bound] = []
+        self._bound = problem.graph.base_cost
+        self._trace: list[TracePoint] = []
+        if problem.incumbent is not None:
+            self.offer(problem.incumbent)
+
+    @property
+    def cost(self) -> int | None:
+        """Cost of the best schedule."""
+        return None if self.usage is None else self.usage.cost
+
+    @property
+    def bound(self) -> int:
+        """The best bound on the cost; running every node once to begin with."""
+        return self._bound
+
+    @property
+    def done(self) -> bool:
+        """Whether the best schedule costs no more than the bound."""
+        return meets(self.cost, self._bound)
+
+    def offer(self, schedule: Schedule | None) -> bool:
+        """Takes a schedule if it is legal, within the budget, in the fixed order if any, and better; says whether."""
+        if schedule is None:
+            return False
+        try:
+            usage = replay(self.problem.graph, schedule, self.problem.host)
+        except ScheduleError:
+            return False
+        if self.problem.order is not None and not schedule.follows(self.problem.order):
+            return False
+        self.smallest_peak = min(usage.peak, usage.peak if self.smallest_peak is None else self.smallest_peak)
+        if usage.peak > self.problem.budget:
+            return False
+        if self.usage is not None and (usage.cost, usage.peak) >= (self.usage.cost, self.usage.peak):
+            return False
+        self.schedule, self.usage = schedule, usage
+        self._mark()
+        return True
+
+    def raise_bound(self, value: int) -> None:
+        """Notes a bound on the cost that a running solver reports."""
+        if value > self._bound:
+            self._bound = value
+            self._mark()
+
+    def add_bound(self, bound: Bound) -> None:
+        """Keeps a bound for the solution; only one that holds for all the problem's schedules can end the search."""
+        self.bounds.append(bound)
+        if bound.of == "cost" and bound.scope in self.problem.scopes:
+            self.raise_bound(bound.value)
+
+    def report(self, phase: str) -> None:
+        """Tells the monitor where the search stands."""
+        self.problem.monitor(Progress(self.planner, self.watch.seconds, self.cost, self._bound, phase))
+
+    def wait_for(self, part: Part) -> bool:
+        """Whether compiled code is there, or comes before the time is up."""
+        return part.wait(self.watch, lambda: self.report(COMPILING))
+
+    def interrupted(self) -> Solution:
+        """The result of a search that Ctrl-C ended."""
+        return replace(self.solution(INTERRUPTED), interrupted=True)
+
+    def solution(self, note: str = "") -> Solution:
+        """The search's result: OPTIMAL where the bound is met."""
+        status = Status.OPTIMAL if self.done else Status.FEASIBLE if self.usage else Status.NO_SOLUTION
+        if self.usage is None and self.smallest_peak is not None:
+            note = f"{note}; smallest peak reached: {self.smallest_peak} bytes".removeprefix("; ")
+        return Solution(
+            self.schedule,
+            status,
+            self._all_bounds(),
+            self.planner,
+            self.watch.seconds,
+            tuple(self._trace),
+            note,
+        )
+
+    def infeasible(self, bound: Bound | None, note: str) -> Solution:
+        """The result where the budget is proved too small."""
+        bounds = tuple(self.bounds) if bound is None else (bound,)
+        return Solution(None, Status.INFEASIBLE, bounds, self.planner, self.watch.seconds, tuple(self._trace), note)
+
+    def _all_bounds(self) -> tuple[Bound, ...]:
+        """The bounds, with what a running solver reported last where it was stopped before it could hand that over."""
+        kept = [bound.value for bound in self.bounds if bound.of == "cost" and bound.scope in self.problem.scopes]
+        if self._bound <= max(kept, default=self.problem.graph.base_cost):
+            return tuple(self.bounds)
+        own = self.problem.scopes[-1]
+        return (*self.bounds, Bound(self._bound, "cost", own, None, f"{self.planner}, when it stopped"))
+
+    def _mark(self) -> None:
+        self._trace.append(TracePoint(self.watch.seconds, self.cost, self._bound))

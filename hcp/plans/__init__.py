@@ -1,0 +1,1 @@
+"""Plans in files: written, read, kept for later, and checked."""

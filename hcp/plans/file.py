@@ -1,0 +1,202 @@
+"""Plans in files: ``hcp-plan/1``, which holds the graph and the certificates, so that anyone can check a plan again."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from hcp.graph.errors import HcpError
+from hcp.graph.fields import Record, as_list, shown
+from hcp.graph.files import read_json, write_atomically
+from hcp.graph.format import graph_from_dict, graph_to_dict
+from hcp.graph.ir import Graph
+from hcp.planning.plan import EveryNodeOnce, Plan, refutation, refuted_bounds, replayed, settled
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Bound, Solution, Status, TracePoint
+from hcp.schedule.actions import Action, Compute, Fetch, Free, Offload, Schedule
+from hcp.schedule.host import HostLink
+
+SCHEMA: Final = "hcp-plan/1"
+
+_ACTIONS: Final[Mapping[str, type[Action]]] = {
+    "compute": Compute,
+    "free": Free,
+    "offload": Offload,
+    "fetch": Fetch,
+}
+
+
+class PlanFileError(HcpError):
+    """A plan file that is damaged, or whose claims replay does not confirm."""
+
+
+def save_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
+    """Writes a judged plan; the file is whole or not there.
+
+    Raises:
+        HcpError: If the plan has no schedule, or the file cannot be written there.
+    """
+    if plan.schedule is None:
+        raise HcpError(f"planner {plan.planner!r} found no schedule, so there is no plan to save; {plan.status.remedy}")
+    graph = {"schema": SCHEMA, "graph_hash": plan.graph.fingerprint, "graph": graph_to_dict(plan.graph)}
+    write_atomically(path, json.dumps(graph | outcome_to_dict(plan), separators=(",", ":")) + "\n")
+
+
+def outcome_to_dict(plan: Plan) -> dict[str, object]:
+    """What a plan says beside its graph, ready for JSON; a plan without a schedule as well."""
+    host, order = plan.problem.host, plan.problem.order
+    return {
+        "budget_bytes": plan.problem.budget,
+        **({} if host is None else {"host": host.to_dict()}),
+        **({} if order is None else {"order": list(order)}),
+        "solver": plan.planner,
+        "status": plan.status.name,
+        "optimality": plan.optimality,
+        "cost": plan.cost,
+        "peak": plan.peak,
+        "seconds": plan.seconds,
+        "bounds": [
+            {
+                "of": bound.of,
+                "value": bound.value,
+                "scope": bound.scope,
+                "source": bound.source,
+                "certificate": None if bound.certificate is None else bound.certificate.to_dict(plan.graph),
+            }
+            for bound in plan.bounds
+            # The judge adds this one by itself.
+            if not isinstance(bound.certificate, EveryNodeOnce)
+        ],
+        "note": plan.note,
+        "trace": [[point.seconds, point.incumbent, point.bound] for point in plan.trace],
+        "actions": None
+        if plan.schedule is None
+        else [
+            [kind, action.node if isinstance(action, Compute) else action.value]
+            for action in plan.schedule.actions
+            for kind, of in _ACTIONS.items()
+            if isinstance(action, of)
+        ],
+    }
+
+
+def load_plan(path: str | os.PathLike[str]) -> Plan:
+    """The plan in a file, replayed: its cost and peak are the judge's, and must be what the file says.
+
+    What cannot be true together is refused: a bound above the schedule's cost, INFEASIBLE beside a schedule, OPTIMAL
+    without a bound that says so. What certificates prove is checked by ``hcp.plans.verify``.
+
+    Raises:
+        GraphError: If the file is unreadable or not JSON.
+        PlanFileError: If it is no plan, was changed, or its schedule does not do what it says.
+    """
+    data = read_json(path, "plan file")
+    try:
+        return _plan(Record(data, "the plan"))
+    except HcpError as error:
+        raise PlanFileError(f"plan file {os.fspath(path)!r}: {error}") from None
+
+
+def _plan(record: Record) -> Plan:
+    if record.get("schema") != SCHEMA:
+        raise PlanFileError(f"the plan has schema {shown(record.get('schema'))}; expected {SCHEMA!r}")
+    graph = graph_from_dict(record.get("graph"))
+    if graph.fingerprint != record.text("graph_hash"):
+        raise PlanFileError("the plan's graph does not match its graph_hash; the file was changed: plan again")
+    record.items("actions")
+    return outcome_from_record(record, graph)
+
+
+def outcome_from_record(record: Record, graph: Graph) -> Plan:
+    """The plan that ``outcome_to_dict`` wrote, its schedule replayed.
+
+    Raises:
+        HcpError: If replay does not confirm what it says.
+    """
+    budget, seconds = record.amount("budget_bytes"), record.get("seconds")
+    status = record.text("status")
+    if status not in Status.__members__:
+        raise PlanFileError(f"the plan has status {status!r}; expected one of {', '.join(Status.__members__)}")
+    link = record.get("host")
+    host = None if link is None else HostLink.from_record(Record(link, "the plan's host"))
+    order = tuple(record.texts("order")) if "order" in record else None
+    solution = Solution(
+        _schedule(record),
+        Status[status],
+        tuple(_bound(item, i, graph) for i, item in enumerate(record.items("bounds"))),
+        record.text("solver"),
+        float(seconds) if isinstance(seconds, int | float) else 0.0,
+        tuple(_point(item, i) for i, item in enumerate(record.items("trace"))) if "trace" in record else (),
+        record.text("note", ""),
+    )
+    plan = replayed(Problem(graph, budget, order, host=host), solution)
+    _refuse_contradictions(plan, record)
+    return settled(plan)
+
+
+def _refuse_contradictions(plan: Plan, record: Record) -> None:
+    """Raises an error where replay, the bounds and what the record says cannot be true together."""
+    status = plan.status
+    if plan.usage is None:
+        if status is Status.OPTIMAL:
+            raise PlanFileError("the plan claims to be OPTIMAL, but has no schedule; plan again")
+        return
+    for what, found in (("cost", plan.usage.cost), ("peak", plan.usage.peak)):
+        if record.amount(what) != found:
+            raise PlanFileError(f"the plan claims {what} {record.amount(what)}, but replay gives {found}; plan again")
+    budget = plan.problem.budget
+    if plan.usage.peak > budget:
+        raise PlanFileError(f"the plan's peak of {plan.usage.peak} bytes breaks its budget of {budget}; plan again")
+    if plan.problem.order is not None and not plan.in_given_order:
+        raise PlanFileError("the plan's schedule does not follow the order that the plan gives; plan again")
+    for bound in refuted_bounds(plan):
+        raise PlanFileError(f"the plan contradicts itself: {refutation(plan, bound)}; plan again")
+    if status in (Status.INFEASIBLE, Status.NO_SOLUTION):
+        raise PlanFileError(f"the plan claims to be {status.name}, but has a schedule within the budget; plan again")
+    if status is Status.OPTIMAL and settled(plan).status is not status:
+        raise PlanFileError(
+            f"the plan claims to be OPTIMAL, but no bound of scope {' or '.join(plan.problem.scopes)} meets its cost "
+            f"of {plan.cost}; plan again"
+        )
+
+
+def _schedule(record: Record) -> Schedule | None:
+    if record.get("actions") is None:
+        return None
+    return Schedule(tuple(_action(item, i) for i, item in enumerate(record.items("actions"))))
+
+
+def _action(item: object, position: int) -> Action:
+    pair = as_list(item, f"entry {position} of the actions", "content")
+    match pair:
+        case [str(kind), str(name)] if kind in _ACTIONS:
+            return _ACTIONS[kind](name)
+    raise PlanFileError(
+        f"entry {position} of the actions is {shown(item)}; expected ['compute', node], or a value with one of "
+        + ", ".join(repr(kind) for kind in _ACTIONS if kind != "compute")
+    )
+
+
+def _point(item: object, position: int) -> TracePoint:
+    match item:
+        case [int() | float() as seconds, int() | None as incumbent, int() | None as bound]:
+            return TracePoint(float(seconds), incumbent, bound)
+    raise PlanFileError(
+        f"entry {position} of the trace is {shown(item)}; expected [seconds, incumbent or null, bound or null]"
+    )
+
+
+def _bound(item: object, position: int, graph: Graph) -> Bound:
+    from hcp.solvers.certificates.file import read_certificate
+
+    record = Record(item, f"entry {position} of the bounds")
+    value, scope, source = record.amount("value"), record.text("scope"), record.text("source", "")
+    data = record.get("certificate")
+    certificate = None if data is None else read_certificate(data, f"the certificate of bound {position}", graph)
+    match record.text("of"):
+        case "cost":
+            return Bound(value, "cost", scope, certificate, source)
+        case "peak":
+            return Bound(value, "peak", scope, certificate, source)
+        case other:
+            raise PlanFileError(f"entry {position} of the bounds is of {other!r}; expected 'cost' or 'peak'")

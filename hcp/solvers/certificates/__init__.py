@@ -1,0 +1,1 @@
+"""Evidence for bounds that is checked in exact integer arithmetic, a kind a file."""

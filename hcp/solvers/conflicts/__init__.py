@@ -1,0 +1,1 @@
+"""Conflicts: sets of nodes of which one runs again in every schedule within the budget."""

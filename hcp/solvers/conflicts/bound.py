@@ -1,0 +1,107 @@
+"""The conflict relaxation (family E5): which nodes have to run again, whatever the order.
+
+A *conflict* is a set of nodes one of which runs again in every schedule within the budget: the nodes outside of a
+set F for which ``order_search.py`` finds no way. With z_v = 1 where node v runs again, ``min c z`` subject to a sum of
+at least 1 over each conflict bounds the extra cost; only nodes that may run again and have an output that is read get
+into conflicts, since running others again changes nothing. An empty conflict shows that no schedule is within the
+budget at all.
+
+Conflicts are found where the current solution violates them and made small by letting as many further nodes run again
+as the search allows, cheap ones first: an implicit hitting set problem, here in its linear form.
+"""
+
+import numpy as np
+
+from hcp.graph.index import BoolArray, IntArray
+from hcp.graph.ir import Graph
+from hcp.planning.compilation import ORDER_SEARCH
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.solution import Bound
+from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.certificates.conflicts import Conflict, ConflictCertificate, bound_on_cost, conflict_model, repeatable
+from hcp.solvers.certificates.cuts import rounded
+from hcp.solvers.conflicts.order_search import OrderSearch, Verdict
+from hcp.solvers.models.highs import LinearProgram, LpStatus
+from hcp.solvers.models.rows import FloatArray
+
+SOURCE = "conflict relaxation"
+
+# Nodes with at least so much of a re-execution in the solution count as running again, one share after the other.
+SHARES = (1e-6, 0.3, 0.5, 0.7, 1 - 1e-6)
+
+
+def conflict_bound(graph: Graph, budget: int, watch: Stopwatch) -> Bound | None:
+    """The best bound that conflicts found in time prove: on the cost, or on the peak of a hopeless budget.
+
+    None while the search for them is being compiled.
+    """
+    if not ORDER_SEARCH.ready():
+        return None
+    finder = _Finder(graph, budget, watch)
+    solution = np.zeros(graph.index.n)
+    multipliers = np.zeros(0)
+    while watch.left > 0:
+        conflict = finder.violated(solution)
+        if conflict is None:
+            break
+        finder.conflicts.append(conflict)
+        if not conflict:
+            return Bound(budget + 1, "peak", ORDER_FREE, finder.certificate(of_peak=True), SOURCE)
+        result = LinearProgram(conflict_model(graph, tuple(finder.conflicts))).solve(watch.left)
+        if result.status is not LpStatus.OPTIMAL:
+            finder.conflicts.pop()
+            break
+        solution, multipliers = result.point, result.multipliers
+    if not finder.conflicts:
+        return None
+    pairs, denominator = rounded(multipliers)
+    value = bound_on_cost(graph, tuple(finder.conflicts), pairs, denominator)
+    return Bound(value, "cost", ORDER_FREE, finder.certificate(pairs, denominator), SOURCE)
+
+
+class _Finder:
+    """Finds conflicts that a solution violates."""
+
+    def __init__(self, graph: Graph, budget: int, watch: Stopwatch) -> None:
+        self.index = graph.index
+        self.budget = budget
+        self.watch = watch
+        self.useful = repeatable(graph.index)
+        self.conflicts: list[Conflict] = []
+        self._search = OrderSearch(graph.index, budget)
+        cheap_first = np.argsort(graph.index.cost, kind="stable")
+        self._cheap_first: IntArray = cheap_first[self.useful[cheap_first]]
+
+    def violated(self, solution: FloatArray) -> Conflict | None:
+        """A small conflict of which the solution holds less than 1, if one is found."""
+        for share in SHARES:
+            free = self.useful & (solution >= share)
+            if solution[self.useful & ~free].sum() < 1 - 1e-6 and self.impossible(free):
+                rest = self._cheap_first[~free[self._cheap_first]]
+                return tuple(np.flatnonzero(self.useful & ~self.grown(free, rest)).tolist())
+        return None
+
+    def grown(self, free: BoolArray, block: IntArray) -> BoolArray:
+        """As many nodes of a block as may run again without making an order possible, halving where all is too much."""
+        if not len(block) or self.watch.left <= 0:
+            return free
+        more = free.copy()
+        more[block] = True
+        if self.impossible(more):
+            return more
+        if len(block) == 1:
+            return free
+        half = len(block) // 2
+        return self.grown(self.grown(free, block[:half]), block[half:])
+
+    def impossible(self, free: BoolArray) -> bool:
+        return self._search(free) is Verdict.IMPOSSIBLE
+
+    def certificate(
+        self, pairs: tuple[tuple[int, int], ...] = (), denominator: int = 1, *, of_peak: bool = False
+    ) -> ConflictCertificate:
+        """The conflicts that hold the bound up, with their multipliers."""
+        used = (len(self.conflicts) - 1,) if of_peak else tuple(row for row, _ in pairs)
+        names = tuple(tuple(self.index.node_names[v] for v in self.conflicts[row]) for row in used)
+        renumbered = tuple((place, numerator) for place, (_, numerator) in enumerate(pairs))
+        return ConflictCertificate(self.budget, names, renumbered, denominator, of_peak)

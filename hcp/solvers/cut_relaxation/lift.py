@@ -1,0 +1,94 @@
+"""Between integer points of a cut relaxation and schedules."""
+
+import numpy as np
+
+from hcp.graph.index import GraphIndex
+from hcp.graph.ir import Graph
+from hcp.schedule.actions import Compute, Schedule
+from hcp.schedule.replay import replay
+from hcp.solvers.cut_relaxation.model import CutModel
+from hcp.solvers.models.rows import FloatArray
+
+
+def lift(graph: Graph, cut: CutModel, point: FloatArray) -> Schedule:
+    """The legal schedule that an integer point stands for; it may break the budget inside stages.
+
+    Each stage's nodes run in topological order and the stage's chain node last; values go at their last use. Of two
+    such orders, the graph's own and one that runs a node just before its first reader, the one with the smaller peak.
+    """
+    index = graph.index
+    stages = stage_sets(cut, point)
+    rank = np.empty(index.n, np.int64)
+    rank[index.order] = np.arange(index.n)
+    orders = (_in_graph_order(stages, cut, rank), _just_in_time(index, stages, cut, rank))
+    schedules = [
+        Schedule.from_computes(graph, [index.node_names[v] for stage in order for v in stage]) for order in orders
+    ]
+    return min(schedules, key=lambda schedule: replay(graph, schedule).peak)
+
+
+def stage_sets(cut: CutModel, point: FloatArray) -> list[set[int]]:
+    """The nodes that run in each stage."""
+    runs, _, _ = cut.grid.at(np.round(point))
+    return [set(np.flatnonzero(runs[:, k] > 0.5).tolist()) for k in range(runs.shape[1])]
+
+
+def _in_graph_order(stages: list[set[int]], cut: CutModel, rank: np.ndarray) -> list[list[int]]:
+    ends = [*cut.chain, -1]
+    return [sorted(nodes, key=lambda v: (v == end, rank[v])) for nodes, end in zip(stages, ends, strict=True)]
+
+
+def _just_in_time(index: GraphIndex, stages: list[set[int]], cut: CutModel, rank: np.ndarray) -> list[list[int]]:
+    """Per stage: a depth-first post-order from its chain node last, from nodes nobody in the stage reads first."""
+    found = []
+    for nodes, end in zip(stages, [*cut.chain, -1], strict=True):
+        read = {p for v in nodes for p in index.predecessors[v]}
+        roots = sorted((v for v in nodes if v not in read), key=lambda v: (v == end, rank[v]))
+        order: list[int] = []
+        seen: set[int] = set()
+        for root in roots:
+            stack = [(root, False)]
+            while stack:
+                node, ready = stack.pop()
+                if ready:
+                    order.append(node)
+                elif node not in seen:
+                    seen.add(node)
+                    stack.append((node, True))
+                    below = [p for p in index.predecessors[node] if p in nodes and p not in seen]
+                    stack.extend((p, False) for p in sorted(below, key=lambda p: -rank[p]))
+        found.append(order)
+    return found
+
+
+def hint(graph: Graph, cut: CutModel, schedule: Schedule) -> dict[int, bool]:
+    """Values of the relaxation's columns that describe a schedule, as far as it shows them."""
+    index = graph.index
+    node_of = {name: i for i, name in enumerate(index.node_names)}
+    value_of = {name: i for i, name in enumerate(index.value_names)}
+    width = cut.grid.births.shape[1]
+    born = np.zeros((index.n, width), np.bool_)
+    runs = np.zeros((index.n, width), np.bool_)
+    live = np.zeros((index.m, width), np.bool_)
+    now: set[int] = set()
+    stage = 0
+    entering = False
+    for action in schedule.actions:
+        if not isinstance(action, Compute):
+            now.discard(value_of[action.value])
+            continue
+        if entering:
+            stage += 1
+            live[list(now), stage] = True
+        node = node_of[action.node]
+        born[node, stage:] = True
+        runs[node, stage] = True
+        now.update(index.outputs[node].tolist())
+        entering = stage < len(cut.chain) and node == cut.chain[stage]
+    if entering:
+        live[list(now), stage + 1] = True
+    known: dict[int, bool] = {}
+    for columns, entries in ((cut.grid.births, born), (cut.grid.runs, runs), (cut.grid.saves, live)):
+        free = columns >= 0
+        known.update(zip(columns[free].tolist(), entries[free].tolist(), strict=True))
+    return known

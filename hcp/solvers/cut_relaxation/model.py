@@ -1,0 +1,203 @@
+"""The cut relaxation: order-free lower bounds from a chain of nodes. Columns are those of ``grid.py``.
+
+Every row below holds for every schedule that makes no useless recomputation, and removing those raises neither cost nor
+peak; so the optimum, of the linear and of the integer form, is an order-free lower bound on the cost. With p the
+producer of x and w a reader of it,
+
+    cover       R[v,k] = 0 before every chain node above v has run; C[v,k] = 1 once a chain node below v has run
+    needs       R[w,k] <= R[p,k] + S[x,k]
+    carry       S[x,k+1] <= S[x,k] + R[p,k]
+    memory      bytes of the live values not touched by b_k <= budget - workspace, inputs and outputs of b_k
+    E1 flows    F[w,k] + Q[k+1] <= Q[k] + R[p,k], 0 <= Q[k] <= S[x,k]: w's one first execution in any interval of
+                stages needs x live on entering it, or produced inside
+    E2 births   C[w,k], R[w,k] and S[x,k+1] are each <= C[p,k]; equal for S where x is resident
+    E3 once     R = F for nodes that never need to run twice: all outputs resident or unread, or a single reader
+                that itself runs once (keep only the last execution before that reader)
+    E4 paths    see ``path_cuts.py``; added where a solution of the linear form violates them
+
+Proofs are in ``docs/formulations.md``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from hcp.graph.index import GraphIndex, IntArray
+from hcp.solvers.cut_relaxation.grid import Grid, build_grid
+from hcp.solvers.cut_relaxation.path_cuts import PathCut
+from hcp.solvers.models.rows import ONE, ZERO, Columns, Model, RowBuilder
+
+
+@dataclass(frozen=True)
+class CutModel:
+    """A cut relaxation and what its columns mean.
+
+    Attributes:
+        model: The matrices: plain rows, then memory rows, then path cuts.
+        grid: The meaning of the columns; flows come after them.
+        memory_rows: The memory rows in the model, one a chain node.
+        cuts: Path cuts, one row each.
+    """
+
+    model: Model
+    grid: Grid
+    memory_rows: slice
+    cuts: tuple[PathCut, ...] = ()
+
+    @property
+    def chain(self) -> tuple[int, ...]:
+        """The nodes at which time is cut."""
+        return self.grid.chain
+
+    def cut_rows(self, cuts: Sequence[PathCut]) -> tuple[sparse.csr_matrix, IntArray]:
+        """Path cuts as rows of this model."""
+        rows = RowBuilder()
+        for cut in cuts:
+            _add_path_cut(rows, self.grid, cut)
+        return rows.build(self.model.shape[1], keep=len(cuts))
+
+    def with_cuts(self, cuts: Sequence[PathCut]) -> "CutModel":
+        """The model with path cuts added at the end."""
+        if not cuts:
+            return self
+        rows, rhs = self.cut_rows(cuts)
+        matrix = sparse.vstack([self.model.matrix, rows], format="csr")
+        model = replace(self.model, matrix=matrix, rhs=np.append(self.model.rhs, rhs))
+        return replace(self, model=model, cuts=(*self.cuts, *cuts))
+
+
+def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...], cuts: Sequence[PathCut] = ()) -> CutModel:
+    """Builds the cut relaxation of a graph for a chain of its nodes.
+
+    Args:
+        index: The graph.
+        budget: Bytes.
+        chain: Nodes, each a proper ancestor of the next.
+        cuts: Path cuts to add, in the chain's stages.
+    """
+    grid = build_grid(index, chain)
+    rows = RowBuilder()
+    _add_births(rows, grid)
+    _add_reads(rows, grid)
+    _add_carries(rows, grid)
+    columns = grid.count + _add_flows(rows, grid)
+    _add_memory(rows, grid, budget)
+
+    columns = max(columns, 1)  # solvers want a column even where everything is fixed
+    # Memory rows stay whatever the budget, so that row numbers do not depend on it.
+    matrix, rhs = rows.build(columns, keep=len(chain))
+    cost = np.zeros(columns, np.int64)
+    free = grid.runs >= 0
+    cost[grid.runs[free]] = np.broadcast_to(index.cost[:, None], grid.runs.shape)[free]
+    settled = np.nonzero(grid.runs == ONE)[0]
+    constant = int(index.cost[grid.once].sum()) + int(index.cost[settled].sum())
+    model = Model(matrix, rhs, cost, constant, np.arange(columns) < grid.count)
+    return CutModel(model, grid, slice(len(rhs) - len(chain), len(rhs))).with_cuts(cuts)
+
+
+def _spread(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
+    """For each i the stages low[i] .. high[i]: parallel arrays (i, stage)."""
+    length = np.maximum(high - low + 1, 0)
+    item = np.repeat(np.arange(len(low)), length)
+    offset = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
+    return item, low[item] + offset
+
+
+def _add_births(rows: RowBuilder, grid: Grid) -> None:
+    node, stage = _spread(grid.first + 1, grid.last)
+    rows.add((1, grid.births[node, stage - 1]), (-1, grid.births[node, stage]))
+    node, stage = _spread(grid.first, np.where(grid.once, grid.first - 1, grid.last))
+    rows.add((1, grid.births[node, stage]), (-1, grid.before(node, stage)), (-1, grid.runs[node, stage]))
+
+
+def _reads(index: GraphIndex) -> tuple[IntArray, IntArray, IntArray]:
+    """Parallel arrays (reader, value, producer) of all reads of produced values."""
+    reader = np.repeat(np.arange(index.n), np.diff(index.inputs.start))
+    value = index.inputs.items
+    made = index.producer[value] >= 0
+    return reader[made], value[made], index.producer[value[made]]
+
+
+def _add_reads(rows: RowBuilder, grid: Grid) -> None:
+    reader, value, maker = _reads(grid.index)
+    item, stage = _spread(grid.first[reader], grid.horizon[reader])
+    w, x, p = reader[item], value[item], maker[item]
+    rows.add(*grid.run_terms(1, w, stage), (-1, grid.births[p, stage]))
+    rows.add((1, grid.births[w, stage]), (-1, grid.births[p, stage]))
+    loose = ~grid.index.resident[x]
+    w, x, p, stage = w[loose], x[loose], p[loose], stage[loose]
+    rows.add(*grid.run_terms(1, w, stage), *grid.run_terms(-1, p, stage), (-1, grid.saves[x, stage]))
+
+
+def _add_carries(rows: RowBuilder, grid: Grid) -> None:
+    value = np.flatnonzero((grid.index.producer >= 0) & ~grid.index.resident)
+    item, stage = _spread(np.ones(len(value), np.int64), grid.reach[value])
+    x = value[item]
+    p = grid.index.producer[x]
+    carried = [(1, grid.saves[x, stage]), (-1, grid.saves[x, stage - 1])]
+    rows.add(*carried, *grid.run_terms(-1, p, stage - 1))
+    rows.add((1, grid.saves[x, stage]), (-1, grid.births[p, stage - 1]))
+
+
+def _add_flows(rows: RowBuilder, grid: Grid) -> int:
+    """Adds the rows of E1 and returns the number of columns Q, which start at ``grid.count``."""
+    first, last = grid.first, grid.last
+    reader, value, maker = _reads(grid.index)
+    spread = ~grid.index.resident[value] & (first[reader] < last[reader])
+    reader, value, maker = reader[spread], value[spread], maker[spread]
+    # Q[k] of a pair exists for first < k <= last; entering `first` it may be all of S, after `last` it is 0.
+    item, stage = _spread(first[reader] + 1, last[reader])
+    count = len(item)
+    flow = np.arange(grid.count, grid.count + count)
+    rows.add((1, flow), (-1, grid.saves[value[item], stage]))
+
+    length = last[reader] - first[reader]
+    begin = grid.count + np.cumsum(length) - length
+    item, stage = _spread(first[reader], last[reader])
+    w, x, p = reader[item], value[item], maker[item]
+    here = begin[item] + stage - first[w] - 1
+    entering = np.where(stage == first[w], grid.saves[x, stage], here)
+    leaving = np.where(stage < last[w], here + 1, ZERO)
+    rows.add(
+        (1, grid.births[w, stage]),
+        (-1, grid.before(w, stage)),
+        (1, leaving),
+        (-1, entering),
+        *grid.run_terms(-1, p, stage),
+    )
+    return count
+
+
+def _add_memory(rows: RowBuilder, grid: Grid, budget: int) -> None:
+    index = grid.index
+    made = index.producer >= 0
+    for stage, b in enumerate(grid.chain):
+        touched = np.union1d(index.inputs[b], index.outputs[b])
+        touched = touched[made[touched]]
+        room = budget - index.base_bytes - int(index.workspace[b]) - int(index.size[touched].sum())
+        other = made & (index.size > 0)
+        other[touched] = False
+        values = np.flatnonzero(other)
+        rows.add_row(index.size[values], grid.saves[values, stage + 1], room)
+
+
+def _add_path_cut(rows: RowBuilder, grid: Grid, cut: PathCut) -> None:
+    signs: list[int] = []
+    columns: list[Columns] = []
+
+    def add(terms: Sequence[tuple[int, Columns]]) -> None:
+        signs.extend(sign for sign, _ in terms)
+        columns.extend(column for _, column in terms)
+
+    reader, end = np.array([cut.reader]), np.array([cut.stage])
+    if cut.first:
+        begun = np.array([cut.steps[0][1]])
+        add([(1, grid.births[reader, end]), (-1, grid.before(reader, begun))])
+    else:
+        add(grid.run_terms(1, reader, end))
+    for node, stage in cut.runs(grid.index):
+        add(grid.run_terms(-1, np.array([node]), np.array([stage])))
+    add([(-1, grid.saves[[value], [stage]]) for value, stage in cut.steps])
+    rows.add_row(np.array(signs, np.int64), np.concatenate(columns), 0)

@@ -1,0 +1,130 @@
+"""Solved linear relaxations: for several chains, strengthened by path cuts, with certified bounds."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from hcp.graph.ir import Graph
+from hcp.planning.compilation import PATH_CUTS
+from hcp.planning.deadline import Stopwatch
+from hcp.planning.solution import Bound
+from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.certificates.cuts import certify_cost, certify_peak
+from hcp.solvers.cut_relaxation.chains import candidate_chains
+from hcp.solvers.cut_relaxation.model import CutModel, build_cut_model
+from hcp.solvers.cut_relaxation.path_cuts import PathCut
+from hcp.solvers.cut_relaxation.separation import separate
+from hcp.solvers.models.highs import LinearProgram, LpResult, LpStatus
+
+# Path cuts violated by less are not worth their row.
+LEAST_VIOLATION: Final = 1e-3
+# Rounds of cuts end when the last PATIENCE of them gained less than this share of the keep-everything cost.
+PATIENCE: Final = 6
+LEAST_GAIN: Final = 2e-5
+
+SOURCE: Final = "cut relaxation"
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """A solved linear relaxation: the model, and the bound that its dual values prove."""
+
+    cut: CutModel
+    bound: Bound
+
+
+@dataclass(frozen=True)
+class Relaxer:
+    """Solves cut relaxations of one graph under one budget while its watch runs."""
+
+    graph: Graph
+    budget: int
+    watch: Stopwatch
+
+    def best(self) -> Relaxation | None:
+        """The strongest relaxation found in time, or None.
+
+        Solves and strengthens the relaxation for one candidate chain after the other; of about equal ones the smallest
+        is best. A chain that shows the budget to be infeasible ends the search, with a bound on the peak.
+
+        Time grows with the square of a chain's length at least, so chains that would not be done in time are left out.
+        """
+        best: Relaxation | None = None
+        pace = 0.0
+        for chain in candidate_chains(self.graph):
+            left = self.watch.left
+            if best is not None and pace * len(chain) ** 2 >= left:
+                continue
+            found = self.of(chain)
+            pace = max(pace, (left - self.watch.left) / len(chain) ** 2)
+            if found is not None and found.bound.of == "peak":
+                return found
+            least_gain = LEAST_GAIN * self.graph.base_cost
+            if found is not None and (best is None or found.bound.value > best.bound.value + least_gain):
+                best = found
+        return best
+
+    def of(self, chain: tuple[int, ...]) -> Relaxation | None:
+        """The relaxation for one chain, strengthened; None where there was no time, or no proof of infeasibility."""
+        cut = build_cut_model(self.graph.index, self.budget, chain)
+        program = LinearProgram(cut.model)
+        result = program.solve(self.watch.left)
+        if result.status is LpStatus.OPTIMAL:
+            return self.strengthened(self.certified(cut, result), program, result)
+        proof = self.infeasibility(chain) if result.status is LpStatus.INFEASIBLE else None
+        return None if proof is None else Relaxation(cut, proof)
+
+    def certified(self, cut: CutModel, result: LpResult) -> Relaxation:
+        """A solved relaxation with the bound that its dual values prove."""
+        value, certificate = certify_cost(self.graph, cut, self.budget, result.multipliers)
+        return Relaxation(cut, Bound(value, "cost", ORDER_FREE, certificate, SOURCE))
+
+    def strengthened(self, plain: Relaxation, program: LinearProgram, result: LpResult) -> Relaxation:
+        """Adds violated path cuts, round by round, until they stop paying or the time is up.
+
+        None while the search for them is being compiled.
+        """
+        base = plain.cut.model.shape[0]
+        cuts: list[PathCut] = []
+        values = [result.value]
+        while self.watch.left > 0 and PATH_CUTS.ready():
+            known = set(cuts)
+            point = plain.cut.grid.at(result.point)
+            fresh = [c for c in separate(self.graph.index, *point, LEAST_VIOLATION) if c not in known]
+            if not fresh:
+                break
+            program.add_rows(*plain.cut.cut_rows(fresh))
+            solved = program.solve(self.watch.left)
+            if solved.status is not LpStatus.OPTIMAL:
+                break
+            result = solved
+            cuts += fresh
+            values.append(result.value)
+            # Rows without a multiplier do not hold the bound up; they come back if they are violated again.
+            idle = np.flatnonzero(result.multipliers[base:] <= 0)
+            if len(idle) > len(cuts) // 3:
+                program.drop_rows(base + idle)
+                cuts = np.delete(np.array(cuts, object), idle).tolist()
+                result = replace(result, multipliers=np.delete(result.multipliers, base + idle))
+            if len(values) > PATIENCE and values[-1] - values[-1 - PATIENCE] < LEAST_GAIN * self.graph.base_cost:
+                break
+        return self.certified(plain.cut.with_cuts(cuts), result)
+
+    def infeasibility(self, chain: tuple[int, ...]) -> Bound | None:
+        """The largest bound on the peak that a chain's relaxation gives above the budget, with its certificate."""
+        cut = build_cut_model(self.graph.index, self.budget, chain)
+        relief = LinearProgram(cut.model, relieved=cut.memory_rows).solve(self.watch.left)
+        # The dual values of the relieved form prove every budget short of the relief infeasible, up to rounding.
+        for short in (1e-6, 1e-3, 1.0):
+            raised = self.budget + int(max(0.0, relief.value) * (1 - short))
+            tight = build_cut_model(self.graph.index, raised, chain)
+            certificate = certify_peak(self.graph, tight, raised, relief.multipliers)
+            if certificate is not None:
+                return Bound(raised + 1, "peak", ORDER_FREE, certificate, SOURCE)
+        return None
+
+
+def infeasibility_note(bound: Bound) -> str:
+    """What a bound on the peak says, for people."""
+    return f"every schedule, in whatever order, holds at least {bound.value} bytes at some time ({bound.source})"

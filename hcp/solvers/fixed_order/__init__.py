@@ -1,0 +1,1 @@
+"""Staged models, for schedules whose first executions follow one given order."""

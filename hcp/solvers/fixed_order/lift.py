@@ -1,0 +1,72 @@
+"""Between integer points of staged models and schedules."""
+
+import numpy as np
+
+from hcp.graph.ir import Graph
+from hcp.schedule.actions import Compute, Schedule
+from hcp.schedule.replay import replay
+from hcp.solvers.fixed_order.stages import StageGrid, StageModel
+from hcp.solvers.models.rows import FloatArray
+
+
+def lift_stages(graph: Graph, grid: StageGrid, point: FloatArray) -> Schedule:
+    """The legal schedule that an integer point stands for: each stage in the given order, frees after last uses.
+
+    It fits the budget inside every stage that the model bounds in detail.
+    """
+    runs, _ = grid.at(np.round(point))
+    names = grid.index.node_names
+    stages = range(len(grid.order))
+    return Schedule.from_computes(graph, [names[v] for t in stages for v in grid.order if runs[v, t] > 0.5])
+
+
+def broken_stages(graph: Graph, schedule: Schedule, budget: int) -> set[int]:
+    """The stages in which a schedule breaks the budget."""
+    seen: set[str] = set()
+    broken = set()
+    for name, held in zip(schedule.computes, replay(graph, schedule).profile, strict=True):
+        if held > budget:
+            broken.add(len(seen))
+        seen.add(name)
+    return broken
+
+
+def runs_and_saves(graph: Graph, grid: StageGrid, schedule: Schedule) -> tuple[FloatArray, FloatArray]:
+    """R and S of a schedule whose first executions follow the grid's order, freeing after last uses."""
+    index = grid.index
+    node_of = {name: i for i, name in enumerate(index.node_names)}
+    value_of = {name: i for i, name in enumerate(index.value_names)}
+    runs = np.zeros(grid.runs.shape)
+    saves = np.zeros(grid.saves.shape)
+    live: set[int] = set()
+    stage, entering = 0, False
+    for action in Schedule.from_computes(graph, schedule.computes).actions:
+        if not isinstance(action, Compute):
+            live.discard(value_of[action.value])
+            continue
+        if entering:
+            stage += 1
+            saves[list(live), stage] = 1
+        node = node_of[action.node]
+        runs[node, stage] = 1
+        live.update(index.outputs[node].tolist())
+        entering = grid.order[stage] == node
+        if entering and stage == len(grid.order) - 1:
+            break
+    return runs, saves
+
+
+def stage_hint(graph: Graph, staged: StageModel, schedule: Schedule) -> dict[int, bool]:
+    """Values of a staged model's columns that describe a schedule which follows its order."""
+    grid = staged.grid
+    runs, saves = runs_and_saves(graph, grid, schedule)
+    known: dict[int, bool] = {}
+    for columns, entries in ((grid.runs, runs), (grid.saves, saves)):
+        free = columns >= 0
+        known.update(zip(columns[free].tolist(), (entries[free] > 0.5).tolist(), strict=True))
+    # Columns N of a stage come from its last reader to its first: what follows is known before what precedes it.
+    later: dict[tuple[int, int], bool] = {}
+    for column, (stage, value, reader) in staged.needs.items():
+        after = later.get((stage, value), saves[value, stage + 1] > 0.5)
+        known[column] = later[stage, value] = bool(after or runs[reader, stage] > 0.5)
+    return known

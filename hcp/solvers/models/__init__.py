@@ -1,0 +1,1 @@
+"""Models as sparse integer matrices, and the back ends that solve them."""

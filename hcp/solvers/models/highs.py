@@ -1,0 +1,126 @@
+"""Linear programs by HiGHS' dual simplex."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import highspy
+import numpy as np
+from scipy import sparse
+
+from hcp.graph.index import IntArray
+from hcp.solvers.models.native import run_interruptibly
+from hcp.solvers.models.rows import FloatArray, Model
+
+
+class LpStatus(Enum):
+    """How a linear program ended."""
+
+    OPTIMAL = "optimal"
+    INFEASIBLE = "infeasible"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class LpResult:
+    """The outcome of a linear program in the model's own units; floating point, so nothing here is a proof.
+
+    Attributes:
+        status: How it ended.
+        value: Objective with the model's constant.
+        point: One number a column.
+        multipliers: One number >= 0 a row: cost per unit of the right-hand side.
+    """
+
+    status: LpStatus
+    value: float
+    point: FloatArray
+    multipliers: FloatArray
+
+
+class LinearProgram:
+    """The linear form of a model inside HiGHS; rows come and go, and each solve starts from the last basis.
+
+    Args:
+        model: The model.
+        relieved: Rows that one extra column, without upper limit and with the only cost, relieves uniformly; the
+            optimal value is then the relief that makes the model feasible, and these rows' multipliers sum up to 1.
+    """
+
+    def __init__(self, model: Model, relieved: slice | None = None) -> None:
+        matrix, cost, self._constant = model.matrix, model.cost, model.constant
+        upper = np.ones(len(cost))
+        self._column_scale = np.ones(len(cost) + (relieved is not None))
+        if relieved is not None:
+            relief = np.zeros(matrix.shape[0], np.int64)
+            relief[relieved] = -1
+            matrix = sparse.hstack([matrix, sparse.csr_matrix(relief[:, None])], format="csr")
+            cost = np.append(np.zeros_like(cost), 1)
+            upper = np.append(upper, highspy.kHighsInf)
+            self._constant = 0
+            self._column_scale[-1] = max(1.0, float(abs(matrix).max()))
+        # Costs differ by orders of magnitude between graphs; the solver's tolerances are absolute.
+        priced = cost * self._column_scale
+        self._cost_scale = 1e3 / max(1.0, float(np.max(priced, initial=0)))
+        self._row_scale = np.zeros(0)
+        self._solver = highspy.Highs()
+        self._solver.setOptionValue("output_flag", False)
+        self._solver.setOptionValue("solver", "simplex")
+        self._solver.HandleUserInterrupt = True
+        program = highspy.HighsLp()
+        program.num_col_, program.num_row_ = len(cost), 0
+        program.col_cost_ = priced * self._cost_scale
+        program.col_lower_, program.col_upper_ = np.zeros(len(cost)), upper
+        program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+        program.a_matrix_.start_ = np.zeros(1, np.int32)
+        self._solver.passModel(program)
+        self.add_rows(matrix, model.rhs)
+
+    def add_rows(self, matrix: sparse.csr_matrix, rhs: IntArray) -> None:
+        """Adds rows ``matrix z <= rhs`` after those there are."""
+        if not matrix.shape[0]:
+            return
+        largest = np.maximum(np.asarray(abs(matrix).max(axis=1).todense()).ravel(), 1).astype(np.float64)
+        scaled = sparse.csr_matrix(
+            sparse.diags(1.0 / largest)
+            @ matrix.astype(np.float64)
+            @ sparse.diags(self._column_scale[: matrix.shape[1]])
+        )
+        self._row_scale = np.append(self._row_scale, 1.0 / largest)
+        self._solver.addRows(
+            len(rhs),
+            np.full(len(rhs), -highspy.kHighsInf),
+            rhs / largest,
+            scaled.nnz,
+            scaled.indptr[:-1],
+            scaled.indices,
+            scaled.data,
+        )
+
+    def drop_rows(self, rows: IntArray) -> None:
+        """Drops rows by number; those after them move up."""
+        self._solver.deleteRows(len(rows), rows.astype(np.int32))
+        self._row_scale = np.delete(self._row_scale, rows)
+
+    def solve(self, time_limit: float) -> LpResult:
+        """Solves within a number of seconds; Ctrl-C stops it.
+
+        Raises:
+            KeyboardInterrupt: When the user stopped it.
+        """
+        # HiGHS counts its time limit from the first run of an instance.
+        limit = self._solver.getRunTime() + max(0.05, time_limit)
+        self._solver.setOptionValue("time_limit", limit)
+        run_interruptibly(self._solver.run, self._solver.cancelSolve)
+        status = {
+            highspy.HighsModelStatus.kOptimal: LpStatus.OPTIMAL,
+            highspy.HighsModelStatus.kInfeasible: LpStatus.INFEASIBLE,
+        }.get(self._solver.getModelStatus(), LpStatus.STOPPED)
+        solution = self._solver.getSolution()
+        point = np.array(solution.col_value) if solution.value_valid else np.zeros(len(self._column_scale))
+        duals = np.array(solution.row_dual) if solution.dual_valid else np.zeros(len(self._row_scale))
+        return LpResult(
+            status,
+            float(self._solver.getInfo().objective_function_value) / self._cost_scale + self._constant,
+            point * self._column_scale,
+            np.maximum(-duals, 0.0) * self._row_scale / self._cost_scale,
+        )

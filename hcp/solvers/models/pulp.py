@@ -1,0 +1,146 @@
+"""The integer form of a model solved through PuLP, by HiGHS or any solver that PuLP finds."""
+
+from collections.abc import Callable
+from math import ceil
+from time import monotonic
+from typing import Final
+
+import highspy
+import numpy as np
+import pulp
+from highspy.highs import HighsCallbackEvent
+
+from hcp.graph.errors import HcpError
+from hcp.graph.index import IntArray
+from hcp.solvers.models.integer import IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.models.native import run_interruptibly
+
+# What solvers' bounds may be wrong by, relatively: their own tolerances are this or less. We round down by it.
+TOLERANCE: Final = 1e-6
+# Costs up to so many times their greatest common divisor stay whole numbers for the solver.
+LARGEST_MULTIPLE: Final = 10_000
+
+
+def check_backend(name: str) -> None:
+    """Refuses a solver that PuLP does not find.
+
+    Raises:
+        HcpError: Lists those that it finds.
+    """
+    known = pulp.listSolvers(onlyAvailable=True)
+    if name not in known:
+        raise HcpError(f"PuLP finds no solver {name!r} here; choose one of {', '.join(known)}")
+
+
+def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
+    """Solves the integer form of a model through PuLP.
+
+    PuLP calls a run "Optimal" that only reached its time limit, so a proof is read from ``sol_status`` alone, and a
+    bound from HiGHS itself.
+
+    Raises:
+        HcpError: If the solver fails.
+    """
+    began = monotonic()
+    shared, unit = _units(task.model.cost)
+    program, columns = _program(task, unit)
+    # PuLP takes about as long again to hand the program over.
+    seconds = max(0.1, task.time_limit - 2 * (monotonic() - began))
+
+    def in_full(value: float) -> int:
+        # Costs are multiples of their divisor: what is left of a fraction after the solver's tolerance rounds up.
+        claimed = value - TOLERANCE * max(1.0, abs(value))
+        return max(task.bound, ceil(claimed * unit / shared) * shared + task.model.constant)
+
+    options = {"msg": False, "timeLimit": seconds, "gapRel": 0.0}
+    if backend == "HiGHS":
+        solver = _HiGHS(lambda value: task.on_bound(in_full(value)), random_seed=task.seed, **options)
+        stop = solver.stop
+    else:
+        solver = pulp.getSolver(backend, **options)
+        stop = _wait  # another program, which gets its own Ctrl-C
+    try:
+        run_interruptibly(lambda: program.solve(solver), stop, task.poll)
+    except pulp.PulpSolverError as error:
+        raise HcpError(f"solver {backend} failed: {error}; choose another one") from error
+    if program.sol_status == pulp.LpSolutionInfeasible:
+        return IntegerResult(IntegerStatus.INFEASIBLE, None, task.bound)
+    # PuLP leaves out columns that no row and no cost mentions: any value will do.
+    values = [column.varValue or 0.0 for column in columns]
+    solved = all(column.varValue is not None for column in program.variables())
+    proved = program.sol_status == pulp.LpSolutionOptimal
+    reached = pulp.value(program.objective) if proved else -np.inf
+    found = solved and (proved or program.sol_status == pulp.LpSolutionIntegerFeasible)
+    if backend == "HiGHS":
+        reached = program.solverModel.getInfo().mip_dual_bound
+        found = found and program.solverModel.getSolution().value_valid
+    bound = in_full(reached) if np.isfinite(reached) else task.bound
+    if not found:
+        return IntegerResult(IntegerStatus.STOPPED, None, bound)
+    status = IntegerStatus.OPTIMAL if proved else IntegerStatus.FEASIBLE
+    return IntegerResult(status, np.array(values, np.float64), bound)
+
+
+def _units(cost: IntArray) -> tuple[int, float]:
+    """The greatest common divisor of costs, and the cost that one unit of the objective stands for.
+
+    Solvers' tolerances are absolute. Costs that are small multiples of their divisor stay whole numbers, so that no
+    two different objectives lie within a tolerance; others are brought near one.
+    """
+    shared = int(np.gcd.reduce(cost)) or 1
+    largest = int(cost.max(initial=1))
+    return shared, float(shared) if largest <= LARGEST_MULTIPLE * shared else largest / 1e3
+
+
+def _program(task: IntegerTask, unit: float) -> tuple[pulp.LpProblem, list[pulp.LpVariable]]:
+    """The program and its variables."""
+    model = task.model
+    program = pulp.LpProblem("cut_relaxation", pulp.LpMinimize)
+    columns = [
+        program.add_variable(f"z{j}", 0, 1, pulp.LpInteger if integral else pulp.LpContinuous)
+        for j, integral in enumerate(model.integral.tolist())
+    ]
+    paid = np.flatnonzero(model.cost)
+    program.setObjective(pulp.LpAffineExpression([(columns[j], model.cost[j] / unit) for j in paid]))
+    start, items, entries = model.matrix.indptr, model.matrix.indices, model.matrix.data
+    for row in range(model.shape[0]):
+        span = slice(int(start[row]), int(start[row + 1]))
+        # Byte rows are brought near one as well.
+        largest = float(np.abs(entries[span]).max(initial=1))
+        scaled = (entries[span] / largest).tolist()
+        terms = zip((columns[j] for j in items[span]), scaled, strict=True)
+        program.addConstraint(pulp.LpAffineExpression(list(terms)) <= float(model.rhs[row]) / largest)
+    for j, value in task.hint.items():
+        columns[j].setInitialValue(int(value), check=False)
+    return program, columns
+
+
+class _HiGHS(pulp.HiGHS):  # type: ignore[misc]
+    """PuLP's HiGHS, which reports its bound while it runs and can be stopped."""
+
+    def __init__(self, on_bound: Callable[[float], None], **options: object) -> None:
+        super().__init__(**options)
+        self._on_bound = on_bound
+        self._model: highspy.Highs | None = None
+        self._stopped = False
+
+    def callSolver(self, lp: pulp.LpProblem) -> None:  # noqa: N802 - PuLP's name
+        self._model = lp.solverModel
+        self._model.HandleUserInterrupt = True
+        self._model.cbMipInterrupt += self._report
+        # Building the model takes a while as well; whoever was stopped in it must not start to solve.
+        if not self._stopped:
+            self._model.run()
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._model is not None:
+            self._model.cancelSolve()
+
+    def _report(self, event: HighsCallbackEvent) -> None:
+        if np.isfinite(event.data_out.mip_dual_bound):
+            self._on_bound(event.data_out.mip_dual_bound)
+
+
+def _wait() -> None:
+    """Nothing to do but to wait for the other program's end."""

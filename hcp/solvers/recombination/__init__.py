@@ -1,0 +1,1 @@
+"""The best schedule among the executions of several."""

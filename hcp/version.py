@@ -1,0 +1,5 @@
+"""The version of hcp, which stored plans and results carry."""
+
+from typing import Final
+
+__version__: Final = "0.1.0"

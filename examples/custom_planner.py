@@ -6,6 +6,7 @@ import hcp
 from hcp.graph.instances import training_chain
 from hcp.heuristics.segments import Walk
 from hcp.planning.select import choose
+from hcp.planning.tracker import Tracker
 from hcp.schedule.rematerialize import Retention, rematerialize
 
 
@@ -15,9 +16,10 @@ class DropEvery:
 
     largest: int = 8
 
-    def __call__(self, problem: hcp.Problem) -> hcp.Solution:
+    def __call__(self, problem: hcp.Problem, limits: hcp.Limits, control: hcp.Control) -> hcp.Solution:
         """Plans a problem; ``choose`` replays the candidates and takes the cheapest within the budget."""
-        return choose(problem, "drop_every", (self._schedule(problem, n) for n in range(1, self.largest + 1)))
+        tracker = Tracker(problem, limits, control, "drop_every")
+        return choose(tracker, (self._schedule(problem, n) for n in range(1, self.largest + 1)))
 
     def _schedule(self, problem: hcp.Problem, n: int) -> hcp.Schedule:
         walk = Walk(problem.graph, problem.given_order)

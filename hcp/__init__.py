@@ -9,9 +9,9 @@ from hcp.graph.builders import from_networkx, from_onnx, graph_from_dict, graph_
 from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.least_peak import LeastPeak, minimize_peak
-from hcp.planners import PLANNERS, UnknownSolver, solve
+from hcp.planners import PLANNERS, UnknownSolver, register_planner, solve
 from hcp.planning.plan import Plan
-from hcp.planning.problem import InfeasibleBudget, NotApplicable, Problem, Progress
+from hcp.planning.problem import Control, InfeasibleBudget, Limits, NotApplicable, Problem, Progress
 from hcp.planning.solution import Bound, Solution, Status
 from hcp.plans.file import load_plan, save_plan
 from hcp.plans.verify import Check, Verdict, Verification, check_plan, verify_plan
@@ -29,6 +29,7 @@ __all__ = [
     "Check",
     "Comparison",
     "Compute",
+    "Control",
     "Fetch",
     "Free",
     "Graph",
@@ -38,6 +39,7 @@ __all__ = [
     "HostLink",
     "InfeasibleBudget",
     "LeastPeak",
+    "Limits",
     "Node",
     "NotApplicable",
     "Offload",
@@ -66,6 +68,7 @@ __all__ = [
     "load_graph",
     "load_plan",
     "minimize_peak",
+    "register_planner",
     "replay",
     "save_graph",
     "save_plan",

@@ -7,12 +7,14 @@ from contextlib import nullcontext
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planners import planner_named
-from hcp.planning.problem import DEFAULT_WORKERS, Monitor, silent
-from hcp.sweeps.engines import Engine, Local, uncounted, unheard
+from hcp.planning.deadline import Stop, never
+from hcp.planning.interrupts import stop_on_interrupt
+from hcp.planning.problem import DEFAULT_WORKERS, Limits, Monitor, ignore
+from hcp.sweeps.engines import Engine, Local
 from hcp.sweeps.grid import resolved
 from hcp.sweeps.rows import FAILED, Comparison, Row, judged
 from hcp.sweeps.store import Store
-from hcp.sweeps.task import Limits, Notice, Task
+from hcp.sweeps.task import Notice, Task
 
 __all__ = ["Comparison", "Row", "compare"]
 
@@ -27,9 +29,10 @@ def compare(
     seed: int = 0,
     store: str | os.PathLike[str] | None = None,
     engine: Engine | None = None,
-    monitor: Monitor = silent,
-    notice: Notice = unheard,
-    counter: Callable[[int, int], None] = uncounted,
+    monitor: Monitor = ignore,
+    notice: Notice = ignore,
+    counter: Callable[[int, int], None] = ignore,
+    stop: Stop = never,
 ) -> Comparison:
     """Runs every planner on every graph and budget, each by itself, and judges the schedules by replay.
 
@@ -47,10 +50,10 @@ def compare(
         monitor: Called with the progress of each search in this process.
         notice: Called with what a user should know at once, such as a worker that died.
         counter: Called with the number of rows done and of rows that had to be run, whenever one is.
+        stop: Asked now and then: whether to end with the rows there are. Ctrl-C asks for that as well.
 
     Returns:
-        A row for each; planners that do not apply and infeasible budgets give rows that say so. Ctrl-C ends with the
-        rows there are.
+        A row for each; planners that do not apply and infeasible budgets give rows that say so.
 
     Raises:
         HcpError: On bad budgets, unknown planners, or graphs of the same name.
@@ -83,7 +86,8 @@ def compare(
             for solver in solver_list
         ]
         runner = Local() if engine is None else engine
-        rows = dict(_rows(tasks, kept, runner, monitor=monitor, notice=notice, counter=counter))
+        with stop_on_interrupt(stop) as asked:
+            rows = dict(_rows(tasks, kept, runner, monitor=monitor, notice=notice, counter=counter, stop=asked))
     found = (rows[i] for i in sorted(rows))
     return Comparison(tuple(row for group in Comparison(tuple(found)).groups() for row in judged(group)))
 
@@ -96,13 +100,14 @@ def _rows(
     monitor: Monitor,
     notice: Notice,
     counter: Callable[[int, int], None],
+    stop: Stop,
 ) -> Iterator[tuple[int, Row]]:
     """Rows by position of the task: those in the store, then those that come."""
     stored = {} if store is None else {i: row for i, task in enumerate(tasks) if (row := store.find(task)) is not None}
     yield from stored.items()
     missing = [i for i in range(len(tasks)) if i not in stored]
     counter(0, len(missing))
-    for done, (position, row) in enumerate(engine.run([tasks[i] for i in missing], monitor, notice), 1):
+    for done, (position, row) in enumerate(engine.run([tasks[i] for i in missing], monitor, notice, stop), 1):
         interrupted = row.plan is not None and row.plan.interrupted
         # What was cut short is shown, and run again when the comparison is resumed.
         if store is not None and not interrupted and row.status != FAILED:

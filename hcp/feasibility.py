@@ -2,12 +2,11 @@
 
 from collections import Counter
 from functools import lru_cache
-from time import perf_counter
 from typing import Final
 
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import ANNEALING
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 from hcp.planning.problem import InfeasibleBudget, Problem
 from hcp.planning.solution import Solution
 from hcp.schedule.actions import keep_everything
@@ -82,7 +81,7 @@ def smallest_known(graph: Graph) -> int:
 
     schedule = keep_everything(graph)
     peak = replay(graph, schedule).peak
-    if not ANNEALING.wait(Stopwatch(SECONDS)):
+    if not ANNEALING.wait(Deadline(SECONDS)):
         return peak
     low = graph.index.least_bytes
     for attempt in range(ATTEMPTS):
@@ -96,7 +95,7 @@ def smallest_known(graph: Graph) -> int:
                 Cooling(temperature=(1e-2, 1e-4), penalty=(1.0, 1000.0)),
                 moves=MOVES,
                 seed=attempt,
-                deadline=perf_counter() + SECONDS / ATTEMPTS / 2,
+                deadline=Deadline(SECONDS / ATTEMPTS / 2),
             )
             peak = min(peak, replay(graph, annealer.schedule(found.least)).peak)
     return peak

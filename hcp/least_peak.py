@@ -6,15 +6,25 @@ in any order, is cheap enough, so that every one that is has a larger peak.
 """
 
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Final
 
 from hcp.analysis.lower_bounds import lower_bound_report
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planners import planner_named, solve
+from hcp.planning.deadline import Deadline, Stop, never
+from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.plan import Plan, excess
-from hcp.planning.problem import DEFAULT_WORKERS, InfeasibleBudget, Monitor, NotApplicable, silent
+from hcp.planning.problem import (
+    DEFAULT_WORKERS,
+    LEAST_PART,
+    Control,
+    InfeasibleBudget,
+    Limits,
+    Monitor,
+    NotApplicable,
+    ignore,
+)
 from hcp.planning.solution import Bound
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
@@ -82,7 +92,8 @@ def minimize_peak(
     time_limit: float = 60.0,
     workers: int = DEFAULT_WORKERS,
     seed: int = 0,
-    monitor: Monitor = silent,
+    monitor: Monitor = ignore,
+    stop: Stop = never,
 ) -> LeastPeak:
     """Searches for the smallest peak of schedules that cost at most ``1 + overhead`` times every node once.
 
@@ -94,9 +105,10 @@ def minimize_peak(
         workers: Threads for solvers that have a choice.
         seed: For planners that draw random numbers.
         monitor: Called with the progress of each solve.
+        stop: Asked now and then: whether to end with the best there is. Ctrl-C asks for that as well.
 
     Returns:
-        The schedule and the bound. Ctrl-C ends the search with the best there is.
+        The schedule and the bound.
 
     Raises:
         HcpError: On a negative overhead or time limit, or an unknown planner.
@@ -104,32 +116,30 @@ def minimize_peak(
     planner_named(solver)
     if not overhead >= 0 or overhead == float("inf"):
         raise HcpError(f"overhead {overhead} is no extra cost; give zero or more, such as 0.1 for ten percent")
-    if not time_limit > 0:
-        raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
-    options = {"workers": workers, "seed": seed, "monitor": monitor}
-    return _Search(graph, int(graph.base_cost * (1 + overhead)), time_limit, options).run(solver)
+    limits = Limits(time_limit, workers, seed)
+    with stop_on_interrupt(stop) as asked:
+        return _Search(graph, int(graph.base_cost * (1 + overhead)), limits, Control(asked, monitor)).run(solver)
 
 
 class _Search:
-    def __init__(self, graph: Graph, limit: int, time_limit: float, options: dict[str, object]) -> None:
+    def __init__(self, graph: Graph, limit: int, limits: Limits, control: Control) -> None:
         self.graph = graph
         self.limit = limit
-        self.time_limit = time_limit
-        self.options = options
-        self.began = perf_counter()
+        self.limits = limits
+        self.control = control
+        self.deadline = limits.deadline(control.stop)
         self.best: Plan | None = None
-        self.stopped = False
         shape = [bound for bound in lower_bound_report(graph) if bound.of == "peak" and bound.holds]
         strongest = max(shape, key=lambda bound: bound.value or 0)
         self.bound, self.source, self.verified = strongest.value or 0, strongest.name, True
 
     def run(self, solver: str) -> LeastPeak:
         # A graph whose values are all empty fits any budget, of which the least is a byte.
-        self._try("keep_all", max(1, replay(self.graph, keep_everything(self.graph)).peak), self.time_limit)
-        self._halve(solver, self.time_limit * (1 - _BOUND_SHARE))
-        self._halve("lp", self.time_limit)
+        self._try("keep_all", max(1, replay(self.graph, keep_everything(self.graph)).peak), self.deadline)
+        self._halve(solver, self.deadline.part(self.deadline.left * (1 - _BOUND_SHARE)))
+        self._halve("lp", self.deadline)
         assert self.best is not None
-        return LeastPeak(self.best, self.limit, self.bound, self.source, self.verified, perf_counter() - self.began)
+        return LeastPeak(self.best, self.limit, self.bound, self.source, self.verified, self.deadline.seconds)
 
     @property
     def high(self) -> int:
@@ -138,29 +148,36 @@ class _Search:
         assert self.best.peak is not None
         return self.best.peak
 
-    def _halve(self, solver: str, until: float) -> None:
-        """Tries budgets between the bound and the best peak, until a time of this search."""
+    def _halve(self, solver: str, deadline: Deadline) -> None:
+        """Tries budgets between the bound and the best peak."""
         # Below what the planner fails at it is not asked again, proved or not.
         low = max(1, self.bound)
         for left in range(_HALVINGS, 0, -1):
-            seconds = until - (perf_counter() - self.began)
-            if low >= self.high or seconds <= 0 or self.stopped:
+            if low >= self.high or deadline.over:
                 return
             middle = (low + self.high) // 2
-            self._try(solver, middle, seconds / left)
+            self._try(solver, middle, deadline.part(deadline.left / left))
             if self.high > middle:
                 low = max(middle + 1, self.bound)
 
-    def _try(self, solver: str, budget: int, seconds: float) -> None:
+    def _try(self, solver: str, budget: int, deadline: Deadline) -> None:
         """Asks a planner for one budget and takes up what it finds and proves."""
         try:
-            plan = solve(self.graph, budget, solver, time_limit=seconds, **self.options)  # type: ignore[arg-type]
+            plan = solve(
+                self.graph,
+                budget,
+                solver,
+                time_limit=max(LEAST_PART, deadline.left),
+                workers=self.limits.workers,
+                seed=self.limits.seed,
+                monitor=self.control.monitor,
+                stop=self.control.stop,
+            )
         except InfeasibleBudget:
             self._raise(budget + 1, f"{solver}: no schedule fits {budget} bytes", verified=False)
             return
         except NotApplicable:
             return
-        self.stopped = self.stopped or plan.interrupted
         if plan.peak is not None and plan.cost is not None and plan.cost <= self.limit:
             if self.best is None or plan.peak < self.high:
                 self.best = plan

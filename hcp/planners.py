@@ -3,15 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
+from inspect import signature
+from types import MappingProxyType
 from typing import Final, cast
 
 from hcp.feasibility import check_budget, explain_infeasible
 from hcp.graph.errors import HcpError
+from hcp.graph.fields import shown
 from hcp.graph.ir import Graph
 from hcp.offload.planner import WithHost
+from hcp.planning.deadline import Stop, never
+from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.plan import Plan, judge
-from hcp.planning.planner import Planner
-from hcp.planning.problem import DEFAULT_WORKERS, Monitor, Problem, silent
+from hcp.planning.planner import AnyPlanner, ask
+from hcp.planning.problem import DEFAULT_WORKERS, Control, Limits, Monitor, Problem, ignore
 from hcp.planning.solution import Status
 from hcp.schedule.actions import Schedule
 from hcp.schedule.bandwidth import parse_link
@@ -23,8 +28,11 @@ class UnknownSolver(HcpError):
     """A solver name that is not in the table."""
 
 
-# name -> module:class, what it is. Modules load on first use, so that listing planners needs no solver.
-PLANNERS: Final[Mapping[str, tuple[str, str]]] = {
+# What makes a planner with its default options: a callable, or its module and name, which loads on first use, so that
+# listing planners needs no solver.
+Factory = Callable[[], AnyPlanner]
+
+_TABLE: Final[dict[str, tuple[str | Factory, str]]] = {
     "auto": ("hcp.portfolio:Auto", "portfolio: annealing, bounds and exact solvers within the time limit"),
     "keep_all": ("hcp.heuristics.keep_all:KeepAll", "keep everything, recompute nothing"),
     "sqrt_n": ("hcp.heuristics.sqrt_n:SqrtN", "equal segments, Chen et al. 2016"),
@@ -51,38 +59,87 @@ PLANNERS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def planner_named(name: str) -> Planner:
-    """A planner with its default options.
+# name -> what makes it, what it is.
+PLANNERS: Final[Mapping[str, tuple[str | Factory, str]]] = MappingProxyType(_TABLE)
+
+
+def register_planner(name: str, factory: str | Factory, summary: str) -> None:
+    """Gives a planner a name, under which ``solve``, ``compare`` and the command line know it in this process.
+
+    Args:
+        name: How it is asked for.
+        factory: A callable without arguments that makes it, such as its class, or ``"package.module:Class"``, which is
+            imported when it is asked for.
+        summary: What it is, in a few words.
 
     Raises:
-        UnknownSolver: If the table has no such name; the message lists the choices.
+        HcpError: If the name is taken, or cannot be one.
     """
-    if name not in PLANNERS:
-        raise UnknownSolver(f"unknown solver {name!r}; choose one of {', '.join(PLANNERS)}")
-    module, _, attribute = PLANNERS[name][0].partition(":")
-    factory = cast(Callable[[], Planner], getattr(import_module(module), attribute))
-    return factory()
+    if name in _TABLE:
+        raise HcpError(f"a planner {name!r} is there already: {_TABLE[name][1]}; give another name")
+    if not name or ":" in name or name != name.strip():
+        raise HcpError(f"{name!r} cannot be a planner's name; give a word such as 'my_planner'")
+    if isinstance(factory, str) and ":" not in factory:
+        raise HcpError(f"{factory!r} names no planner; give 'package.module:Class', or the class itself")
+    _TABLE[name] = (factory, summary)
+
+
+def planner_named(name: str) -> AnyPlanner:
+    """A planner with its default options.
+
+    Args:
+        name: From ``PLANNERS``, or ``"package.module:Class"`` for one of the user's own.
+
+    Raises:
+        UnknownSolver: If there is none; the message lists the choices.
+    """
+    if name in PLANNERS:
+        factory = PLANNERS[name][0]
+        return _made(factory) if isinstance(factory, str) else factory()
+    if ":" in name:
+        return _made(name)
+    raise UnknownSolver(
+        f"unknown solver {name!r}; choose one of {', '.join(PLANNERS)}, or give your own as package.module:Class"
+    )
+
+
+def _made(target: str) -> AnyPlanner:
+    """The planner that a module's class or function makes, or that a module holds."""
+    module, _, attribute = target.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UnknownSolver(
+            f"solver {target!r} cannot be loaded ({error}); give package.module:Class, with the module on the path"
+        ) from error
+    if not callable(found):
+        raise UnknownSolver(f"solver {target!r} is {shown(found)}, which cannot be called; give a planner's class")
+    # A class or a factory makes a planner; a planner itself takes a problem.
+    made = isinstance(found, type) or not signature(found).parameters
+    return cast(AnyPlanner, found() if made else found)
 
 
 def solve(
     graph: Graph,
     budget: int | str,
-    solver: str | Planner = "auto",
+    solver: str | AnyPlanner = "auto",
     *,
     time_limit: float = 60.0,
     order: tuple[str, ...] | None = None,
     workers: int = DEFAULT_WORKERS,
     seed: int = 0,
     incumbent: Schedule | None = None,
-    monitor: Monitor = silent,
+    monitor: Monitor = ignore,
     host: HostLink | str | None = None,
+    work_limit: float | None = None,
+    stop: Stop = never,
 ) -> Plan:
     """Plans a graph within a budget.
 
     Args:
         graph: The computation.
         budget: Bytes, a size such as ``"8GiB"``, or a percentage of the keep-everything peak such as ``"80%"``.
-        solver: A name from ``PLANNERS``, or a planner object.
+        solver: A name from ``PLANNERS``, ``"package.module:Class"``, or a planner object.
         time_limit: Seconds.
         order: Where given, first executions follow it.
         workers: Threads for solvers that have a choice.
@@ -92,6 +149,9 @@ def solve(
         host: Where given, values may be offloaded and fetched as well: a link, or its bandwidth such as ``"12GiB/s"``
             (see ``hcp.schedule.bandwidth.parse_link``). The search starts from a plan without transfers, made in a
             part of the time, and returns none that is dearer.
+        work_limit: Units of work, each about a second of one core: the same seed and work limit give the same plan on
+            every machine with the same versions, unless the time limit comes first. See ``Limits``.
+        stop: Asked now and then, from any thread: whether to end with the best so far. Ctrl-C asks for that as well.
 
     Returns:
         The judged plan; ``schedule`` is None where none was found in time, and for planners that only bound.
@@ -101,12 +161,15 @@ def solve(
         InfeasibleBudget: Where it is proved that no schedule meets the budget.
     """
     planner = planner_named(solver) if isinstance(solver, str) else solver
-    if not time_limit > 0:  # NaN is refused as well
-        raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
+    limits = Limits(time_limit, workers, seed, work_limit)
     amount, link = parse_budget(budget, graph), None if host is None else parse_link(host, graph)
-    problem = Problem(graph, amount, order, time_limit, workers, seed, incumbent, monitor, link)
+    problem = Problem(graph, amount, order, link)
     check_budget(problem)
-    solution = (planner if link is None else WithHost(planner))(problem)
+    with stop_on_interrupt(stop) as asked:
+        control = Control(asked, monitor, incumbent)
+        solution = ask(planner if link is None else WithHost(planner), problem, limits, control)
+        # One that takes the problem alone does not know.
+        solution = replace(solution, interrupted=solution.interrupted or asked())
     if solution.status is Status.INFEASIBLE:
         raise explain_infeasible(problem, solution)
     if isinstance(solver, str):

@@ -18,9 +18,18 @@ from hcp.heuristics.revolve import Revolve
 from hcp.heuristics.rotor import Rotor
 from hcp.heuristics.sqrt_n import SqrtN
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Stop
 from hcp.planning.planner import Planner
-from hcp.planning.problem import Monitor, NotApplicable, Problem, Progress
+from hcp.planning.problem import (
+    DEFAULT_CONTROL,
+    DEFAULT_LIMITS,
+    Control,
+    Limits,
+    Monitor,
+    NotApplicable,
+    Problem,
+    Progress,
+)
 from hcp.planning.solution import Solution, Status
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import keep_everything
@@ -57,6 +66,8 @@ LEAST_SEARCH: Final = 0.06
 # has more use for the time than the relaxation's integer form.
 LEAST_EXPLAINED: Final = 0.5
 GLANCE_SHARE: Final = 0.05
+# Of any turn, which has to load its solver.
+LEAST_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -67,15 +78,14 @@ class Auto:
     relaxation is solved once for both exact solvers, beside which the memetic search goes on.
     """
 
-    def __call__(self, problem: Problem, /) -> Solution:
-        """Plans; Ctrl-C returns the best so far."""
-        tracker = Tracker(problem, "auto")
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
+        """Plans; who is asked to stop returns the best so far."""
         # Begins to compile what is not; the members that need none go first.
         compiled = ANNEALING.ready()
-        try:
-            solution = _Portfolio(tracker).run()()
-        except KeyboardInterrupt:
-            return tracker.interrupted()
+        tracker = Tracker(problem, limits, control, "auto")
+        solution = tracker.run(lambda _: _Portfolio(tracker).run()())
         if compiled or tracker.done or ANNEALING.ready():
             return solution
         return replace(solution, note=f"{solution.note}; {STILL_COMPILING}".removeprefix("; "))
@@ -106,7 +116,7 @@ class _Portfolio:
             result = self.quick()
             if result is not None:
                 return result
-            root = Root() if self.met() else solve_root(tracker, tracker.watch.left * ROOT_SHARE)
+            root = Root() if self.met() else solve_root(tracker, tracker.deadline.left * ROOT_SHARE)
         if root.hopeless is not None:
             return partial(tracker.infeasible, root.hopeless, root.note)
         relaxation = root.relaxation
@@ -126,9 +136,9 @@ class _Portfolio:
     def quick(self) -> _Result | None:
         """The heuristics that take no time worth speaking of; returns how to make the result where one ends it."""
         share, of_all = (QUICK_SHARE, ALL_QUICK_SHARE) if ANNEALING.ready() else (COLD_SHARE, ALL_COLD_SHARE)
-        spent = Stopwatch(self.tracker.watch.left * of_all)
+        deadline = self.tracker.deadline.part(self.tracker.deadline.left * of_all)
         for planner in QUICK:
-            if self.met() or spent.left <= 0:
+            if self.met() or deadline.over:
                 break
             result = self.turn(planner, share)
             if result is not None:
@@ -141,47 +151,44 @@ class _Portfolio:
     def turn(self, planner: Planner, share: float) -> _Result | None:
         """Lets one member search; returns how to make the portfolio's own result where that ends it."""
         tracker = self.tracker
-        if tracker.done or tracker.watch.left <= 0:
+        if tracker.over:
             return tracker.solution
-
-        def monitor(progress: Progress) -> None:
-            self.report(progress)
-            if self.met():
-                raise KeyboardInterrupt
-
         try:
-            solution = planner(self.shared(share, monitor))
+            solution = planner(tracker.problem, self.limits(share), self.control(self.report, self.met))
         except NotApplicable:
             return None
         self.take_bounds(solution)
         if solution.status is Status.INFEASIBLE:
             return partial(tracker.infeasible, solution.bounds[-1] if solution.bounds else None, solution.note)
         tracker.offer(solution.schedule)
-        return tracker.interrupted if solution.interrupted and not self.met() else None
+        return tracker.solution if tracker.deadline.stopped else None
 
     @contextmanager
     def searching_beside(self, share: float, least: float = 0.0) -> Iterator[None]:
-        """Searches on another core while the block runs, then offers what was found.
+        """Searches on another core while the block runs, then offers what was found; before it, where work is counted.
 
         Args:
-            share: Of the time that is left, what the search may take.
+            share: Of what is left, what the search may take.
             least: And what it gets even where the block ends earlier, unless it is needless.
         """
         tracker = self.tracker
+        if tracker.deadline.counts_work:
+            self.turn(self.evolution, share / 2)
+            yield
+            return
         enough = threading.Event()
-        watch = Stopwatch(tracker.watch.left * least)
+        deadline = tracker.deadline.part(tracker.deadline.left * least)
 
         def monitor(progress: Progress) -> None:
             self.beside = progress.incumbent
-            if enough.is_set() or self.met():
-                raise KeyboardInterrupt
 
-        problem = replace(self.shared(share, monitor), workers=1)
+        limits = replace(self.limits(share), workers=1)
+        control = self.control(monitor, lambda: enough.is_set() or self.met())
         with ThreadPoolExecutor(1) as pool:
-            search = pool.submit(self.evolution, problem)
+            search = pool.submit(self.evolution, tracker.problem, limits, control)
             try:
                 yield
-                while not tracker.done and watch.left > 0 and not wait([search], timeout=0.05).done:
+                while not tracker.done and not deadline.over and not wait([search], timeout=0.05).done:
                     tracker.report("auto: annealing")
             finally:
                 enough.set()
@@ -214,18 +221,22 @@ class _Portfolio:
         tracker = self.tracker
         tracker.raise_bound(progress.bound or 0)
         costs = [cost for cost in (tracker.cost, progress.incumbent, self.beside) if cost is not None]
-        tracker.problem.monitor(
+        tracker.control.monitor(
             replace(
                 progress,
                 planner=f"auto: {progress.planner}",
-                seconds=tracker.watch.seconds,
+                seconds=tracker.deadline.seconds,
                 incumbent=min(costs, default=None),
                 bound=tracker.bound,
             )
         )
 
-    def shared(self, share: float, monitor: Monitor) -> Problem:
-        """The problem as a member gets it, with a share of the time that is left."""
-        tracker = self.tracker
-        seconds = max(0.1, tracker.watch.left * share)
-        return replace(tracker.problem, time_limit=seconds, incumbent=tracker.schedule, monitor=monitor)
+    def limits(self, share: float) -> Limits:
+        """What a member may take: a share of what is left."""
+        deadline = self.tracker.deadline
+        return self.tracker.limits.part(deadline, max(LEAST_SECONDS, deadline.left * share))
+
+    def control(self, monitor: Monitor, stop: Stop) -> Control:
+        """A member starts from the best schedule, and stops when the portfolio has to."""
+        deadline = self.tracker.deadline
+        return Control(lambda: stop() or deadline.stopped, monitor, self.tracker.schedule)

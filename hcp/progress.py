@@ -9,9 +9,8 @@ from rich.live import Live
 from rich.text import Text
 
 from hcp.planning.plan import excess
-from hcp.planning.problem import Monitor, Progress, silent
+from hcp.planning.problem import Monitor, Progress, ignore
 from hcp.report.units import duration_text, percent_text
-from hcp.sweeps.engines import uncounted
 
 
 class Display:
@@ -96,12 +95,12 @@ def sweep_progress(time_limit: float, quiet: bool, verbose: bool = False) -> Ite
     """As ``live_progress``, with what takes the number of rows that are done and that had to be run."""
     with live_progress(time_limit, quiet, verbose) as monitor:
         owner = getattr(monitor, "__self__", None)
-        yield monitor, owner.count if isinstance(owner, Display | Log) else uncounted
+        yield monitor, owner.count if isinstance(owner, Display | Log) else ignore
 
 
 @contextmanager
 def live_progress(time_limit: float, quiet: bool, verbose: bool = False) -> Iterator[Monitor]:
-    """A monitor that shows progress while the block runs; silent where quiet or where stderr is no terminal.
+    """A monitor that shows progress while the block runs; none where quiet or where stderr is no terminal.
 
     Args:
         time_limit: Seconds of each planner, for the time left.
@@ -113,7 +112,7 @@ def live_progress(time_limit: float, quiet: bool, verbose: bool = False) -> Iter
         yield Log(console).update
         return
     if quiet or not console.is_terminal:
-        yield silent
+        yield ignore
         return
     display = Display(time_limit)
     with Live(display, console=console, refresh_per_second=4, transient=True):

@@ -11,7 +11,7 @@ from math import ceil, gcd
 
 from hcp.graph.instances import instance, random_graph
 from hcp.graph.ir import Graph
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 from hcp.planning.solution import Bound
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
@@ -82,6 +82,6 @@ def _bounds(full: bool) -> Iterator[tuple[Graph, Bound]]:
 
 
 def _bound(graph: Graph, budget: int) -> Iterator[tuple[Graph, Bound]]:
-    found = Relaxer(graph, budget, Stopwatch(20)).best()
+    found = Relaxer(graph, budget, Deadline(20)).best()
     if found is not None:
         yield graph, found.bound

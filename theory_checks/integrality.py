@@ -5,7 +5,7 @@ from math import ceil
 
 from hcp.graph.instances import instance, random_graph
 from hcp.graph.ir import Graph
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
@@ -31,7 +31,7 @@ WITH_GAP = (("unet:2", 50), ("unet:2", 70), ("residual-net:3", 70))
 
 def integer_optimum(model: Model) -> int:
     """The optimum of a model's integer form, proved by CP-SAT."""
-    result = solve_with_cpsat(IntegerTask(model, {}, 0, time_limit=30, workers=8, seed=0))
+    result = solve_with_cpsat(IntegerTask(model, {}, 0, deadline=Deadline(30), workers=8, seed=0))
     assert result.status is IntegerStatus.OPTIMAL
     return result.bound
 
@@ -66,7 +66,7 @@ def check(full: bool = True, integer: Callable[[Model], int] = integer_optimum) 
 
 def _cut(graph: Graph, budget: int, integer: Callable[[Model], int]) -> tuple[int, int]:
     """The certified linear bound with path cuts, and the integer optimum of the same model."""
-    found = Relaxer(graph, budget, Stopwatch(20)).best()
+    found = Relaxer(graph, budget, Deadline(20)).best()
     assert found is not None
     cut: CutModel = found.cut
     return found.bound.value, max(integer(cut.model), graph.base_cost)
@@ -76,4 +76,4 @@ def _staged(graph: Graph, budget: int, integer: Callable[[Model], int]) -> tuple
     """Linear and integer optimum of the fixed-order model that sees memory at the ends of stages only."""
     grid = build_stage_grid(graph.index, budget, tuple(graph.index.order.tolist()))
     model = build_stage_model(grid, budget).model
-    return ceil(LinearProgram(model).solve(20).value - SLACK), integer(model)
+    return ceil(LinearProgram(model).solve(Deadline(20)).value - SLACK), integer(model)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from hcp.graph.instances import random_graph
 from hcp.graph.ir import Graph
 from hcp.planners import PLANNERS, planner_named
-from hcp.planning.deadline import Stopwatch
-from hcp.planning.planner import Planner
-from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.deadline import Deadline
+from hcp.planning.planner import AnyPlanner, ask
+from hcp.planning.problem import Control, Limits, NotApplicable, Problem
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 from hcp.solvers.cut_relaxation.relaxation import Relaxer
@@ -23,7 +23,7 @@ SLOW = frozenset({"anneal"})
 
 def certified_bound(graph: Graph, budget: int) -> int:
     """The bound that the linear relaxation's rounded dual values prove, evaluated in integers."""
-    found = Relaxer(graph, budget, Stopwatch(20)).best()
+    found = Relaxer(graph, budget, Deadline(20)).best()
     assert found is not None
     certificate = found.bound.certificate
     assert found.bound.of == "cost"
@@ -31,19 +31,19 @@ def certified_bound(graph: Graph, budget: int) -> int:
     return certificate.proven(graph, budget)
 
 
-def heuristics() -> dict[str, Planner]:
+def heuristics() -> dict[str, AnyPlanner]:
     """Every heuristic of the table that takes no time to speak of."""
     return {
         name: planner_named(name)
         for name, (where, _) in PLANNERS.items()
-        if where.startswith("hcp.heuristics.") and name not in SLOW
+        if str(where).startswith("hcp.heuristics.") and name not in SLOW
     }
 
 
 def check(
     full: bool = True,
     bound: Callable[[Graph, int], int] = certified_bound,
-    planners: Mapping[str, Planner] | None = None,
+    planners: Mapping[str, AnyPlanner] | None = None,
 ) -> int:
     """Random graphs of 2 to 8 nodes, each with a budget between its least and its keep-everything peak."""
     tried = heuristics() if planners is None else planners
@@ -59,7 +59,7 @@ def check(
         require(proved <= optimum, f"{where}: bound {proved} over the optimum {optimum}")
         for name, planner in tried.items():
             try:
-                schedule = planner(problem).schedule
+                schedule = ask(planner, problem, Limits(), Control()).schedule
             except NotApplicable:
                 continue
             if schedule is not None:

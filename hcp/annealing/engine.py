@@ -24,8 +24,11 @@ from hcp.annealing.timeline import AREA, COST, Timeline, fill, new_timeline
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import chain
 from hcp.graph.ir import Graph
+from hcp.planning.deadline import Deadline
 from hcp.schedule.actions import Schedule
 
+# Moves that count as a unit of work: about what a core makes in a second.
+MOVES_PER_UNIT: Final = 200_000
 # Moves between two even spreadings of the executions over the slots.
 RESPACE: Final = 20_000
 # Slots per node, and per execution where a start has many of them.
@@ -158,7 +161,7 @@ class Annealer:
         *,
         moves: int | None = None,
         seed: int = 0,
-        deadline: float = math.inf,
+        deadline: Deadline | None = None,
         on_stretch: OnStretch = _carry_on,
     ) -> Outcome:
         """One run: ``moves`` moves, or as many as fit before the deadline where ``moves`` is None.
@@ -168,23 +171,24 @@ class Annealer:
             cooling: Temperatures, penalties and mix.
             moves: The same seed and moves give the same outcome, unless the deadline cuts them short.
             seed: Of the random numbers.
-            deadline: By ``time.perf_counter``; needed where ``moves`` is None.
-            on_stretch: Called after every stretch of moves with the best so far; ends the run by True. What it raises
-                passes through, and so does Ctrl-C, at the end of a stretch.
+            deadline: Needed where ``moves`` is None; the run ends at the end of a stretch.
+            on_stretch: Called after every stretch of moves with the best so far; ends the run by True.
         """
         random = new_random(seed)
         line = self.timeline(start)
         found = _first_outcome(line)
         walk(self.network, line, new_best(0), random, cooling.mix, cooling.between(0.0, 0.0, 0))
+        ends = Deadline() if deadline is None else deadline
+        total = ends.left
         began = now = time.perf_counter()
         progress, pace = 1.0 if moves == 0 else 0.0, 0.0
-        while progress < 1.0 and (now < deadline or not found.moves):
+        while progress < 1.0 and not (found.moves and ends.over):
             if moves is not None:
                 stretch = min(RESPACE, moves - found.moves)
                 following = (found.moves + stretch) / moves
             else:
                 stretch = min(RESPACE, int(_LONGEST_STRETCH / pace)) if pace else _TRIAL_STRETCH
-                following = min(1.0, (now - began + pace * stretch) / max(deadline - began, 1e-9))
+                following = min(1.0, (now - began + pace * stretch) / max(total, 1e-9))
             best = new_best(len(line.slot))
             best.score[:] = (found.cost, found.area)
             walk(self.network, line, best, random, cooling.mix, cooling.between(progress, following, stretch))

@@ -1,11 +1,10 @@
 """The cool anneal that repairs schedules lifted from a relaxation."""
 
-import math
-import time
 from typing import Final
 
-from hcp.annealing.engine import BRISK, Annealer, Cooling
+from hcp.annealing.engine import BRISK, MOVES_PER_UNIT, Annealer, Cooling
 from hcp.graph.errors import HcpError
+from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
@@ -25,7 +24,7 @@ def polish(
     cooling: Cooling = LAX,
     moves: int = MOVES,
     seed: int = 0,
-    deadline: float = math.inf,
+    deadline: Deadline | None = None,
 ) -> Schedule | None:
     """Makes a schedule fit the budget and cheaper, keeping to its neighbourhood: hotter runs lose its structure.
 
@@ -35,7 +34,7 @@ def polish(
         cooling: Temperatures, penalties and mix of moves.
         moves: Moves to make; fewer where the deadline comes first.
         seed: Of the random numbers.
-        deadline: By ``time.perf_counter``.
+        deadline: Of the moves; a limit in units of work is charged for them.
 
     Returns:
         The cheapest schedule within the budget that was met, the start included; None where none was.
@@ -50,11 +49,7 @@ def polish(
     given = Schedule.from_computes(graph, start.computes)
     replay(graph, given)
     annealer = Annealer(graph, problem.budget, problem.order)
-    outcome = annealer.run(
-        annealer.indices(start.computes),
-        cooling,
-        moves=moves,
-        seed=seed,
-        deadline=max(deadline, time.perf_counter()),
-    )
+    outcome = annealer.run(annealer.indices(start.computes), cooling, moves=moves, seed=seed, deadline=deadline)
+    if deadline is not None:
+        deadline.spend(outcome.moves / MOVES_PER_UNIT)
     return None if outcome.within is None else annealer.schedule(outcome.within)

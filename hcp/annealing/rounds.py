@@ -1,12 +1,11 @@
 """Rounds of annealing runs: kinds of run, several at a time, and which of them to run again."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from hcp.annealing.engine import BRISK, Annealer, Cooling, Outcome
+from hcp.annealing.engine import BRISK, MOVES_PER_UNIT, Annealer, Cooling, Outcome
 from hcp.annealing.polish import NEARBY
 from hcp.annealing.team import Run, run_together
 from hcp.planning.cores import cores
@@ -51,7 +50,7 @@ class Rounds:
 
     Attributes:
         tracker: The search's.
-        moves: Moves in all, or None where the time limit is what counts.
+        moves: Moves in all, or None where the search's limit is what counts.
         annealer: Shared by all runs.
     """
 
@@ -69,7 +68,12 @@ class Rounds:
     @property
     def threads(self) -> int:
         """How many runs at a time, at most."""
-        return max(1, min(self.tracker.problem.workers, cores()))
+        return max(1, min(self.tracker.limits.workers, cores()))
+
+    @property
+    def counted(self) -> bool:
+        """Whether runs get moves, and not seconds, so that the outcome depends on nothing else."""
+        return self.moves is not None or self.tracker.deadline.counts_work
 
     def fresh(self) -> list[Kind]:
         """The kinds of run that start from the order alone, hot to cool; offers what they start from."""
@@ -80,45 +84,49 @@ class Rounds:
 
     def first_length(self) -> float:
         """Moves or seconds of a run in the first round."""
-        per_node = _FIRST_SECONDS_PER_NODE if self.moves is None else _FIRST_MOVES_PER_NODE
+        per_node = _FIRST_MOVES_PER_NODE if self.counted else _FIRST_SECONDS_PER_NODE
         return min(per_node * self.tracker.problem.graph.index.n, _FIRST_SHARE * self.left())
 
     def spent(self, length: float, runs: int) -> float:
         """Of the moves or the seconds, by a round."""
-        return length * (runs if self.moves is not None else -(-runs // self.threads))
+        return length * (runs if self.counted else -(-runs // self.threads))
 
     def left(self) -> float:
         """Moves where they are limited, else seconds."""
-        seconds = self.tracker.watch.left
-        return seconds if self.moves is None or seconds <= 0 else self.moves - self.done
+        left = self.tracker.deadline.left
+        if self.tracker.deadline.counts_work:
+            left = int(left * MOVES_PER_UNIT)
+        return left if self.moves is None or left <= 0 else self.moves - self.done
 
     def run(self, chosen: Sequence[Kind], length: float) -> list[tuple[Kind, Outcome]]:
         """One round; returns the kinds of run that started with their outcomes."""
         tracker, annealer = self.tracker, self.annealer
         self.number += 1
-        seconds = tracker.watch.left
         runs = []
         for kind in chosen:
             self.runs += 1
-            seed = tracker.problem.seed * 1_000_003 + self.runs
+            seed = tracker.limits.seed * 1_000_003 + self.runs
             # Equal time, not equal moves, is what kinds of run are compared by: plain moves are many times faster.
-            moves, limit = (None, length) if self.moves is None else (max(1, int(length)), seconds)
-            runs.append(Run(kind.start, kind.cooling, seed, moves, limit))
+            moves, seconds = (max(1, int(length)), None) if self.counted else (None, length)
+            runs.append(Run(kind.start, kind.cooling, seed, moves, seconds))
 
         def note(place: int, outcome: Outcome, better: bool) -> bool:
-            if better:
+            if better and not self.counted:
                 tracker.offer(annealer.schedule(outcome.least))
             tracker.report(f"annealing from {chosen[place].name}")
             # With moves given, the others go on: which of them is the first must not decide.
-            return tracker.done and self.moves is None
+            return tracker.done and not self.counted
 
-        outcomes = run_together(annealer, runs, self.threads, time.perf_counter() + seconds, note)
-        for place, outcome in outcomes.items():
+        outcomes = run_together(annealer, runs, self.threads, tracker.deadline, note)
+        for place, outcome in sorted(outcomes.items()):
+            if self.counted:
+                tracker.offer(annealer.schedule(outcome.least))
+                tracker.deadline.spend(outcome.moves / MOVES_PER_UNIT)
             self.done += outcome.moves
             kind = chosen[place]
             kind.result = min(kind.result, (outcome.within is None, outcome.cost, outcome.area))
             kind.used = self.number
-        return [(chosen[place], outcome) for place, outcome in outcomes.items()]
+        return [(chosen[place], outcome) for place, outcome in sorted(outcomes.items())]
 
 
 def ranked(kinds: Sequence[Kind]) -> list[Kind]:

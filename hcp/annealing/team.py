@@ -1,7 +1,6 @@
 """Several annealing runs at once: the compiled moves hold no lock, so every thread gets a core of its own."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +8,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from hcp.annealing.engine import Annealer, Cooling, Outcome
+from hcp.planning.deadline import Deadline
 
 # How often the caller's thread wakes up, in seconds: Ctrl-C is noticed then.
 _PULSE: Final = 0.1
@@ -16,20 +16,20 @@ _PULSE: Final = 0.1
 
 @dataclass(frozen=True)
 class Run:
-    """One run: the arguments of ``Annealer.run``; ``seconds`` count from its own start."""
+    """One run: the arguments of ``Annealer.run``; ``seconds`` count from its own start, None where moves do."""
 
     start: tuple[int, ...]
     cooling: Cooling
     seed: int
     moves: int | None
-    seconds: float
+    seconds: float | None
 
 
 OnNews = Callable[[int, Outcome, bool], bool]
 
 
 def run_together(
-    annealer: Annealer, runs: Sequence[Run], threads: int, deadline: float, on_news: OnNews
+    annealer: Annealer, runs: Sequence[Run], threads: int, deadline: Deadline, on_news: OnNews
 ) -> dict[int, Outcome]:
     """Makes runs side by side and returns their outcomes by their places; those that did not start have none.
 
@@ -37,13 +37,11 @@ def run_together(
         annealer: Shared by all.
         runs: What to run; each draws its own random numbers, so with moves given the outcomes do not depend on threads.
         threads: How many run at a time, at most.
-        deadline: By ``time.perf_counter``, for all of them.
+        deadline: For all of them.
         on_news: Called in the caller's thread a few times a second with a run's place, its outcome and whether that
             is better than the same run's before; True ends all runs soon. What it raises ends them as well and passes
             through.
     """
-    # Compiles what is not compiled yet here, where Ctrl-C works.
-    annealer.run(runs[0].start, runs[0].cooling, moves=0)
     team = _Team(annealer, runs, deadline)
     workers = [threading.Thread(target=team.work, daemon=True) for _ in range(min(threads, len(runs)))]
     for worker in workers:
@@ -72,7 +70,7 @@ def run_together(
 class _Team:
     """What the threads share."""
 
-    def __init__(self, annealer: Annealer, runs: Sequence[Run], deadline: float) -> None:
+    def __init__(self, annealer: Annealer, runs: Sequence[Run], deadline: Deadline) -> None:
         self.annealer = annealer
         self.deadline = deadline
         self.stop = threading.Event()
@@ -83,7 +81,7 @@ class _Team:
 
     def work(self) -> None:
         """Makes one waiting run after the other."""
-        while not self.stop.is_set() and time.perf_counter() < self.deadline:
+        while not self.stop.is_set() and not self.deadline.over:
             try:
                 place, run = self._waiting.get_nowait()
             except Empty:
@@ -94,7 +92,7 @@ class _Team:
                     run.cooling,
                     moves=run.moves,
                     seed=run.seed,
-                    deadline=min(self.deadline, time.perf_counter() + run.seconds),
+                    deadline=self.deadline if run.seconds is None else self.deadline.part(run.seconds),
                     on_stretch=partial(self._tell, place),
                 )
             except Exception as error:  # noqa: BLE001 - raised again in the caller's thread

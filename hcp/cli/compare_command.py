@@ -19,11 +19,11 @@ from hcp.cli.options import (
     check_plot,
     check_target,
     graph_from,
+    planner_from,
 )
 from hcp.cli.output import print_table, tell
 from hcp.compare import compare
 from hcp.graph.files import write_atomically
-from hcp.planners import planner_named
 from hcp.planning.compilation import STILL_COMPILING
 from hcp.planning.problem import DEFAULT_WORKERS
 from hcp.progress import sweep_progress
@@ -84,7 +84,7 @@ def compare_command(
       hcp compare --config sweep.toml --engine ray
     """
     for name in solver:
-        planner_named(name)
+        planner_from(name)
     loaded = [graph_from(text) for text in graphs]
     check_target(json_file, csv_file, markdown, latex, html)
     check_plot(plot)

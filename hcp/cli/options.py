@@ -1,9 +1,10 @@
 """Options that several commands share, and what they are given."""
 
+import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +13,8 @@ from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json
 from hcp.graph.instances import INSTANCES, instance
 from hcp.graph.ir import Graph
-from hcp.planners import PLANNERS
+from hcp.planners import PLANNERS, planner_named
+from hcp.planning.planner import AnyPlanner
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.host import HostLink
@@ -28,12 +30,28 @@ def _planner_names(incomplete: str) -> Iterator[tuple[str, str]]:
 GraphText = Annotated[str, typer.Argument(help=GRAPH_HELP)]
 Budget = Annotated[str, typer.Option("--budget", "-b", help=BUDGET_HELP)]
 Solver = Annotated[
-    str, typer.Option("--solver", "-s", help="A planner; `hcp planners` lists them.", autocompletion=_planner_names)
+    str,
+    typer.Option(
+        "--solver",
+        "-s",
+        help="A planner (`hcp planners` lists them), or your own as package.module:Class.",
+        autocompletion=_planner_names,
+    ),
 ]
 Solvers = Annotated[
     list[str], typer.Option("--solver", "-s", help="A planner; repeat for several.", autocompletion=_planner_names)
 ]
 TimeLimit = Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for each planner.")]
+WorkLimit = Annotated[
+    float | None,
+    typer.Option(help="Units of work, each about a second of one core; the same ones give the same plan anywhere."),
+]
+Order = Annotated[
+    str, typer.Option(help="'free', or 'given': first executions follow the graph's own order.", metavar="free|given")
+]
+Backend = Annotated[
+    str | None, typer.Option(help="The solver behind milp, checkmate (as PuLP calls it: HiGHS, SCIP_PY) or staged.")
+]
 Seed = Annotated[int, typer.Option(help="Seed for planners that draw random numbers.")]
 Workers = Annotated[int, typer.Option(help="Threads for solvers that have a choice.", min=1)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -55,6 +73,29 @@ def host_from(graph: Graph, bandwidth: str | None, latency: int, memory: str | N
         return None
     capacity = None if memory is None else parse_budget(memory, graph)
     return replace(parse_link(bandwidth, graph), latency=latency, capacity=capacity)
+
+
+def planner_from(name: str, backend: str | None = None) -> AnyPlanner:
+    """The planner of this name, or of this module and class; with another solver behind it, where one is given."""
+    if ":" in name and "" not in sys.path:
+        # Where Python itself looks for the modules of whoever starts it.
+        sys.path.insert(0, "")
+    planner = planner_named(name)
+    if backend is None:
+        return planner
+    options: Any = planner
+    names = [field.name for field in fields(options)] if is_dataclass(options) else []
+    if "backend" not in names:
+        raise HcpError(f"solver {name!r} has no other solver behind it; leave out --backend")
+    changed: AnyPlanner = replace(options, backend=backend)
+    return changed
+
+
+def order_from(text: str, graph: Graph) -> tuple[str, ...] | None:
+    """The order that first executions follow, if any."""
+    if text not in ("free", "given"):
+        raise HcpError(f"order {text!r} is not understood; give 'free', or 'given' for the graph's own")
+    return graph.order if text == "given" else None
 
 
 def graph_from(text: str) -> Graph:

@@ -1,5 +1,6 @@
 """``hcp solve`` and ``hcp minimize``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -7,20 +8,25 @@ import typer
 
 from hcp.cli.options import (
     AsJson,
+    Backend,
     Budget,
     GraphText,
     HostBandwidth,
     HostLatency,
     HostMemory,
+    Order,
     Quiet,
     Seed,
     Solver,
     TimeLimit,
     Verbose,
     Workers,
+    WorkLimit,
     check_target,
     graph_from,
     host_from,
+    order_from,
+    planner_from,
 )
 from hcp.cli.output import print_json, print_table
 from hcp.graph.errors import HcpError
@@ -39,6 +45,9 @@ def solve_command(
     time_limit: TimeLimit = 60.0,
     seed: Seed = 0,
     workers: Workers = DEFAULT_WORKERS,
+    work_limit: WorkLimit = None,
+    order: Order = "free",
+    backend: Backend = None,
     host_bandwidth: HostBandwidth = None,
     host_latency: HostLatency = 0,
     host_memory: HostMemory = None,
@@ -53,15 +62,26 @@ def solve_command(
       hcp solve unet:4 --budget 70% --time-limit 10
       hcp solve graph.json -b 8GiB -s cpsat --out plan.json
       hcp solve unet:4 -b 60% --host-bandwidth 100
+      hcp solve unet:4 -b 60% -s milp --backend HiGHS --order given
     """
-    planner_named(solver)
+    planner = planner_from(solver, backend)
     loaded = graph_from(graph)
     host = host_from(loaded, host_bandwidth, host_latency, host_memory)
     check_target(out)
     with live_progress(time_limit, quiet, verbose) as monitor:
         plan = solve(
-            loaded, budget, solver, time_limit=time_limit, workers=workers, seed=seed, monitor=monitor, host=host
+            loaded,
+            budget,
+            planner,
+            time_limit=time_limit,
+            order=order_from(order, loaded),
+            workers=workers,
+            seed=seed,
+            monitor=monitor,
+            host=host,
+            work_limit=work_limit,
         )
+    plan = replace(plan, planner=solver)
     if as_json:
         print_json(plan.to_dict())
     else:

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
 from hcp.planning.deadline import check_moves
-from hcp.planning.plan import EveryNodeOnce
-from hcp.planning.problem import Problem
-from hcp.planning.solution import Bound, Solution
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
+from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
-from hcp.schedule.scopes import ORDER_FREE
 
 if TYPE_CHECKING:
     from hcp.annealing.rounds import Kind, Rounds
@@ -46,31 +44,28 @@ class Anneal:
     def __post_init__(self) -> None:
         check_moves(self.moves)
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Anneals until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C.
 
         Raises:
             ScheduleError: If the problem's incumbent is illegal.
         """
-        graph, incumbent = problem.graph, problem.incumbent
+        incumbent = control.incumbent
         if incumbent is not None:
-            replay(graph, incumbent)
+            replay(problem.graph, incumbent)
             if problem.order is not None and not incumbent.follows(problem.order):
                 # It can be neither returned nor a start.
-                problem = replace(problem, incumbent=None)
-        tracker = Tracker(problem, NAME)
-        try:
-            _search(tracker, self.moves)
-        except KeyboardInterrupt:
-            return tracker.interrupted()
-        finally:
-            if tracker.done:
-                proof = Bound(graph.base_cost, "cost", ORDER_FREE, EveryNodeOnce(), "every node runs at least once")
-                tracker.add_bound(proof)
+                control = replace(control, incumbent=None)
+        return Tracker(problem, limits, control, NAME).run(self._planned)
+
+    def _planned(self, tracker: Tracker) -> Solution:
+        _search(tracker, self.moves)
         if not ANNEALING.ready():
             return tracker.solution(STILL_COMPILING)
         if tracker.schedule is None:
-            return tracker.solution(f"found nothing within {problem.budget} bytes")
+            return tracker.solution(f"found nothing within {tracker.problem.budget} bytes")
         return tracker.solution()
 
 
@@ -82,7 +77,7 @@ def _search(tracker: Tracker, moves: int | None) -> None:
     from hcp.annealing.rounds import Rounds, better_half, from_schedule
 
     rounds = Rounds(tracker, moves)
-    kinds = rounds.fresh() + from_schedule(rounds.annealer, problem.incumbent, "the incumbent")
+    kinds = rounds.fresh() + from_schedule(rounds.annealer, tracker.control.incumbent, "the incumbent")
     length, least = rounds.first_length(), _LAST_SHARE * rounds.left()
     chosen = kinds
     while not tracker.done and rounds.left() > 0:
@@ -104,5 +99,5 @@ def _finalists(rounds: "Rounds", kinds: "list[Kind]") -> "list[Kind]":
     """The best kinds, some more than once where there are many cores; moves are to give the same anywhere."""
     from hcp.annealing.rounds import ranked
 
-    count = _LAST_RUNS if rounds.moves is not None else max(_LAST_RUNS, rounds.threads)
+    count = _LAST_RUNS if rounds.counted else max(_LAST_RUNS, rounds.threads)
     return list(islice(cycle(ranked(kinds)[:_LAST_RUNS]), count))

@@ -29,11 +29,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from hcp.graph.ir import Graph
-from hcp.planning.deadline import Stopwatch
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
+from hcp.schedule.cancellation import tick
 from hcp.schedule.rematerialize import lasting
 
 # Executions per node beyond which bringing back has become a treadmill.
@@ -52,14 +53,15 @@ class Eviction:
 
     shares: tuple[int, ...] = _SHARES
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the cheapest schedule within the budget over the shares."""
-        return choose(problem, "eviction", self._candidates(problem))
+        return choose(Tracker(problem, limits, control, "eviction"), self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
-        watch = Stopwatch(problem.time_limit)
         for share in self.shares:
-            runtime = Runtime(problem.graph, problem.given_order, problem.budget * share // 100, watch)
+            runtime = Runtime(problem.graph, problem.given_order, problem.budget * share // 100)
             if runtime.run():
                 names = problem.graph.index.node_names
                 yield Schedule.from_computes(problem.graph, (names[v] for v in runtime.computes))
@@ -75,9 +77,8 @@ class Runtime:
         evicted_log: Values evicted to make room so far, in order.
     """
 
-    def __init__(self, graph: Graph, order: Sequence[str], budget: int, watch: Stopwatch | None = None) -> None:
+    def __init__(self, graph: Graph, order: Sequence[str], budget: int) -> None:
         index = graph.index
-        self.watch = watch
         rank = {name: v for v, name in enumerate(index.node_names)}
         self.budget = budget
         self.program = [rank[name] for name in order]
@@ -101,7 +102,7 @@ class Runtime:
         self.evicted_log: list[int] = []
 
     def run(self) -> bool:
-        """Runs the program; False where memory or time did not suffice, or nothing but bringing back happened."""
+        """Runs the program; False where memory did not suffice, or nothing but bringing back happened."""
         for node in self.program:
             if not self.execute(node):
                 return False
@@ -136,9 +137,9 @@ class Runtime:
 
     @property
     def hopeless(self) -> bool:
-        """Whether it has brought back too much already, or has taken too long."""
-        late = self.watch is not None and self.watch.left <= 0
-        return late or len(self.computes) >= MOST_RUNS_PER_NODE * len(self.program)
+        """Whether it has brought back too much already."""
+        tick()
+        return len(self.computes) >= MOST_RUNS_PER_NODE * len(self.program)
 
     def lock(self, node: int) -> None:
         """Keeps a node's inputs from eviction until it has run."""

@@ -12,9 +12,10 @@ from typing import Final
 from hcp.analysis.hcp_criteria import rise_profile
 from hcp.heuristics.interval_plan import Policy, build_replay_plan, plan_blocks
 from hcp.heuristics.segments import Walk, geometric
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
 
@@ -35,9 +36,11 @@ class IntervalTree:
     blocks: int | None = None
     policy: Policy = "dp"
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the cheapest schedule within the budget over the numbers of blocks and the policies tried."""
-        return choose(problem, "interval_tree", self._candidates(problem))
+        return choose(Tracker(problem, limits, control, "interval_tree"), self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
         walk = Walk(problem.graph, problem.given_order)

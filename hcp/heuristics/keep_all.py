@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import keep_everything
 
 
@@ -12,6 +13,10 @@ from hcp.schedule.actions import keep_everything
 class KeepAll:
     """Runs the given order once; the cheapest schedule there is, where it fits."""
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the keep-everything schedule where it meets the budget."""
-        return choose(problem, "keep_all", [keep_everything(problem.graph, problem.given_order)])
+        return choose(
+            Tracker(problem, limits, control, "keep_all"), [keep_everything(problem.graph, problem.given_order)]
+        )

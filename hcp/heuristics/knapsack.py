@@ -22,9 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hcp.heuristics.segments import Walk
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.rematerialize import Retention, rematerialize
 
@@ -43,9 +44,11 @@ class Knapsack:
     levels: int = 2000
     tries: int = 40
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the cheapest schedule within the budget over the capacities tried."""
-        return choose(problem, "knapsack", self._candidates(problem))
+        return choose(Tracker(problem, limits, control, "knapsack"), self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
         walk = Walk(problem.graph, problem.given_order)

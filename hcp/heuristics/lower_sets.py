@@ -33,9 +33,10 @@ from typing import Final
 
 from hcp.heuristics.lower_set_programme import Forward, LowerSetProgramme, ancestor_sets, every_lower_set
 from hcp.heuristics.segments import Walk, checkpoint_segments
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
 
@@ -59,9 +60,11 @@ class LowerSets:
     levels: int = 300
     family_size: int = 200
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the cheapest schedule within the budget over the memory limits tried."""
-        return choose(problem, "lower_sets", self._candidates(problem))
+        return choose(Tracker(problem, limits, control, "lower_sets"), self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
         walk = Walk(problem.graph, problem.given_order)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hcp.heuristics.segments import Walk
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.rematerialize import Retention, rematerialize
 
@@ -21,9 +22,11 @@ from hcp.schedule.rematerialize import Retention, rematerialize
 class RecomputeAll:
     """Retains nothing for the fall."""
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the recompute-everything schedule where it meets the budget."""
-        return choose(problem, "recompute_all", self._candidates(problem))
+        return choose(Tracker(problem, limits, control, "recompute_all"), self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
         walk = Walk(problem.graph, problem.given_order)

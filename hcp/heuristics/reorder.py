@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from hcp.analysis.width_heuristics import ORDERS
 from hcp.planning.compilation import ANNEALING
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
 
 
@@ -20,18 +21,20 @@ from hcp.schedule.actions import Schedule, keep_everything
 class Reorder:
     """Tries the orders of every rule, with and without eviction."""
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the cheapest schedule within the budget; a fixed order is the only one tried."""
-        return choose(problem, "reorder", self._candidates(problem))
+        return choose(Tracker(problem, limits, control, "reorder"), self._candidates(problem, limits.seed))
 
-    def _candidates(self, problem: Problem) -> Iterator[Schedule]:
+    def _candidates(self, problem: Problem, seed: int) -> Iterator[Schedule]:
         from hcp.annealing import Annealer
 
         graph = problem.graph
         annealer = Annealer(graph, problem.budget, problem.order)
         tried: set[tuple[str, ...]] = set()
         for rule in ORDERS.values():
-            nodes = rule(graph, problem.seed) if problem.order is None else annealer.indices(problem.order)
+            nodes = rule(graph, seed) if problem.order is None else annealer.indices(problem.order)
             if nodes is None:
                 continue
             order = tuple(graph.index.node_names[v] for v in nodes)

@@ -27,9 +27,10 @@ from dataclasses import dataclass
 from math import comb
 
 from hcp.heuristics.sequence import BlockSequence, Kind, Step, block_sequence, run_steps
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
 
@@ -44,14 +45,16 @@ class Revolve:
 
     slots: int | None = None
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the cheaper of the two forms that fit.
 
         Raises:
             NotApplicable: If the graph is no sequence of blocks.
         """
         sequence = block_sequence(problem.graph, problem.given_order, "revolve")
-        return choose(problem, "revolve", self._candidates(problem, sequence))
+        return choose(Tracker(problem, limits, control, "revolve"), self._candidates(problem, sequence))
 
     def _candidates(self, problem: Problem, sequence: BlockSequence) -> Iterator[Schedule]:
         for reuse in (True, False):

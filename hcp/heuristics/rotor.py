@@ -35,9 +35,10 @@ from numpy.typing import NDArray
 
 from hcp.heuristics.block_memory import BlockNeeds, block_needs
 from hcp.heuristics.sequence import BlockSequence, Kind, Step, block_sequence, run_steps
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
 
@@ -63,14 +64,16 @@ class Rotor:
     levels: int = 500
     most_blocks: int = 64
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the cheapest of the plans that fit.
 
         Raises:
             NotApplicable: If the graph is no sequence of blocks.
         """
         sequence = block_sequence(problem.graph, problem.given_order, "rotor", self.most_blocks)
-        return choose(problem, "rotor", self._candidates(problem, sequence))
+        return choose(Tracker(problem, limits, control, "rotor"), self._candidates(problem, sequence))
 
     def _candidates(self, problem: Problem, sequence: BlockSequence) -> Iterator[Schedule]:
         table = ChainTable(block_needs(sequence), int(problem.budget * _STRETCHES[-1]), self.levels)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from math import isqrt
 
 from hcp.heuristics.segments import Walk, checkpoint_segments, geometric
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 
 
@@ -29,9 +30,11 @@ class SqrtN:
 
     segments: int | None = None
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the cheapest schedule within the budget over the numbers of segments tried."""
-        return choose(problem, "sqrt_n", self._candidates(problem))
+        return choose(Tracker(problem, limits, control, "sqrt_n"), self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
         walk = Walk(problem.graph, problem.given_order)

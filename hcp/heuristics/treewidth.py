@@ -32,9 +32,10 @@ from typing import Final, Literal
 from hcp.graph.ir import Graph
 from hcp.heuristics.segments import geometric
 from hcp.heuristics.separators import Separators, separator_tree
-from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, NotApplicable, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.rematerialize import lasting
 
@@ -57,7 +58,9 @@ class Treewidth:
 
     leaf: int | None = None
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the cheapest schedule within the budget over the leaf sizes tried.
 
         Raises:
@@ -68,7 +71,7 @@ class Treewidth:
                 "solver 'treewidth' chooses the order of first executions itself; solve without a fixed order, "
                 "or use 'interval_tree'"
             )
-        return choose(problem, "treewidth", self._candidates(problem))
+        return choose(Tracker(problem, limits, control, "treewidth"), self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
         graph = problem.graph

@@ -15,8 +15,9 @@ from typing import Final
 from hcp.graph.ir import LARGEST_TOTAL, Graph, Node
 from hcp.offload.improve import improved
 from hcp.offload.surrogate import Surrogate
-from hcp.planning.planner import Planner
-from hcp.planning.problem import NotApplicable, Problem, Progress
+from hcp.planning.deadline import Deadline
+from hcp.planning.planner import AnyPlanner, ask
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, NotApplicable, Problem, Progress
 from hcp.planning.solution import Bound, Solution, Status
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Fetch, Schedule, ScheduleError
@@ -38,66 +39,68 @@ class WithHost:
         planner: Plans graphs without one.
     """
 
-    planner: Planner
+    planner: AnyPlanner
 
-    def __call__(self, problem: Problem, /) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """The best plan found within the time limit; Ctrl-C ends the search with it.
 
         Raises:
             NotApplicable: If the planner does not fit the graph.
         """
         assert problem.host is not None
-        search = _Search(problem, problem.host, self.planner)
-        try:
-            search.run()
-        except KeyboardInterrupt:
-            search.interrupted = True
-        return search.solution()
+        tracker = Tracker(problem, limits, control)
+        search = _Search(tracker, problem.host, self.planner)
+        return tracker.run(lambda _: search.solution())
 
 
 @dataclass
 class _Search:
-    """The search's state; ``interrupted`` tells that Ctrl-C ended a planner, ``hopeless`` why no plan can exist."""
+    """The search's state; ``hopeless`` tells why no plan can exist."""
 
-    problem: Problem
+    tracker: Tracker
     host: HostLink
-    planner: Planner
+    planner: AnyPlanner
     hopeless: Bound | None = None
-    interrupted: bool = False
 
-    def __post_init__(self) -> None:
-        self.tracker = Tracker(self.problem, "")
-        self.graph: Graph = self.problem.graph
+    @property
+    def problem(self) -> Problem:
+        return self.tracker.problem
+
+    @property
+    def graph(self) -> Graph:
+        return self.problem.graph
 
     def run(self) -> None:
-        watch = self.tracker.watch
+        deadline = self.tracker.deadline
         if self.tracker.schedule is not None:
             self._offer_improved(self.tracker.schedule)
-        plain = self._ask(self._surrogate(), watch.left * PLAIN_SHARE)
+        plain = self._ask(self._surrogate(), deadline.left * PLAIN_SHARE)
         # Planners that only search are not made to wait for bounds.
         proves = bool(plain.bounds) or plain.status is Status.INFEASIBLE
-        if self._over or (proves and not self._bounded()):
+        if self._over() or (proves and not self._bounded()):
             return
         tried = {frozenset[str]()}
         for chosen in self._choices():
-            if self._over or watch.left <= 0:
+            if self._over():
                 return
             if chosen not in tried:
                 tried.add(chosen)
                 self._ask_again(self._surrogate(chosen))
-        if not self._over and watch.left > 0 and not self._fetched():
-            self._ask(self._surrogate(), watch.left)
+        if not self._over() and not self._fetched():
+            self._ask(self._surrogate(), deadline.left)
+
+    def _over(self) -> bool:
+        return self.tracker.over
 
     def solution(self) -> Solution:
+        self.run()
         if self.hopeless is not None:
             least = self.hopeless.value
             note = f"every schedule, with transfers or without, holds at least {least} bytes at some time"
             return self.tracker.infeasible(self.hopeless, note)
-        return self.tracker.interrupted() if self.interrupted else self.tracker.solution()
-
-    @property
-    def _over(self) -> bool:
-        return self.interrupted or self.tracker.done
+        return self.tracker.solution()
 
     def _bounded(self) -> bool:
         """Looks for bounds; says whether a plan may exist and be better than the best."""
@@ -105,12 +108,15 @@ class _Search:
         from hcp.solvers.host_bounds import host_bounds
 
         self.tracker.report("bounds with transfers")
-        for bound in host_bounds(self.graph, self.problem.budget, self.host, self.tracker.watch.left * BOUND_SHARE):
+        for bound in host_bounds(self.graph, self.problem.budget, self.host, self._share(BOUND_SHARE)):
             if bound.of == "peak":
                 self.hopeless = bound
                 return False
             self.tracker.add_bound(bound)
         return not self.tracker.done
+
+    def _share(self, share: float) -> Deadline:
+        return self.tracker.deadline.part(self.tracker.deadline.left * share)
 
     def _choices(self) -> Iterator[frozenset[str]]:
         """Which nodes' values to fetch: those that seem worth it, and, where a plan is lacking, all."""
@@ -162,28 +168,26 @@ class _Search:
 
     def _ask_again(self, surrogate: Surrogate) -> None:
         try:
-            self._ask(surrogate, self.tracker.watch.left * SURROGATE_SHARE)
+            self._ask(surrogate, self.tracker.deadline.left * SURROGATE_SHARE)
         except NotApplicable:
             # Surrogates lack structure that some planners need; the plan without transfers is there.
             return
 
-    def _ask(self, surrogate: Surrogate, seconds: float) -> Solution:
+    def _ask(self, surrogate: Surrogate, amount: float) -> Solution:
         """Has a surrogate planned, and offers what comes of it."""
         best = self.tracker.schedule
         start = None if best is None or self._fetched() - surrogate.chosen else surrogate.schedule(best.steps)
-        found = self.planner(
-            replace(
-                self.problem,
-                graph=surrogate.graph,
-                order=None if self.problem.order is None else surrogate.graph.order,
-                time_limit=max(seconds, 1e-3),
-                incumbent=start,
-                monitor=lambda progress: self._pass_on(progress, surrogate.constant),
-                host=None,
-            )
+        tracker = self.tracker
+        order = None if self.problem.order is None else surrogate.graph.order
+        found = ask(
+            self.planner,
+            Problem(surrogate.graph, self.problem.budget, order),
+            tracker.limits.part(tracker.deadline, amount),
+            Control(
+                lambda: tracker.deadline.stopped, lambda progress: self._pass_on(progress, surrogate.constant), start
+            ),
         )
-        self.tracker.planner = self.tracker.planner or found.planner
-        self.interrupted = self.interrupted or found.interrupted
+        tracker.planner = tracker.planner or found.planner
         if found.schedule is not None:
             schedule = Schedule.from_steps(self.graph, surrogate.steps(found.schedule))
             self.tracker.offer(schedule)
@@ -203,4 +207,6 @@ class _Search:
         costs = [] if progress.incumbent is None else [progress.incumbent - constant]
         costs += [] if tracker.cost is None else [tracker.cost]
         cost = max(tracker.bound, min(costs)) if costs else None
-        self.problem.monitor(replace(progress, seconds=tracker.watch.seconds, incumbent=cost, bound=tracker.bound))
+        tracker.control.monitor(
+            replace(progress, seconds=tracker.deadline.seconds, incumbent=cost, bound=tracker.bound)
+        )

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 
 # What a search that waits for its machine code says.
 COMPILING: Final = "compiling the search, once for this installation"
@@ -58,18 +58,18 @@ class Part:
             self._ready = self._ready or self._process is None or self._process.poll() is not None
             return self._ready
 
-    def wait(self, watch: Stopwatch, pulse: Callable[[], None] = lambda: None) -> bool:
+    def wait(self, deadline: Deadline, pulse: Callable[[], None] = lambda: None) -> bool:
         """Waits until the part is ready or the time is up; says whether it is ready.
 
         Args:
-            watch: The time.
+            deadline: Of the wait.
             pulse: Called now and then.
         """
         while not self.ready():
-            if watch.left <= 0:
+            if deadline.over:
                 return False
             pulse()
-            time.sleep(min(_PULSE, watch.left))
+            time.sleep(_PULSE)
         return True
 
     def compile(self) -> None:

@@ -1,26 +1,127 @@
-"""Time limits."""
+"""When a search has to end: one limit in seconds, or in units of work, and a request to stop."""
 
+import math
+from collections.abc import Callable
 from time import monotonic
+from typing import Final, Protocol
 
 from hcp.graph.errors import HcpError
 
+Stop = Callable[[], bool]
 
-class Stopwatch:
-    """Measures the time since it was made against a limit in seconds."""
+# Of a limit, and in seconds, what finishing may take: judging what was found at the last moment.
+GRACE_SHARE: Final = 0.05
+GRACE_SECONDS: Final = 0.3
 
-    def __init__(self, limit: float) -> None:
+
+def never() -> bool:
+    """The request to stop that nobody makes."""
+    return False
+
+
+class Clock(Protocol):
+    """What limits are measured by."""
+
+    @property
+    def now(self) -> float:
+        """Seconds, or units of work."""
+        ...
+
+    def spend(self, units: float) -> None:
+        """Takes note of work done; a clock that shows the time has no use for it."""
+        ...
+
+
+class WallClock:
+    """The time."""
+
+    @property
+    def now(self) -> float:
+        """Seconds."""
+        return monotonic()
+
+    def spend(self, units: float) -> None:
+        """Time passes by itself."""
+
+
+class WorkClock:
+    """Work done, in units of about a second of one core: the same on every machine, whatever its load."""
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+
+    @property
+    def now(self) -> float:
+        """Units of work."""
+        return self._spent
+
+    def spend(self, units: float) -> None:
+        """Adds work done."""
+        self._spent += units
+
+
+class Deadline:
+    """Measures what has passed since it was made against a limit.
+
+    Attributes:
+        limit: In the clock's units.
+        clock: Wall clock or work.
+    """
+
+    def __init__(self, limit: float = math.inf, stop: Stop = never, clock: Clock | None = None) -> None:
         self.limit = limit
-        self._start = monotonic()
+        self.clock: Clock = WallClock() if clock is None else clock
+        self._stop = stop
+        self._start = self.clock.now
+        self._began = monotonic()
+        self._stopped_at: float | None = None
+
+    @property
+    def counts_work(self) -> bool:
+        """Whether the limit is in units of work, so that the outcome must depend on nothing else."""
+        return isinstance(self.clock, WorkClock)
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start."""
-        return monotonic() - self._start
+        """Seconds of wall time since the start."""
+        return monotonic() - self._began
+
+    @property
+    def passed(self) -> float:
+        """What has passed since the start, in the clock's units."""
+        return self.clock.now - self._start
 
     @property
     def left(self) -> float:
-        """Seconds until the limit, never negative."""
-        return max(0.0, self.limit - self.seconds)
+        """What is left, never negative; nothing once somebody asked to stop."""
+        return 0.0 if self.stopped else max(0.0, self.limit - self.passed)
+
+    @property
+    def over(self) -> bool:
+        """Whether the search should end: nothing is left."""
+        return self.left <= 0
+
+    @property
+    def overdue(self) -> bool:
+        """Whether even finishing what was begun has taken too long."""
+        if self.stopped:
+            return monotonic() - (self._stopped_at or 0.0) > GRACE_SECONDS
+        return self.passed > self.limit * (1 + GRACE_SHARE) + GRACE_SECONDS
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody asked to stop."""
+        if self._stopped_at is None and self._stop():
+            self._stopped_at = monotonic()
+        return self._stopped_at is not None
+
+    def spend(self, units: float) -> None:
+        """Takes note of work done, for limits in units of work."""
+        self.clock.spend(units)
+
+    def part(self, limit: float, stop: Stop = never) -> "Deadline":
+        """A deadline that comes no later than this one, and ends as well when asked to stop by somebody else."""
+        return Deadline(min(limit, self.left), lambda: stop() or self.stopped, self.clock)
 
 
 def check_moves(moves: int | None) -> None:

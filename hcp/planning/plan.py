@@ -226,7 +226,7 @@ def replayed(problem: Problem, solution: Solution) -> Plan:
     usage = None if solution.schedule is None else replay(problem.graph, solution.schedule, problem.host)
     return Plan(
         **{**_fields(solution), "bounds": (*solution.bounds, once)},
-        problem=replace(problem, incumbent=None),
+        problem=problem,
         usage=usage,
     )
 

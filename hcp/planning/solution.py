@@ -9,8 +9,9 @@ from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule
 from hcp.schedule.scopes import ORDER_FREE
 
-# What a search that Ctrl-C ended says.
+# What a search says that was asked to stop, or that its limit ended in the middle of something.
 INTERRUPTED: Final = "stopped by the user; this is the best found until then"
+TIMED_OUT: Final = "stopped at the time limit"
 
 
 def meets(cost: int | None, bound: int) -> bool:
@@ -113,7 +114,7 @@ class Solution:
         seconds: Wall time.
         trace: Incumbent and bound over time.
         note: Anything a user should know, such as the proof of infeasibility.
-        interrupted: Whether Ctrl-C ended the search; whoever runs several searches stops then.
+        interrupted: Whether somebody asked the search to stop; whoever runs several searches ends then.
     """
 
     schedule: Schedule | None

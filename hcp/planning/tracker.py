@@ -1,30 +1,39 @@
-"""The state of a running search: its best schedule, its best bound, its clock and its trace."""
+"""The state of a running search: its best schedule, its best bound, its deadline and its trace."""
 
-from dataclasses import replace
+from collections.abc import Callable
 
 from hcp.planning.compilation import COMPILING, Part
-from hcp.planning.deadline import Stopwatch
-from hcp.planning.problem import Problem, Progress
-from hcp.planning.solution import INTERRUPTED, Bound, Solution, Status, TracePoint, meets
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem, Progress
+from hcp.planning.solution import INTERRUPTED, TIMED_OUT, Bound, Solution, Status, TracePoint, meets
 from hcp.schedule.actions import Schedule, ScheduleError
+from hcp.schedule.cancellation import Cancelled, cancelled_when
 from hcp.schedule.replay import Usage, replay
 
 
 class Tracker:
-    """Keeps the best of a search and reports it; schedules are judged by replay as they are offered."""
+    """Keeps the best of a search and reports it; schedules are judged by replay as they are offered.
 
-    def __init__(self, problem: Problem, planner: str) -> None:
+    Attributes:
+        problem, limits, control: What was asked.
+        planner: Who searches.
+        deadline: When the search has to end.
+    """
+
+    def __init__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, planner: str = ""
+    ) -> None:
         self.problem = problem
+        self.limits = limits
+        self.control = control
         self.planner = planner
-        self.watch = Stopwatch(problem.time_limit)
+        self.deadline = limits.deadline(control.stop)
         self.schedule: Schedule | None = None
         self.usage: Usage | None = None
         self.smallest_peak: int | None = None
         self.bounds: list[Bound] = []
         self._bound = problem.graph.base_cost
         self._trace: list[TracePoint] = []
-        if problem.incumbent is not None:
-            self.offer(problem.incumbent)
+        self.offer(control.incumbent)
 
     @property
     def cost(self) -> int | None:
@@ -72,37 +81,52 @@ class Tracker:
         if bound.of == "cost" and bound.scope in self.problem.scopes:
             self.raise_bound(bound.value)
 
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to do: the bound is met, the limit is reached, or somebody asked to stop."""
+        return self.done or self.deadline.over
+
     def report(self, phase: str) -> None:
         """Tells the monitor where the search stands."""
-        self.problem.monitor(Progress(self.planner, self.watch.seconds, self.cost, self._bound, phase))
+        self.control.monitor(Progress(self.planner, self.deadline.seconds, self.cost, self._bound, phase))
 
     def wait_for(self, part: Part) -> bool:
-        """Whether compiled code is there, or comes before the time is up."""
-        return part.wait(self.watch, lambda: self.report(COMPILING))
+        """Whether compiled code is there, or comes before the search has to end."""
+        return part.wait(self.deadline, lambda: self.report(COMPILING))
 
-    def interrupted(self) -> Solution:
-        """The result of a search that Ctrl-C ended."""
-        return replace(self.solution(INTERRUPTED), interrupted=True)
+    def run(self, search: "Callable[[Tracker], Solution]") -> Solution:
+        """The result of a search; of one that its limit ends in the middle of something, the best until then."""
+        try:
+            with cancelled_when(lambda: self.deadline.overdue):
+                return search(self)
+        except Cancelled:
+            return self.solution(TIMED_OUT)
 
     def solution(self, note: str = "") -> Solution:
         """The search's result: OPTIMAL where the bound is met."""
         status = Status.OPTIMAL if self.done else Status.FEASIBLE if self.usage else Status.NO_SOLUTION
+        notes = [note]
         if self.usage is None and self.smallest_peak is not None:
-            note = f"{note}; smallest peak reached: {self.smallest_peak} bytes".removeprefix("; ")
+            budget = self.problem.budget
+            notes.append(f"smallest peak reached: {self.smallest_peak} bytes, over the budget of {budget}")
+        interrupted = self.control.stop()
+        if interrupted:
+            notes = [*(text for text in notes if text != TIMED_OUT), INTERRUPTED]
         return Solution(
             self.schedule,
             status,
             self._all_bounds(),
             self.planner,
-            self.watch.seconds,
+            self.deadline.seconds,
             tuple(self._trace),
-            note,
+            "; ".join(filter(None, notes)),
+            interrupted,
         )
 
     def infeasible(self, bound: Bound | None, note: str) -> Solution:
         """The result where the budget is proved too small."""
         bounds = tuple(self.bounds) if bound is None else (bound,)
-        return Solution(None, Status.INFEASIBLE, bounds, self.planner, self.watch.seconds, tuple(self._trace), note)
+        return Solution(None, Status.INFEASIBLE, bounds, self.planner, self.deadline.seconds, tuple(self._trace), note)
 
     def _all_bounds(self) -> tuple[Bound, ...]:
         """The bounds, with what a running solver reported last where it was stopped before it could hand that over."""
@@ -113,4 +137,4 @@ class Tracker:
         return (*self.bounds, Bound(self._bound, "cost", own, None, f"{self.planner}, when it stopped"))
 
     def _mark(self) -> None:
-        self._trace.append(TracePoint(self.watch.seconds, self.cost, self._bound))
+        self._trace.append(TracePoint(self.deadline.seconds, self.cost, self._bound))

@@ -18,8 +18,8 @@ from typing import Final
 
 from hcp.graph.errors import HcpError
 from hcp.planning.plan import Plan
-from hcp.planning.planner import Planner
-from hcp.planning.problem import Problem
+from hcp.planning.planner import AnyPlanner
+from hcp.planning.problem import Limits, Problem
 from hcp.plans.file import load_plan, save_plan
 from hcp.version import __version__
 
@@ -113,7 +113,7 @@ def warn_of_cache(message: str) -> None:
     warnings.warn(message, CacheWarning, stacklevel=3)
 
 
-def identity_of(solver: str | Planner) -> str | None:
+def identity_of(solver: str | AnyPlanner) -> str | None:
     """A planner with its options in words, for ``key_of``; None where its text does not tell it from others."""
     if isinstance(solver, str):
         return solver
@@ -122,15 +122,15 @@ def identity_of(solver: str | Planner) -> str | None:
     return text if " at 0x" not in text and is_dataclass(solver) else None
 
 
-def key_of(problem: Problem, planner: str) -> str:
+def key_of(problem: Problem, limits: Limits, planner: str) -> str:
     """The name under which a plan for a problem is kept; ``planner`` says which one and with which options."""
     content = [
         __version__,
         problem.graph.fingerprint,
         problem.budget,
         planner,
-        problem.time_limit,
-        problem.seed,
+        limits.time_limit,
+        limits.seed,
         *([] if problem.host is None else [problem.host.to_dict()]),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]

@@ -63,6 +63,6 @@ def plan_marks(graph: Graph, schedule: Schedule, host: HostLink | None = None) -
     return Marks(usage.recomputed, frozenset(once) if usage.recomputed else frozenset(), frozenset(live))
 
 
-def planners_table(planners: Mapping[str, tuple[str, str]]) -> Table:
+def planners_table(planners: Mapping[str, tuple[object, str]]) -> Table:
     """The planners by name."""
     return Table(("planner", "what it is"), tuple((name, text) for name, (_, text) in planners.items()), (False, False))

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
+from hcp.schedule.cancellation import ticking
 
 
 class ScheduleError(HcpError):
@@ -79,18 +80,18 @@ class Schedule:
         Raises:
             ScheduleError: If a name is not a node, or not a value, of the graph.
         """
-        listed = tuple(steps)
-        makes = [_makes(graph, place, step) for place, step in enumerate(listed)]
+        listed = tuple(ticking(steps))
+        makes = [_makes(graph, place, step) for place, step in enumerate(ticking(listed))]
         last_use: dict[str, int] = {}
         frees: list[list[str]] = [[] for _ in listed]
-        for place in range(len(listed) - 1, -1, -1):
+        for place in ticking(range(len(listed) - 1, -1, -1)):
             for name in makes[place]:
                 frees[last_use.pop(name, place)].append(name)
             for name in _reads(graph, listed[place]):
                 if not graph.values[name].resident:
                     last_use.setdefault(name, place)
         actions: list[Action] = []
-        for step, dead in zip(listed, frees, strict=True):
+        for step, dead in ticking(zip(listed, frees, strict=True)):
             actions.append(step)
             actions.extend(Free(value) for value in reversed(dead))
         return cls(tuple(actions))

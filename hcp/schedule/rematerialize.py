@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule
+from hcp.schedule.cancellation import tick
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def _computes(index: GraphIndex, order: Sequence[int], retention: Retention) -> 
     at_hand = {x for x in range(index.m) if producer[x] < 0}
     epochs = retention.epochs
     for i, node in enumerate(order):
+        tick()
         if i and epochs[i] != epochs[i - 1]:
             carried = retention.carried[epochs[i]]
             at_hand = {x for x in at_hand if x in always or x in carried}

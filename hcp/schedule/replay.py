@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule, ScheduleError
+from hcp.schedule.cancellation import TICK_EVERY, tick
 from hcp.schedule.host import HostLink
 from hcp.schedule.transfers import HostCopies
 
@@ -62,6 +63,8 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
     cost = 0
     copies = HostCopies.of(schedule, host)
     for step, action in enumerate(schedule.actions):
+        if step % TICK_EVERY == 0:
+            tick()
         if isinstance(action, Compute):
             node = graph.node.get(action.node)
             if node is None:

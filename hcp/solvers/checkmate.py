@@ -26,7 +26,7 @@ from typing import Final
 import numpy as np
 
 from hcp.graph.index import IntArray
-from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, NotApplicable, Problem
 from hcp.planning.solution import Bound, Solution, meets
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import keep_everything
@@ -63,21 +63,23 @@ class Checkmate:
     backend: str = "HiGHS"
     tightened: bool = True
 
-    def __call__(self, problem: Problem, /) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Plans; what the solver proves holds for staged schedules in the order.
 
         Raises:
             NotApplicable: If the program would be too large.
         """
-        tracker = Tracker(problem, "checkmate")
+        return Tracker(problem, limits, control, "checkmate").run(self._planned)
+
+    def _planned(self, tracker: Tracker) -> Solution:
+        problem = tracker.problem
         tracker.offer(keep_everything(problem.graph, problem.given_order))
-        try:
-            if not tracker.done:
-                backend = partial(solve_with_pulp, backend=self.backend)
-                return _solve(tracker, checkmate_program(problem, tightened=self.tightened), backend)
-        except KeyboardInterrupt:
-            return tracker.interrupted()
-        return tracker.solution()
+        if tracker.done:
+            return tracker.solution()
+        backend = partial(solve_with_pulp, backend=self.backend)
+        return _solve(tracker, checkmate_program(problem, tightened=self.tightened), backend)
 
 
 def checkmate_program(problem: Problem, *, tightened: bool) -> StageModel:
@@ -190,9 +192,9 @@ def _solve(tracker: Tracker, program: StageModel, backend: IntegerBackend) -> So
             model=program.model,
             hint=hint,
             bound=graph.base_cost,
-            time_limit=tracker.watch.left,
-            workers=problem.workers,
-            seed=problem.seed,
+            deadline=tracker.deadline,
+            workers=tracker.limits.workers,
+            seed=tracker.limits.seed,
             poll=lambda: tracker.report("Checkmate's program"),
         )
     )

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem, ignore
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.solvers.cut_relaxation.relaxation import Relaxation
 from hcp.solvers.models.cpsat import solve_with_cpsat
-from hcp.solvers.models.integer import ignore
 from hcp.solvers.search import OnLifted, search
 
 
@@ -22,6 +22,8 @@ class CpSat:
     relaxation: Relaxation | None = None
     on_lifted: OnLifted = ignore
 
-    def __call__(self, problem: Problem, /) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Plans; OPTIMAL is proved by CP-SAT for every order."""
-        return search(problem, solve_with_cpsat, "cpsat", self.relaxation, self.on_lifted)
+        return search(Tracker(problem, limits, control, "cpsat"), solve_with_cpsat, self.relaxation, self.on_lifted)

@@ -17,16 +17,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
-from time import perf_counter
 from typing import Final
 
 from hcp.graph.ir import Graph
-from hcp.planning.problem import NotApplicable, Problem
-from hcp.planning.select import best_within
-from hcp.planning.solution import INTERRUPTED, Bound, Solution, Status
+from hcp.planning.deadline import Deadline
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, NotApplicable, Problem
+from hcp.planning.solution import TIMED_OUT, Bound, Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
 
 _CLOCK_EVERY: Final = 1024
 
@@ -41,7 +40,9 @@ class Exhaustive:
 
     max_nodes: int = 12
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Solves the problem; honours a fixed order, in which first executions then happen.
 
         Raises:
@@ -53,21 +54,20 @@ class Exhaustive:
                 f"solver 'exhaustive' takes at most {self.max_nodes} nodes and graph {graph.name!r} has "
                 f"{len(graph.nodes)}; use 'cpsat' or 'auto'"
             )
-        start = perf_counter()
-        scope = ORDER_FREE if problem.order is None else FIXED_ORDER
-        found = _Search(graph, problem.order).run(problem.budget, start + problem.time_limit)
-        if found.complete and found.computes is None:
-            note = f"exhaustive search: no schedule ({scope}) stays within {problem.budget} bytes"
-            return Solution(None, Status.INFEASIBLE, (), "exhaustive", perf_counter() - start, note=note)
-        bound = Bound(graph.base_cost + found.extra, "cost", scope, source="exhaustive search")
-        candidates = [] if found.computes is None else [Schedule.from_computes(graph, found.computes)]
-        best = best_within(problem, candidates).schedule
-        status = Status.NO_SOLUTION if best is None else Status.FEASIBLE
-        early = INTERRUPTED if found.interrupted else "stopped at the time limit"
-        status, note = (Status.OPTIMAL, "") if found.complete else (status, early)
-        return Solution(
-            best, status, (bound,), "exhaustive", perf_counter() - start, note=note, interrupted=found.interrupted
-        )
+        return Tracker(problem, limits, control, "exhaustive").run(_planned)
+
+
+def _planned(tracker: Tracker) -> Solution:
+    problem = tracker.problem
+    found = _Search(problem.graph, problem.order).run(problem.budget, tracker.deadline)
+    if found.complete and found.computes is None:
+        scope = problem.scopes[-1]
+        return tracker.infeasible(None, f"exhaustive search: no schedule ({scope}) stays within {problem.budget} bytes")
+    least = problem.graph.base_cost + found.extra
+    tracker.add_bound(Bound(least, "cost", problem.scopes[-1], source="exhaustive search"))
+    if found.computes is not None:
+        tracker.offer(Schedule.from_computes(problem.graph, found.computes))
+    return tracker.solution("" if found.complete else TIMED_OUT)
 
 
 def least_peak(graph: Graph, order: tuple[str, ...] | None = None) -> int:
@@ -79,7 +79,7 @@ def least_peak(graph: Graph, order: tuple[str, ...] | None = None) -> int:
     low, high = 0, replay(graph, keep_everything(graph, order)).peak
     while low < high:
         middle = (low + high) // 2
-        computes = search.run(middle, deadline=None).computes
+        computes = search.run(middle, deadline=Deadline()).computes
         if computes is None:
             low = middle + 1
         else:
@@ -94,7 +94,6 @@ class _Found:
     computes: tuple[str, ...] | None
     extra: int
     complete: bool
-    interrupted: bool = False
 
 
 # Computed nodes and live readable values that are not resident, as bits.
@@ -131,7 +130,7 @@ class _Search:
         rank = {name: v for v, name in enumerate(self.names)}
         self.order = None if order is None else [rank[name] for name in order]
 
-    def run(self, budget: int, deadline: float | None) -> _Found:
+    def run(self, budget: int, deadline: Deadline) -> _Found:
         """Searches for the cheapest way to have computed everything."""
         start: _State = (0, 0)
         came_from: dict[_State, tuple[_State, int] | None] = {start: None}
@@ -142,27 +141,24 @@ class _Search:
         queue: list[tuple[int, int, int, _State]] = [(0, 0, next(tie), start)]
         extra = 0
         pops = 0
-        try:
-            while queue:
-                extra, _, _, state = heappop(queue)
-                computed, live = state
-                if computed == self.all:
-                    return _Found(self._path(came_from, state), extra, True)
-                peers = settled.setdefault(computed, [])
-                if any(live | peer == peer for peer in peers):
-                    continue
-                peers.append(live)
-                pops += 1
-                if deadline is not None and pops % _CLOCK_EVERY == 0 and perf_counter() > deadline:
-                    return _Found(None, extra, False)
-                for node, after in self._steps(state, budget):
-                    total = extra + (self.cost[node] if computed >> node & 1 else 0)
-                    if total < distance.get(after, total + 1):
-                        distance[after] = total
-                        came_from[after] = (state, node)
-                        heappush(queue, (total, -after[0].bit_count(), next(tie), after))
-        except KeyboardInterrupt:
-            return _Found(None, extra, False, interrupted=True)
+        while queue:
+            extra, _, _, state = heappop(queue)
+            computed, live = state
+            if computed == self.all:
+                return _Found(self._path(came_from, state), extra, True)
+            peers = settled.setdefault(computed, [])
+            if any(live | peer == peer for peer in peers):
+                continue
+            peers.append(live)
+            pops += 1
+            if pops % _CLOCK_EVERY == 0 and deadline.over:
+                return _Found(None, extra, False)
+            for node, after in self._steps(state, budget):
+                total = extra + (self.cost[node] if computed >> node & 1 else 0)
+                if total < distance.get(after, total + 1):
+                    distance[after] = total
+                    came_from[after] = (state, node)
+                    heappush(queue, (total, -after[0].bit_count(), next(tie), after))
         return _Found(None, extra, True)
 
     def _steps(self, state: _State, budget: int) -> Iterator[tuple[int, _State]]:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from hcp.graph.ir import Graph
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 from hcp.planning.solution import Bound
 from hcp.schedule.host import HostLink
 from hcp.solvers.certificates.host import HostCertificate, RelaxedKind, relax
@@ -14,14 +14,13 @@ from hcp.solvers.cut_relaxation.relaxation import Relaxer
 CONFLICT_SHARE: Final = 0.3
 
 
-def host_bounds(graph: Graph, budget: int, host: HostLink, seconds: float) -> tuple[Bound, ...]:
-    """The bounds found within some seconds; one on the peak, which then comes alone, shows the budget hopeless."""
-    watch = Stopwatch(seconds)
-    conflicts = conflict_bound(relax(graph, host, "again").graph, budget, Stopwatch(seconds * CONFLICT_SHARE))
+def host_bounds(graph: Graph, budget: int, host: HostLink, deadline: Deadline) -> tuple[Bound, ...]:
+    """The bounds found before a deadline; one on the peak, which then comes alone, shows the budget hopeless."""
+    conflicts = conflict_bound(relax(graph, host, "again").graph, budget, deadline.part(deadline.left * CONFLICT_SHARE))
     found = () if conflicts is None else (_carried(graph, host, "again", conflicts),)
     if found and found[0].of == "peak":
         return found
-    relaxation = Relaxer(relax(graph, host, "provide").graph, budget, watch).best()
+    relaxation = Relaxer(relax(graph, host, "provide").graph, budget, deadline).best()
     if relaxation is None:
         return found
     bound = _carried(graph, host, "provide", relaxation.bound)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.solvers.root import solve_root
@@ -12,16 +12,18 @@ from hcp.solvers.root import solve_root
 class Lp:
     """Bounds the cost by conflicts, and by the cut relaxation for several chains, strengthened by path cuts."""
 
-    def __call__(self, problem: Problem, /) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Bounds the cost; INFEASIBLE where a relaxation proves that no schedule meets the budget."""
-        tracker = Tracker(problem, "lp")
-        try:
-            root = solve_root(tracker, problem.time_limit)
-        except KeyboardInterrupt:
-            return tracker.interrupted()
-        if root.hopeless is not None:
-            return tracker.infeasible(root.hopeless, root.note)
-        if root.relaxation is None and not tracker.done:
-            return tracker.solution("the linear relaxation did not finish in time")
-        tracker.report("bounds proved")
-        return tracker.solution("lp only bounds the cost")
+        return Tracker(problem, limits, control, "lp").run(_bounded)
+
+
+def _bounded(tracker: Tracker) -> Solution:
+    root = solve_root(tracker, tracker.deadline.left)
+    if root.hopeless is not None:
+        return tracker.infeasible(root.hopeless, root.note)
+    if root.relaxation is None and not tracker.done:
+        return tracker.solution("the linear relaxation did not finish in time")
+    tracker.report("bounds proved")
+    return tracker.solution("lp only bounds the cost")

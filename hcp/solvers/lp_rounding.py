@@ -14,7 +14,7 @@ import numpy as np
 
 from hcp.graph.errors import HcpError
 from hcp.graph.index import BoolArray
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
@@ -42,17 +42,15 @@ class LpRounding:
                 f"allowance is {self.allowance} and threshold {self.threshold}; give numbers from 0 to below 1"
             )
 
-    def __call__(self, problem: Problem, /) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Plans; no bound.
 
         Raises:
             NotApplicable: If the program would be too large.
         """
-        tracker = Tracker(problem, "lp_rounding")
-        try:
-            return self._solve(tracker)
-        except KeyboardInterrupt:
-            return tracker.interrupted()
+        return Tracker(problem, limits, control, "lp_rounding").run(self._solve)
 
     def _solve(self, tracker: Tracker) -> Solution:
         problem = tracker.problem
@@ -64,7 +62,7 @@ class LpRounding:
             return tracker.solution("the allowance leaves no budget")
         tracker.report("linear form of Checkmate's program")
         program = checkmate_program(replace(problem, budget=budget), tightened=False)
-        result = LinearProgram(program.model).solve(tracker.watch.left)
+        result = LinearProgram(program.model).solve(tracker.deadline)
         if result.status is LpStatus.INFEASIBLE:
             return tracker.solution(f"the linear form needs more than {budget} bytes, the budget less the allowance")
         if result.status is LpStatus.STOPPED:

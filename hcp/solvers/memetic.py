@@ -15,11 +15,12 @@ from random import Random
 from typing import Final
 
 from hcp.annealing import CHAINS, Annealer, Cooling
+from hcp.annealing.engine import MOVES_PER_UNIT
 from hcp.annealing.polish import LAX, NEARBY
 from hcp.annealing.rounds import Kind, Rounds, better_half, from_schedule
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
-from hcp.planning.deadline import Stopwatch, check_moves
-from hcp.planning.problem import Problem
+from hcp.planning.deadline import Deadline, check_moves
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
@@ -60,9 +61,11 @@ class Memetic:
     def __post_init__(self) -> None:
         check_moves(self.moves)
 
-    def __call__(self, problem: Problem, /) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Searches until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C."""
-        return Evolution(self.moves)(problem)
+        return Evolution(self.moves)(problem, limits, control)
 
 
 class Evolution:
@@ -76,16 +79,17 @@ class Evolution:
         self._state: _State | None = None
         self._lifted: deque[Schedule] = deque(maxlen=1)
 
-    def __call__(self, problem: Problem, /) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Searches until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C."""
-        tracker = Tracker(problem, NAME)
-        try:
-            self._search(tracker)
-        except KeyboardInterrupt:
-            return tracker.interrupted()
+        return Tracker(problem, limits, control, NAME).run(self._planned)
+
+    def _planned(self, tracker: Tracker) -> Solution:
+        self._search(tracker)
         if not ANNEALING.ready():
             return tracker.solution(STILL_COMPILING)
-        return tracker.solution("" if tracker.schedule else f"found nothing within {problem.budget} bytes")
+        return tracker.solution("" if tracker.schedule else f"found nothing within {tracker.problem.budget} bytes")
 
     def _search(self, tracker: Tracker) -> None:
         problem = tracker.problem
@@ -127,7 +131,7 @@ class _State:
     @classmethod
     def new(cls, tracker: Tracker, moves: int | None, arrived: deque[Schedule]) -> "_State":
         rounds = Rounds(tracker, moves)
-        return cls(rounds, Random(tracker.problem.seed), rounds.fresh(), arrived, rounds.first_length())
+        return cls(rounds, Random(tracker.limits.seed), rounds.fresh(), arrived, rounds.first_length())
 
     def evolve(self) -> None:
         """Makes rounds until the time or the moves are spent."""
@@ -145,7 +149,9 @@ class _State:
                 if kind in chosen:
                     new.add(annealer.graph.index, outcome.area, outcome.least)
             recombining = _RECOMBINING * rounds.spent(length, len(runs))
-            self.recombine(new, recombining if rounds.moves is None else tracker.watch.left)
+            if rounds.counted:
+                recombining = tracker.deadline.left if rounds.moves is not None else recombining / MOVES_PER_UNIT
+            self.recombine(new, recombining)
             if tracker.schedule is None:
                 for kind in self.fresh:
                     kind.cooling = kind.cooling.harder()
@@ -163,21 +169,21 @@ class _State:
     def recombine(self, new: Population, seconds: float) -> None:
         """Recombines new schedules among themselves, for what is good without the best, and then the best with all."""
         tracker = self.rounds.tracker
-        watch = Stopwatch(min(max(seconds, _LEAST_SECONDS), tracker.watch.left))
-        self.add_child(new, new.best(), watch.left / 2)
+        deadline = tracker.deadline.part(max(seconds, _LEAST_SECONDS))
+        self.add_child(new, new.best(), deadline.part(deadline.left / 2))
         self.population.take(new)
         members = self.population.best()
         if tracker.schedule is not None:
             best = self.rounds.annealer.indices(tracker.schedule.computes)
             members = [best, *(member for member in members if member != best)]
-        self.add_child(self.population, members, watch.left)
+        self.add_child(self.population, members, deadline)
 
-    def add_child(self, population: Population, parents: list[Nodes], seconds: float) -> None:
+    def add_child(self, population: Population, parents: list[Nodes], deadline: Deadline) -> None:
         """Adds to a population what some schedules give, and offers it."""
         tracker, annealer = self.rounds.tracker, self.rounds.annealer
-        if tracker.done or len(parents) < 2 or seconds <= 0:
+        if tracker.done or len(parents) < 2 or deadline.over:
             return
-        found = recombine(tracker, parents, self.population.longer, seconds, self.random)
+        found = recombine(tracker, parents, self.population.longer, deadline, self.random)
         self.population.adapt(solved=found is not None and found[1])
         if found is not None:
             population.add(annealer.graph.index, 0, found[0])

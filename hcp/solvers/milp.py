@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from functools import partial
 
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem, ignore
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.solvers.cut_relaxation.relaxation import Relaxation
-from hcp.solvers.models.integer import ignore
 from hcp.solvers.models.pulp import check_backend, solve_with_pulp
 from hcp.solvers.search import OnLifted, search
 
@@ -28,7 +28,9 @@ class Milp:
     def __post_init__(self) -> None:
         check_backend(self.backend)
 
-    def __call__(self, problem: Problem, /) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Plans; OPTIMAL is proved by the solver for every order, within its floating-point tolerances."""
         backend = partial(solve_with_pulp, backend=self.backend)
-        return search(problem, backend, "milp", self.relaxation, self.on_lifted)
+        return search(Tracker(problem, limits, control, "milp"), backend, self.relaxation, self.on_lifted)

@@ -25,13 +25,13 @@ from ortools.sat.python import cp_model
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
-from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, NotApplicable, Problem
 from hcp.planning.solution import Bound, Solution, meets
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.solvers.fixed_order.stages import STAGED, StageGrid, build_stage_grid, order_of
-from hcp.solvers.models.cpsat import LARGEST_SUM, cost_unit
-from hcp.solvers.models.native import run_interruptibly
+from hcp.solvers.models.cpsat import LARGEST_SUM, cost_unit, limit_work
+from hcp.solvers.models.native import run_native
 from hcp.solvers.models.rows import ZERO
 
 # A start has up to as many choices as there are nodes.
@@ -57,27 +57,27 @@ class Moccasin:
         """What the bounds hold for."""
         return f"{STAGED}, <= {self.computations} computations"
 
-    def __call__(self, problem: Problem, /) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Plans; OPTIMAL only where nothing has to be recomputed, the note tells about the bound's scope.
 
         Raises:
             NotApplicable: If the graph has more than ``MOST_NODES`` nodes.
         """
         graph = problem.graph
-        tracker = Tracker(problem, "moccasin")
-        tracker.offer(keep_everything(graph, problem.given_order))
         if len(graph.nodes) > MOST_NODES:
             raise NotApplicable(
                 f"solver 'moccasin' takes at most {MOST_NODES} nodes and graph {graph.name!r} has {len(graph.nodes)}; "
                 "use 'auto'"
             )
-        try:
-            return tracker.solution() if tracker.done else self._solve(tracker)
-        except KeyboardInterrupt:
-            return tracker.interrupted()
+        return Tracker(problem, limits, control, "moccasin").run(self._solve)
 
     def _solve(self, tracker: Tracker) -> Solution:
         problem = tracker.problem
+        tracker.offer(keep_everything(problem.graph, problem.given_order))
+        if tracker.done:
+            return tracker.solution()
         tracker.report("retention intervals")
         grid = build_stage_grid(problem.graph.index, problem.budget, order_of(problem))
         program = _Program(grid, problem.budget, self.computations)
@@ -85,13 +85,15 @@ class Moccasin:
         if tracker.schedule is not None and tracker.schedule.follows(problem.given_order):
             program.hint(problem.graph, tracker.schedule)
         solver = cp_model.CpSolver()
-        solver.parameters.max_time_in_seconds = max(0.1, tracker.watch.left)
-        solver.parameters.num_workers = problem.workers
-        solver.parameters.random_seed = problem.seed
-        solver.parameters.catch_sigint_signal = False
-        status = run_interruptibly(
-            lambda: solver.solve(program.model), solver.stop_search, lambda: tracker.report("retention intervals")
+        limit_work(solver, tracker.deadline, tracker.limits.workers)
+        solver.parameters.random_seed = tracker.limits.seed
+        status = run_native(
+            lambda: solver.solve(program.model),
+            solver.stop_search,
+            lambda: tracker.deadline.over,
+            lambda: tracker.report("retention intervals"),
         )
+        tracker.deadline.spend(solver.response_proto.deterministic_time)
         if status == cp_model.INFEASIBLE:
             return tracker.solution(f"no schedule ({self.scope}) stays within {problem.budget} bytes")
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from hcp.planning.compilation import COMPILING, ORDER_SEARCH, PATH_CUTS
-from hcp.planning.deadline import Stopwatch
 from hcp.planning.solution import Bound
 from hcp.planning.tracker import Tracker
 from hcp.solvers.conflicts.bound import conflict_bound
@@ -30,21 +29,21 @@ class Root:
 def solve_root(tracker: Tracker, seconds: float) -> Root:
     """Bounds a problem within some seconds; the tracker gets the bounds on the cost."""
     graph, budget = tracker.problem.graph, tracker.problem.budget
-    watch = Stopwatch(min(seconds, tracker.watch.left))
+    deadline = tracker.deadline.part(seconds)
     if not (ORDER_SEARCH.ready() and PATH_CUTS.ready()):
         # What is solved without them meanwhile is a bound already, and all there is if they do not come in time.
-        plain = _relaxed(tracker, Relaxer(graph, budget, watch).best())
-        waited = [part.wait(watch, lambda: tracker.report(COMPILING)) for part in (PATH_CUTS, ORDER_SEARCH)]
+        plain = _relaxed(tracker, Relaxer(graph, budget, deadline).best())
+        waited = [part.wait(deadline, lambda: tracker.report(COMPILING)) for part in (PATH_CUTS, ORDER_SEARCH)]
         if plain.hopeless is not None or tracker.done or not all(waited):
             return plain
     tracker.report("conflicts")
-    conflicts = conflict_bound(graph, budget, Stopwatch(watch.left * CONFLICT_SHARE))
+    conflicts = conflict_bound(graph, budget, deadline.part(deadline.left * CONFLICT_SHARE))
     if conflicts is not None and conflicts.of == "cost":
         tracker.add_bound(conflicts)
         if tracker.done:
             return Root()
     tracker.report("linear relaxation")
-    return _relaxed(tracker, Relaxer(graph, budget, watch).best(), conflicts)
+    return _relaxed(tracker, Relaxer(graph, budget, deadline).best(), conflicts)
 
 
 def _relaxed(tracker: Tracker, relaxation: Relaxation | None, conflicts: Bound | None = None) -> Root:

@@ -5,7 +5,6 @@ lifted schedule is annealed coolly until it fits the budget. Where a proved opti
 stages are added where the lifted schedule breaks the budget, and the integer form is solved again.
 """
 
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,8 +16,7 @@ from hcp.annealing import CHAINS, polish
 from hcp.annealing.polish import LAX, NEARBY
 from hcp.graph.index import GraphIndex
 from hcp.planning.compilation import ANNEALING
-from hcp.planning.deadline import Stopwatch
-from hcp.planning.problem import Problem
+from hcp.planning.problem import Problem, ignore
 from hcp.planning.solution import Bound, Solution
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
@@ -28,7 +26,7 @@ from hcp.solvers.cut_relaxation.chains import longest_path
 from hcp.solvers.cut_relaxation.lift import hint, lift
 from hcp.solvers.cut_relaxation.model import CutModel
 from hcp.solvers.cut_relaxation.relaxation import Relaxation, Relaxer, infeasibility_note
-from hcp.solvers.models.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask, ignore
+from hcp.solvers.models.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.models.rows import FloatArray
 from hcp.solvers.root import solve_root
 from hcp.solvers.start import first_incumbent
@@ -50,36 +48,30 @@ OnLifted = Callable[[Schedule], None]
 
 
 def search(
-    problem: Problem,
+    tracker: Tracker,
     backend: IntegerBackend,
-    planner: str,
     relaxation: Relaxation | None = None,
     on_lifted: OnLifted = ignore,
 ) -> Solution:
-    """Plans by the cut relaxation with a given solver for its integer form; Ctrl-C returns the best so far.
+    """Plans by the cut relaxation with a given solver for its integer form.
 
     Args:
-        problem: What to solve.
+        tracker: Of the search, which begins now.
         backend: Solves integer forms.
-        planner: Its name.
         relaxation: The linear relaxation, where it is solved already.
         on_lifted: Called with lifted schedules, which may break the budget, before they are polished.
     """
-    tracker = Tracker(problem, planner)
-    try:
-        return _search(tracker, backend, relaxation, on_lifted)
-    except KeyboardInterrupt:
-        return tracker.interrupted()
+    return tracker.run(lambda _: _search(tracker, backend, relaxation, on_lifted))
 
 
 def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | None, on_lifted: OnLifted) -> Solution:
-    problem, watch = tracker.problem, tracker.watch
+    problem, deadline = tracker.problem, tracker.deadline
     graph = problem.graph
     tracker.offer(keep_everything(graph, problem.given_order))
     if tracker.done:
         return tracker.solution()
     if relaxation is None:
-        root = solve_root(tracker, watch.left * ROOT_SHARE)
+        root = solve_root(tracker, deadline.left * ROOT_SHARE)
         if root.hopeless is not None:
             return tracker.infeasible(root.hopeless, root.note)
         if root.relaxation is None:
@@ -90,7 +82,7 @@ def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | 
     if tracker.schedule is None:
         first_incumbent(tracker, problem)
 
-    while not tracker.done and watch.left > 0:
+    while not tracker.over:
         cut = relaxation.cut
         tracker.report(f"integer form, {len(cut.chain)} stages")
         result = backend(_task(tracker, relaxation, on_lifted))
@@ -104,9 +96,8 @@ def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | 
         on_lifted(lifted)
         _polish(tracker, lifted)
         finer = _refined(tracker, cut, lifted, result)
-        refined = (
-            None if finer is None else Relaxer(graph, problem.budget, Stopwatch(watch.left * REFINE_SHARE)).of(finer)
-        )
+        relaxer = Relaxer(graph, problem.budget, deadline.part(deadline.left * REFINE_SHARE))
+        refined = None if finer is None else relaxer.of(finer)
         if refined is None:
             break
         if refined.bound.of == "peak":
@@ -132,9 +123,9 @@ def _task(tracker: Tracker, relaxation: Relaxation, on_lifted: OnLifted) -> Inte
         hint={} if tracker.schedule is None else hint(problem.graph, cut, tracker.schedule),
         # Its own bound: better ones, of conflicts or other chains, may exceed the optimum of this relaxation.
         bound=relaxation.bound.value,
-        time_limit=tracker.watch.left * INTEGER_SHARE,
-        workers=problem.workers,
-        seed=problem.seed,
+        deadline=tracker.deadline.part(tracker.deadline.left * INTEGER_SHARE),
+        workers=tracker.limits.workers,
+        seed=tracker.limits.seed,
         on_bound=tracker.raise_bound,
         on_point=ignore if on_lifted is ignore else newest.append,
         poll=poll,
@@ -144,12 +135,11 @@ def _task(tracker: Tracker, relaxation: Relaxation, on_lifted: OnLifted) -> Inte
 def _polish(tracker: Tracker, lifted: Schedule) -> None:
     """Cool anneals of a lifted schedule that does not fit the budget or meet the bound."""
     for attempt, cooling in enumerate(POLISHES):
-        if tracker.done or not tracker.wait_for(ANNEALING) or tracker.watch.left <= 0:
+        if not tracker.wait_for(ANNEALING) or tracker.over:
             return
         tracker.report("polishing the lifted schedule")
-        deadline = time.perf_counter() + tracker.watch.left
-        seed = tracker.problem.seed + attempt
-        tracker.offer(polish(tracker.problem, lifted, cooling=cooling, seed=seed, deadline=deadline))
+        seed = tracker.limits.seed + attempt
+        tracker.offer(polish(tracker.problem, lifted, cooling=cooling, seed=seed, deadline=tracker.deadline))
 
 
 def _refined(tracker: Tracker, cut: CutModel, lifted: Schedule, result: IntegerResult) -> tuple[int, ...] | None:

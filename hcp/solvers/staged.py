@@ -6,7 +6,6 @@ break it are modelled in detail for the next round; the bounds of these rounds h
 (``fixed_order/stages.py`` says which these are). The last round's optimum is that of Checkmate's program.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -14,7 +13,8 @@ from typing import Final
 from hcp.annealing import polish
 from hcp.graph.errors import HcpError
 from hcp.planning.compilation import ANNEALING
-from hcp.planning.problem import Problem
+from hcp.planning.deadline import Deadline
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.solution import Bound, Solution, meets
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
@@ -60,13 +60,12 @@ class Staged:
         if self.backend not in BACKENDS:
             raise HcpError(f"unknown backend {self.backend!r}; choose one of {', '.join(BACKENDS)}")
 
-    def __call__(self, problem: Problem, /) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Plans; OPTIMAL only where it is proved for all that the problem allows, the note tells about its order."""
-        tracker = Tracker(problem, "staged")
-        try:
-            return _Search(tracker, BACKENDS[self.backend]).run()
-        except KeyboardInterrupt:
-            return tracker.interrupted()
+        tracker = Tracker(problem, limits, control, "staged")
+        return tracker.run(lambda _: _Search(tracker, BACKENDS[self.backend]).run())
 
 
 @dataclass
@@ -100,7 +99,7 @@ class _Search:
         ended = self.relax(staged)
         if ended is not None:
             return ended
-        while not self.closed() and tracker.watch.left > LEAST_ROUND + SECONDS_A_ROW * staged.model.shape[0]:
+        while not self.closed() and tracker.deadline.left > LEAST_ROUND + SECONDS_A_ROW * staged.model.shape[0]:
             result = self.solve(staged)
             if result.status is IntegerStatus.INFEASIBLE:
                 return self.infeasible(_scope(staged))
@@ -128,7 +127,7 @@ class _Search:
     def relax(self, staged: StageModel) -> Solution | None:
         """Bounds by the linear form of the end rows; a solution where that ends the search."""
         self.tracker.report("linear form")
-        linear = LinearProgram(staged.model).solve(self.tracker.watch.left * LINEAR_SHARE)
+        linear = LinearProgram(staged.model).solve(self._share(LINEAR_SHARE))
         if linear.status is LpStatus.INFEASIBLE:
             return self.infeasible(FIXED_ORDER)
         if linear.status is LpStatus.STOPPED:
@@ -165,9 +164,9 @@ class _Search:
                 model=staged.model,
                 hint={} if start is None else stage_hint(tracker.problem.graph, staged, start),
                 bound=known,
-                time_limit=tracker.watch.left * (ROUND_SHARE if staged.detailed else ENDS_SHARE),
-                workers=tracker.problem.workers,
-                seed=tracker.problem.seed,
+                deadline=self._share(ROUND_SHARE if staged.detailed else ENDS_SHARE),
+                workers=tracker.limits.workers,
+                seed=tracker.limits.seed,
                 poll=lambda: tracker.report(phase),
             )
         )
@@ -177,8 +176,12 @@ class _Search:
         if not self.tracker.wait_for(ANNEALING):
             return
         self.tracker.report("polishing the lifted schedule")
-        deadline = time.perf_counter() + self.tracker.watch.left * POLISH_SHARE
-        self.tracker.offer(polish(self.ordered, lifted, seed=self.ordered.seed, deadline=deadline))
+        seed = self.tracker.limits.seed
+        self.tracker.offer(polish(self.ordered, lifted, seed=seed, deadline=self._share(POLISH_SHARE)))
+
+    def _share(self, share: float) -> Deadline:
+        """Of what is left."""
+        return self.tracker.deadline.part(self.tracker.deadline.left * share)
 
     def infeasible(self, scope: str) -> Solution:
         """Proved for the given order only, and maybe for staged schedules only."""

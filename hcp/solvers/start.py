@@ -1,9 +1,9 @@
 """First incumbents for the exact solvers."""
 
-import time
 from typing import Final
 
 from hcp.annealing import Annealer, Cooling
+from hcp.annealing.engine import MOVES_PER_UNIT
 from hcp.planning.compilation import ANNEALING
 from hcp.planning.problem import Problem
 from hcp.planning.tracker import Tracker
@@ -21,6 +21,7 @@ def first_incumbent(tracker: Tracker, problem: Problem) -> None:
     annealer = Annealer(problem.graph, problem.budget, problem.order)
     start = annealer.evicted(annealer.indices(problem.given_order))
     tracker.offer(annealer.schedule(start))
-    deadline = time.perf_counter() + tracker.watch.left * SHARE
-    outcome = annealer.run(start, Cooling(), moves=MOVES, seed=problem.seed, deadline=deadline)
+    deadline = tracker.deadline.part(tracker.deadline.left * SHARE)
+    outcome = annealer.run(start, Cooling(), moves=MOVES, seed=tracker.limits.seed, deadline=deadline)
+    deadline.spend(outcome.moves / MOVES_PER_UNIT)
     tracker.offer(annealer.schedule(outcome.least))

@@ -4,32 +4,26 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from hcp.graph.errors import HcpError
+from hcp.planning.deadline import Stop
 from hcp.planning.problem import Monitor
 from hcp.sweeps.rows import Row
 from hcp.sweeps.task import Notice, Task
 
 
-def unheard(notice: str) -> None:
-    """Where nobody listens to notices."""
-
-
-def uncounted(done: int, total: int) -> None:
-    """Where nobody counts rows."""
-
-
 class Engine(Protocol):
     """Runs tasks and gives their rows as they come, with the tasks' positions.
 
-    Ctrl-C ends the iteration, or gives the running task's best so far as a row whose plan is interrupted.
+    A request to stop ends the iteration, or gives the running task's best so far as a row whose plan is interrupted.
     """
 
-    def run(self, tasks: Sequence[Task], monitor: Monitor, notice: Notice) -> Iterator[tuple[int, Row]]:
+    def run(self, tasks: Sequence[Task], monitor: Monitor, notice: Notice, stop: Stop) -> Iterator[tuple[int, Row]]:
         """Runs tasks.
 
         Args:
             tasks: What to run.
             monitor: Called with the progress of each search, where it runs in this process.
             notice: Called with a sentence on what a user should know at once, such as a worker that died.
+            stop: Asked now and then: whether to end with what there is.
         """
         ...
 
@@ -37,10 +31,18 @@ class Engine(Protocol):
 class Local:
     """Runs the tasks in this process, in their order."""
 
-    def run(self, tasks: Sequence[Task], monitor: Monitor, notice: Notice) -> Iterator[tuple[int, Row]]:  # noqa: ARG002
+    def run(
+        self,
+        tasks: Sequence[Task],
+        monitor: Monitor,
+        notice: Notice,  # noqa: ARG002 - nothing here happens behind the caller's back
+        stop: Stop,
+    ) -> Iterator[tuple[int, Row]]:
         """See ``Engine``."""
         for position, task in enumerate(tasks):
-            yield position, task.run(monitor)
+            if stop():
+                return
+            yield position, task.run(monitor, stop)
 
 
 ENGINES: Final = ("local", "ray")

@@ -15,13 +15,16 @@ from typing import Any, Final
 from hcp.graph.errors import HcpError
 from hcp.graph.fields import Record
 from hcp.graph.ir import Graph
-from hcp.planning.problem import Monitor
+from hcp.planning.deadline import Stop
+from hcp.planning.problem import Limits, Monitor
 from hcp.plans.file import outcome_from_record, outcome_to_dict
 from hcp.sweeps.rows import FAILED, Row
-from hcp.sweeps.task import Limits, Notice, Task
+from hcp.sweeps.task import Notice, Task
 
 # A planner that takes its worker with it each time will do so again.
 _ATTEMPTS: Final = 3
+# Seconds between two looks at whether to stop.
+_PULSE: Final = 0.5
 # Graphs and plans are small; Ray would take a third of the machine's memory.
 _OBJECT_BYTES: Final = 2**28
 
@@ -46,7 +49,13 @@ class RayEngine:
         if self.processes is not None and self.processes < 1:
             raise HcpError(f"{self.processes} processes cannot run anything; give at least 1")
 
-    def run(self, tasks: Sequence[Task], monitor: Monitor, notice: Notice) -> Iterator[tuple[int, Row]]:  # noqa: ARG002
+    def run(
+        self,
+        tasks: Sequence[Task],
+        monitor: Monitor,  # noqa: ARG002 - searches run in other processes
+        notice: Notice,
+        stop: Stop,
+    ) -> Iterator[tuple[int, Row]]:
         """See ``Engine``; rows come in the order in which they are done."""
         if not tasks:
             return
@@ -56,9 +65,9 @@ class RayEngine:
             self._start(ray)
         pool = _Pool(ray, tasks, notice)
         try:
-            yield from pool.results()
-        except KeyboardInterrupt:
-            notice("stopped by the user; what is done is kept")
+            yield from pool.results(stop)
+            if stop():
+                notice("stopped by the user; what is done is kept")
         finally:
             pool.end()
             if mine:
@@ -106,13 +115,15 @@ class _Pool:
         self._running: dict[Any, tuple[Any, int]] = {}
         self._names: dict[Any, str] = {}
 
-    def results(self) -> Iterator[tuple[int, Row]]:
-        """Rows as they come."""
+    def results(self, stop: Stop) -> Iterator[tuple[int, Row]]:
+        """Rows as they come, until somebody asks to stop."""
         cores = int(self._ray.cluster_resources().get("CPU", 1))
         for _ in range(min(max(1, cores), len(self._tasks))):
             self._next(self._worker())
-        while self._running:
-            done, _ = self._ray.wait(list(self._running), num_returns=1)
+        while self._running and not stop():
+            done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_PULSE)
+            if not done:
+                continue
             worker, position = self._running.pop(done[0])
             row, worker = self._outcome(done[0], worker, position)
             if row is not None:

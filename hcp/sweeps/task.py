@@ -5,27 +5,13 @@ from dataclasses import dataclass, replace
 
 from hcp.graph.ir import Graph
 from hcp.planners import solve
-from hcp.planning.problem import InfeasibleBudget, Monitor, NotApplicable, silent
+from hcp.planning.deadline import Stop, never
+from hcp.planning.problem import InfeasibleBudget, Limits, Monitor, NotApplicable, ignore
 from hcp.planning.solution import Status
 from hcp.sweeps.rows import NOT_APPLICABLE, ONLY_BOUNDS, Row
 
 # Called with a sentence on what a user should know at once, such as a worker that died.
 Notice = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What every planner of a sweep is given.
-
-    Attributes:
-        time_limit: Seconds.
-        workers: Threads for solvers that have a choice.
-        seed: For planners that draw random numbers.
-    """
-
-    time_limit: float
-    workers: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -39,7 +25,7 @@ class Task:
     def __str__(self) -> str:
         return f"{self.row.solver} on {self.row.graph} at {self.row.budget}"
 
-    def run(self, monitor: Monitor = silent) -> Row:
+    def run(self, monitor: Monitor = ignore, stop: Stop = never) -> Row:
         """Plans, and judges by replay; what does not apply or is infeasible becomes a row that says so."""
         row, limits = self.row, self.limits
         try:
@@ -50,7 +36,9 @@ class Task:
                 time_limit=limits.time_limit,
                 workers=limits.workers,
                 seed=limits.seed,
+                work_limit=limits.work_limit,
                 monitor=monitor,
+                stop=stop,
             )
         except InfeasibleBudget as error:
             return replace(row, status=Status.INFEASIBLE.name, message=str(error))

@@ -24,12 +24,15 @@ from tests.integration.jax_steps import scan_over_layers
 signal.signal(signal.SIGINT, signal.default_int_handler)
 asked = []
 
-def planner(problem):
+def planner(problem, limits, control):
     asked.append(problem)
-    return Anneal()(problem)
+    return Anneal()(problem, limits, control)
+
+sent = []
 
 def monitor(progress):
-    if len(asked) == 1:
+    if len(asked) == 1 and not sent:
+        sent.append(progress)
         signal.raise_signal(signal.SIGINT)
 
 loss, args = scan_over_layers()

@@ -66,21 +66,18 @@ def test_a_chain_that_must_not_recompute_is_solved_and_proved():
     assert (data["peak"], data["bound_scope"], data["graph"]) == (31, "order-free", "training-chain-30")
 
 
-def test_ctrl_c_ends_the_search(monkeypatch):
-    from dataclasses import replace
-
+def test_a_request_to_stop_ends_the_search(monkeypatch):
     import hcp.least_peak as module
 
     solve = module.solve
     asked = []
 
-    def interrupted(*arguments, **options) -> Plan:
+    def counted(*arguments, **options) -> Plan:
         asked.append(arguments[2])
-        plan = solve(*arguments, **options)
-        return replace(plan, interrupted=len(asked) == 2)
+        return solve(*arguments, **options)
 
-    monkeypatch.setattr(module, "solve", interrupted)
-    assert minimize_peak(unet(2), 0.3, "sqrt_n", time_limit=30).peak > 0
+    monkeypatch.setattr(module, "solve", counted)
+    assert minimize_peak(unet(2), 0.3, "sqrt_n", time_limit=30, stop=lambda: len(asked) == 2).peak > 0
     assert asked == ["keep_all", "sqrt_n"]
 
 

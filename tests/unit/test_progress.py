@@ -1,6 +1,6 @@
 """The progress display."""
 
-from hcp.planning.problem import Progress, silent
+from hcp.planning.problem import Progress, ignore
 from hcp.progress import Display, describe, live_progress, sweep_progress
 
 
@@ -47,12 +47,12 @@ def test_verbose_lines_say_each_change_once(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_silent_where_nobody_looks():
+def test_ignore_where_nobody_looks():
     with live_progress(1.0, quiet=True) as monitor:
-        assert monitor is silent
+        assert monitor is ignore
     with live_progress(1.0, quiet=False) as monitor:
         # Under pytest stderr is no terminal.
-        assert monitor is silent
+        assert monitor is ignore
 
 
 def test_shown_on_a_terminal(monkeypatch, capsys):

@@ -18,9 +18,10 @@ from typing import Final
 
 from hcp.graph.ir import Graph
 from hcp.integrations.jax.chain import BOUNDARY
-from hcp.planning.problem import Problem
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
+from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
 
@@ -31,9 +32,11 @@ _NEVER: Final = 2**60
 class ScanChain:
     """Plans the graphs of ``chain_graph`` for the most carries that fit the budget."""
 
-    def __call__(self, problem: Problem) -> Solution:
+    def __call__(
+        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
+    ) -> Solution:
         """Returns the schedule with the fewest steps; time grows as the length times the carries."""
-        return choose(problem, "binomial", self._candidates(problem))
+        return choose(Tracker(problem, limits, control, "binomial"), self._candidates(problem))
 
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
         length = len(problem.graph.nodes) // 2

@@ -15,7 +15,7 @@ from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
 from hcp.integrations.jax.errors import ExecutionError
 from hcp.integrations.jax.lower import Lowered, lower
 from hcp.planners import planner_named, solve
-from hcp.planning.planner import Planner
+from hcp.planning.planner import AnyPlanner
 from hcp.runtime import CheckpointStorage, Execution, HeightCompressedExecutor
 from hcp.runtime.storage import TierName
 from hcp.schedule.actions import keep_everything
@@ -28,7 +28,7 @@ def height_compressed_grad(
     has_aux: bool = False,
     *,
     block_size: int | None = None,
-    planner: str | Planner | None = None,
+    planner: str | AnyPlanner | None = None,
     budget: int | str | None = None,
     storage: CheckpointStorage | None = None,
     tier: TierName = "device",
@@ -78,7 +78,7 @@ class HeightCompressedGrad:
     function: Callable[..., Any]
     how: tuple[int | Sequence[int], bool]
     block_size: int | None
-    planner: Planner | None
+    planner: AnyPlanner | None
     budget: int | str | None
     storage: CheckpointStorage
     tier: TierName

@@ -2,24 +2,23 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import jax
 
 from hcp.graph.ir import Graph
-from hcp.integrations.interruption import heed
 from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.errors import UnreachableBudget
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
 from hcp.integrations.planned import Planned
-from hcp.planners import solve
+from hcp.integrations.planning import planned, solved
 from hcp.planning.plan import Plan, judge
 from hcp.planning.planner import Planner
-from hcp.planning.problem import InfeasibleBudget, Monitor, Problem, silent
+from hcp.planning.problem import InfeasibleBudget, Monitor, Problem, ignore
 from hcp.planning.solution import Solution, Status
-from hcp.plans.cache import CacheOption, cache_for, identity_of, key_of
+from hcp.plans.cache import CacheOption
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
@@ -83,7 +82,7 @@ class Request:
     seed: int = 0
     measure: bool = True
     cache: CacheOption = True
-    monitor: Monitor = silent
+    monitor: Monitor = ignore
     host: HostLink | str | None = None
 
     def plan(self, graph: Graph, budget: int) -> Plan:
@@ -94,25 +93,8 @@ class Request:
             KeyboardInterrupt: If the user ended the search.
         """
         link = None if self.host is None else parse_link(self.host, graph)
-        problem = Problem(graph, budget, time_limit=self.time_limit, seed=self.seed, host=link)
-        cache, planner = cache_for(self.cache), identity_of(self.solver)
-        key = None if planner is None else key_of(problem, planner)
-        known = None if key is None else cache.find(key, problem)
-        if known is not None:
-            return known[0]
-        plan = solve(
-            graph,
-            budget,
-            self.solver,
-            time_limit=self.time_limit,
-            seed=self.seed,
-            monitor=self.monitor,
-            host=link,
-        )
-        heed(plan)
-        if key is not None and plan.schedule is not None:
-            cache.keep(key, plan)
-        return plan
+        problem = Problem(graph, budget, host=link)
+        return planned(problem, self, lambda: solved(graph, budget, self, self.monitor, link))[0]
 
 
 def whole_bytes(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> int:
@@ -176,7 +158,7 @@ def _for(first: Plan, plan: Plan) -> Plan:
     if plan is first:
         return plan
     solution = Solution(plan.schedule, Status.FEASIBLE, first.bounds, plan.planner, plan.seconds, plan.trace)
-    return judge(replace(first.problem, incumbent=None), solution)
+    return judge(first.problem, solution)
 
 
 def _unreachable(graph: Graph, budget: int, first: Plan | None, smallest: int | None) -> UnreachableBudget:

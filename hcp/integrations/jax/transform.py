@@ -18,7 +18,7 @@ from hcp.integrations.jax.plan import JaxPlan, Request
 from hcp.integrations.jax.platform import compiler_options
 from hcp.integrations.jax.prepare import Prepared, prepare
 from hcp.planning.planner import Planner
-from hcp.planning.problem import Monitor, silent
+from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption
 from hcp.schedule.host import HostLink
 
@@ -39,7 +39,7 @@ def value_and_grad(
     seed: int = 0,
     measure: bool = True,
     cache: CacheOption = True,
-    monitor: Monitor = silent,
+    monitor: Monitor = ignore,
     host: HostLink | str | None = None,
 ) -> "Planned":
     """``jax.value_and_grad`` whose compiled program keeps a memory budget.
@@ -92,7 +92,7 @@ def grad(
     seed: int = 0,
     measure: bool = True,
     cache: CacheOption = True,
-    monitor: Monitor = silent,
+    monitor: Monitor = ignore,
     host: HostLink | str | None = None,
 ) -> "Planned":
     """``jax.grad`` whose compiled program keeps a memory budget; see ``value_and_grad``."""

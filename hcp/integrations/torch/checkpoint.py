@@ -14,7 +14,7 @@ from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, Host, Options, TorchExecutor, lower_joint
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.planning.planner import Planner
-from hcp.planning.problem import Monitor, silent
+from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption
 
 M = TypeVar("M", bound=nn.Module)
@@ -32,7 +32,7 @@ def checkpoint(
     seed: int = 0,
     fallback: Fallback = "error",
     quiet: bool = False,
-    monitor: Monitor = silent,
+    monitor: Monitor = ignore,
     host: Host = None,
 ) -> M:
     """Prepares a module so that each training step keeps within a memory budget.
@@ -56,7 +56,7 @@ def checkpoint(
             the user's cache folder), or False for this process' memory only.
         seed: For planners that draw random numbers.
         fallback: What a call does that cannot run planned: ``"error"``, or ``"warn"`` and run unplanned.
-        quiet: Whether to keep silent on stderr when planning.
+        quiet: Whether to keep ignore on stderr when planning.
         monitor: Called with the progress of planning, which is then not shown on a terminal.
         host: Where given, the plan may move values to the host's memory and back: a bandwidth such as ``"12GiB/s"``,
             ``"measured"`` for that of this machine (measured once and cached), or a ``hcp.HostLink``.
@@ -111,7 +111,7 @@ def plan_for(
     cache: CacheOption = True,
     seed: int = 0,
     quiet: bool = False,
-    monitor: Monitor = silent,
+    monitor: Monitor = ignore,
     host: Host = None,
 ) -> TorchPlan:
     """Plans the training step of ``module(*args, **kwargs)``; the module is neither run nor changed.
@@ -148,7 +148,7 @@ def backend(
     cache: CacheOption = True,
     seed: int = 0,
     quiet: bool = False,
-    monitor: Monitor = silent,
+    monitor: Monitor = ignore,
     host: Host = None,
 ) -> "Backend":
     """A backend for ``torch.compile(model, backend=..., fullgraph=True, dynamic=False)``.

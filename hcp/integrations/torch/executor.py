@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from hcp.feasibility import check_budget, smallest_known
 from hcp.graph.ir import Graph
-from hcp.integrations.interruption import heed
+from hcp.integrations.planning import FRESH, planned, solved
 from hcp.integrations.torch.calibration import Store, host_link
 from hcp.integrations.torch.capture import Joint, Split
 from hcp.integrations.torch.cost import Cost, check_cost, costs, device_of
@@ -21,12 +21,11 @@ from hcp.integrations.torch.lower import Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.probe import probe
 from hcp.integrations.torch.program import prepare
-from hcp.planners import solve
 from hcp.planning.plan import Plan, judge
 from hcp.planning.planner import Planner
-from hcp.planning.problem import Monitor, Problem, silent
+from hcp.planning.problem import Monitor, Problem, ignore
 from hcp.planning.solution import Bound, Solution, Status
-from hcp.plans.cache import CacheOption, cache_for, folder_of, identity_of, key_of
+from hcp.plans.cache import CacheOption, cache_for, folder_of
 from hcp.progress import live_progress
 from hcp.schedule.actions import Schedule
 from hcp.schedule.bandwidth import parse_link
@@ -56,7 +55,7 @@ class Options:
     seed: int = 0
     fallback: Fallback = "error"
     quiet: bool = False
-    monitor: Monitor = silent
+    monitor: Monitor = ignore
     host: Host = None
 
     def __post_init__(self) -> None:
@@ -118,17 +117,12 @@ class TorchExecutor:
             return TorchPlan(adopt(graph, options.plan, options.budget, host), inputs, "given")
         assert options.budget is not None
         budget = parse_budget(options.budget, graph)
-        problem = Problem(graph, budget, time_limit=options.time_limit, seed=options.seed, host=host)
-        cache, planner = cache_for(options.cache), identity_of(options.solver)
-        key = None if planner is None else key_of(problem, planner)
-        known = None if key is None else cache.find(key, problem)
-        if known is not None:
-            self._say(f"took the plan for {self.name}{_on(inputs)} from {known[1]}")
-            return TorchPlan(known[0], inputs, known[1])
-        plan = self._solve(problem, inputs)
-        if key is not None:
-            cache.keep(key, plan)
-        return TorchPlan(plan, inputs)
+        problem = Problem(graph, budget, host=host)
+        plan, source = planned(problem, options, lambda: self._solve(problem, inputs))
+        if source == FRESH:
+            return TorchPlan(plan, inputs)
+        self._say(f"took the plan for {self.name}{_on(inputs)} from {source}")
+        return TorchPlan(plan, inputs, source)
 
     def _solve(self, problem: Problem, inputs: str) -> Plan:
         options, graph = self.options, problem.graph
@@ -137,17 +131,9 @@ class TorchExecutor:
             f"planning {self.name}{_on(inputs)}{which}: {len(graph.nodes):,} operations within {options.budget}, "
             f"up to {options.time_limit:g} s"
         )
-        with live_progress(options.time_limit, options.quiet or options.monitor is not silent) as display:
-            plan = solve(
-                graph,
-                problem.budget,
-                options.solver,
-                time_limit=options.time_limit,
-                seed=options.seed,
-                monitor=display if options.monitor is silent else options.monitor,
-                host=problem.host,
-            )
-        heed(plan)
+        with live_progress(options.time_limit, options.quiet or options.monitor is not ignore) as display:
+            monitor = display if options.monitor is ignore else options.monitor
+            plan = solved(graph, problem.budget, options, monitor, problem.host)
         if plan.schedule is None:
             raise TorchError(_no_schedule(plan, options.time_limit))
         self._say(f"{TorchPlan(plan)}, {plan.seconds:.1f} s")

@@ -15,7 +15,7 @@ import numpy as np
 from hcp.graph.index import BoolArray, IntArray
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import ORDER_SEARCH
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.conflicts import Conflict, ConflictCertificate, bound_on_cost, conflict_model, repeatable
@@ -26,28 +26,31 @@ from hcp.solvers.models.rows import FloatArray
 
 SOURCE = "conflict relaxation"
 
+# Of work, for one search.
+UNITS_PER_SEARCH = 0.02
+
 # Nodes with at least so much of a re-execution in the solution count as running again, one share after the other.
 SHARES = (1e-6, 0.3, 0.5, 0.7, 1 - 1e-6)
 
 
-def conflict_bound(graph: Graph, budget: int, watch: Stopwatch) -> Bound | None:
+def conflict_bound(graph: Graph, budget: int, deadline: Deadline) -> Bound | None:
     """The best bound that conflicts found in time prove: on the cost, or on the peak of a hopeless budget.
 
     None while the search for them is being compiled.
     """
     if not ORDER_SEARCH.ready():
         return None
-    finder = _Finder(graph, budget, watch)
+    finder = _Finder(graph, budget, deadline)
     solution = np.zeros(graph.index.n)
     multipliers = np.zeros(0)
-    while watch.left > 0:
+    while not deadline.over:
         conflict = finder.violated(solution)
         if conflict is None:
             break
         finder.conflicts.append(conflict)
         if not conflict:
             return Bound(budget + 1, "peak", ORDER_FREE, finder.certificate(of_peak=True), SOURCE)
-        result = LinearProgram(conflict_model(graph, tuple(finder.conflicts))).solve(watch.left)
+        result = LinearProgram(conflict_model(graph, tuple(finder.conflicts))).solve(deadline)
         if result.status is not LpStatus.OPTIMAL:
             finder.conflicts.pop()
             break
@@ -62,10 +65,10 @@ def conflict_bound(graph: Graph, budget: int, watch: Stopwatch) -> Bound | None:
 class _Finder:
     """Finds conflicts that a solution violates."""
 
-    def __init__(self, graph: Graph, budget: int, watch: Stopwatch) -> None:
+    def __init__(self, graph: Graph, budget: int, deadline: Deadline) -> None:
         self.index = graph.index
         self.budget = budget
-        self.watch = watch
+        self.deadline = deadline
         self.useful = repeatable(graph.index)
         self.conflicts: list[Conflict] = []
         self._search = OrderSearch(graph.index, budget)
@@ -83,7 +86,7 @@ class _Finder:
 
     def grown(self, free: BoolArray, block: IntArray) -> BoolArray:
         """As many nodes of a block as may run again without making an order possible, halving where all is too much."""
-        if not len(block) or self.watch.left <= 0:
+        if not len(block) or self.deadline.over:
             return free
         more = free.copy()
         more[block] = True
@@ -95,6 +98,7 @@ class _Finder:
         return self.grown(self.grown(free, block[:half]), block[half:])
 
     def impossible(self, free: BoolArray) -> bool:
+        self.deadline.spend(UNITS_PER_SEARCH)
         return self._search(free) is Verdict.IMPOSSIBLE
 
     def certificate(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from hcp.graph.index import BoolArray, GraphIndex, Incidence, IntArray
 from hcp.graph.instances import chain
-from hcp.solvers.models.native import run_interruptibly
+from hcp.solvers.models.native import run_native
 
 # Sets kept in one search times nodes, at most: a search beyond it gives up, after some tenths of a second.
 MOST_WORK: Final = 4_000_000
@@ -87,7 +87,7 @@ class OrderSearch:
         net = self._net(free)
         words = -(-self.index.n // _WORD)
         most = MOST_WORK // self.index.n + 1
-        found = run_interruptibly(lambda: _search(net, words, most), lambda: None)
+        found = run_native(lambda: _search(net, words, most), lambda: None)
         return {_FOUND: Verdict.POSSIBLE, _NONE: Verdict.IMPOSSIBLE}.get(found, Verdict.UNKNOWN)
 
     def _net(self, free: BoolArray) -> _Net:

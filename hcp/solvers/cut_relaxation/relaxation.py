@@ -7,7 +7,7 @@ import numpy as np
 
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import PATH_CUTS
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.cuts import certify_cost, certify_peak
@@ -36,11 +36,11 @@ class Relaxation:
 
 @dataclass(frozen=True)
 class Relaxer:
-    """Solves cut relaxations of one graph under one budget while its watch runs."""
+    """Solves cut relaxations of one graph under one budget before a deadline."""
 
     graph: Graph
     budget: int
-    watch: Stopwatch
+    deadline: Deadline
 
     def best(self) -> Relaxation | None:
         """The strongest relaxation found in time, or None.
@@ -53,11 +53,11 @@ class Relaxer:
         best: Relaxation | None = None
         pace = 0.0
         for chain in candidate_chains(self.graph):
-            left = self.watch.left
+            left = self.deadline.left
             if best is not None and pace * len(chain) ** 2 >= left:
                 continue
             found = self.of(chain)
-            pace = max(pace, (left - self.watch.left) / len(chain) ** 2)
+            pace = max(pace, (left - self.deadline.left) / len(chain) ** 2)
             if found is not None and found.bound.of == "peak":
                 return found
             least_gain = LEAST_GAIN * self.graph.base_cost
@@ -69,7 +69,7 @@ class Relaxer:
         """The relaxation for one chain, strengthened; None where there was no time, or no proof of infeasibility."""
         cut = build_cut_model(self.graph.index, self.budget, chain)
         program = LinearProgram(cut.model)
-        result = program.solve(self.watch.left)
+        result = program.solve(self.deadline)
         if result.status is LpStatus.OPTIMAL:
             return self.strengthened(self.certified(cut, result), program, result)
         proof = self.infeasibility(chain) if result.status is LpStatus.INFEASIBLE else None
@@ -88,14 +88,14 @@ class Relaxer:
         base = plain.cut.model.shape[0]
         cuts: list[PathCut] = []
         values = [result.value]
-        while self.watch.left > 0 and PATH_CUTS.ready():
+        while not self.deadline.over and PATH_CUTS.ready():
             known = set(cuts)
             point = plain.cut.grid.at(result.point)
             fresh = [c for c in separate(self.graph.index, *point, LEAST_VIOLATION) if c not in known]
             if not fresh:
                 break
             program.add_rows(*plain.cut.cut_rows(fresh))
-            solved = program.solve(self.watch.left)
+            solved = program.solve(self.deadline)
             if solved.status is not LpStatus.OPTIMAL:
                 break
             result = solved
@@ -114,7 +114,7 @@ class Relaxer:
     def infeasibility(self, chain: tuple[int, ...]) -> Bound | None:
         """The largest bound on the peak that a chain's relaxation gives above the budget, with its certificate."""
         cut = build_cut_model(self.graph.index, self.budget, chain)
-        relief = LinearProgram(cut.model, relieved=cut.memory_rows).solve(self.watch.left)
+        relief = LinearProgram(cut.model, relieved=cut.memory_rows).solve(self.deadline)
         # The dual values of the relieved form prove every budget short of the relief infeasible, up to rounding.
         for short in (1e-6, 1e-3, 1.0):
             raised = self.budget + int(max(0.0, relief.value) * (1 - short))

@@ -8,9 +8,14 @@ from ortools.sat.python import cp_model
 
 from hcp.graph.index import IntArray
 from hcp.planning.cores import cores
-from hcp.solvers.models.integer import IntegerResult, IntegerStatus, IntegerTask, ignore
-from hcp.solvers.models.native import run_interruptibly
+from hcp.planning.deadline import Deadline
+from hcp.planning.problem import ignore
+from hcp.solvers.models.integer import IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.models.native import run_native
 from hcp.solvers.models.rows import FloatArray
+
+# A solver gets this much even where nothing is left: time to read the model.
+LEAST_SECONDS = 0.1
 
 # CP-SAT sums rows and objectives in 64 bits, with room for its own products.
 LARGEST_SUM = 2**50
@@ -46,8 +51,7 @@ def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
         program.add_hint(columns[j], value)
 
     solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = max(0.1, task.time_limit)
-    solver.parameters.num_workers = _workers(task.workers)
+    limit_work(solver, task.deadline, _workers(task.workers))
     solver.parameters.random_seed = task.seed
     solver.parameters.linearization_level = 2
 
@@ -55,10 +59,10 @@ def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
         return ceil(value - 1e-6) * unit + model.constant
 
     solver.best_bound_callback = lambda value: task.on_bound(max(task.bound, in_full(value)))
-    solver.parameters.catch_sigint_signal = False
     # Reading a point takes time; recombination, which solves one program after the other, has no use for them.
     points = None if task.on_point is ignore else _Points(columns, task.on_point)
-    ended = run_interruptibly(lambda: solver.solve(program, points), solver.stop_search, task.poll)
+    ended = run_native(lambda: solver.solve(program, points), solver.stop_search, lambda: task.deadline.over, task.poll)
+    task.deadline.spend(solver.response_proto.deterministic_time)
     status = STATUSES.get(ended, IntegerStatus.STOPPED)
     found = status in (IntegerStatus.OPTIMAL, IntegerStatus.FEASIBLE)
     point = np.array([solver.value(column) for column in columns], np.float64) if found else None
@@ -76,6 +80,16 @@ class _Points(cp_model.CpSolverSolutionCallback):
 
     def on_solution_callback(self) -> None:
         self._on_point(np.array([self.value(column) for column in self._columns], np.float64))
+
+
+def limit_work(solver: cp_model.CpSolver, deadline: Deadline, workers: int) -> None:
+    """Gives a solver its threads and its limit; where work is counted, one thread, which does the same everywhere."""
+    if deadline.counts_work:
+        solver.parameters.max_deterministic_time = max(LEAST_SECONDS, deadline.left)
+    else:
+        solver.parameters.max_time_in_seconds = max(LEAST_SECONDS, deadline.left)
+    solver.parameters.num_workers = 1 if deadline.counts_work else workers
+    solver.parameters.catch_sigint_signal = False
 
 
 def _workers(wanted: int) -> int:

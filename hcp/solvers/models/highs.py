@@ -8,8 +8,12 @@ import numpy as np
 from scipy import sparse
 
 from hcp.graph.index import IntArray
-from hcp.solvers.models.native import run_interruptibly
+from hcp.planning.deadline import Deadline
+from hcp.solvers.models.native import run_native
 from hcp.solvers.models.rows import FloatArray, Model
+
+# Simplex iterations that count as a unit of work: about what a core makes in a second.
+ITERATIONS_PER_UNIT = 5_000
 
 
 class LpStatus(Enum):
@@ -101,16 +105,15 @@ class LinearProgram:
         self._solver.deleteRows(len(rows), rows.astype(np.int32))
         self._row_scale = np.delete(self._row_scale, rows)
 
-    def solve(self, time_limit: float) -> LpResult:
-        """Solves within a number of seconds; Ctrl-C stops it.
-
-        Raises:
-            KeyboardInterrupt: When the user stopped it.
-        """
-        # HiGHS counts its time limit from the first run of an instance.
-        limit = self._solver.getRunTime() + max(0.05, time_limit)
-        self._solver.setOptionValue("time_limit", limit)
-        run_interruptibly(self._solver.run, self._solver.cancelSolve)
+    def solve(self, deadline: Deadline) -> LpResult:
+        """Solves before a deadline, whose limit in units of work is charged for the iterations."""
+        if deadline.counts_work:
+            # HiGHS counts iterations of each run, and its time limit from the first run of an instance.
+            self._solver.setOptionValue("simplex_iteration_limit", int(deadline.left * ITERATIONS_PER_UNIT) + 1)
+        else:
+            self._solver.setOptionValue("time_limit", self._solver.getRunTime() + max(0.05, deadline.left))
+        run_native(self._solver.run, self._solver.cancelSolve, lambda: deadline.over)
+        deadline.spend(max(0, self._solver.getInfo().simplex_iteration_count) / ITERATIONS_PER_UNIT)
         status = {
             highspy.HighsModelStatus.kOptimal: LpStatus.OPTIMAL,
             highspy.HighsModelStatus.kInfeasible: LpStatus.INFEASIBLE,

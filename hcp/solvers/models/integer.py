@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from hcp.planning.deadline import Deadline
+from hcp.planning.problem import ignore
 from hcp.solvers.models.rows import FloatArray, Model
 
 
@@ -32,10 +34,6 @@ class IntegerResult:
     bound: int
 
 
-def ignore(_: object) -> None:
-    """What happens to news that nobody asked for."""
-
-
 @dataclass(frozen=True)
 class IntegerTask:
     """One integer program.
@@ -44,7 +42,7 @@ class IntegerTask:
         model: The model.
         hint: Values of some columns that make a good start.
         bound: A cost that is known to be a lower bound.
-        time_limit: Seconds.
+        deadline: Of the solver; a limit in units of work is charged for what it does.
         workers: Threads.
         seed: For the solver's random choices.
         on_bound: Called with better bounds as they are found, in any thread.
@@ -55,7 +53,7 @@ class IntegerTask:
     model: Model
     hint: Mapping[int, bool]
     bound: int
-    time_limit: float
+    deadline: Deadline
     workers: int
     seed: int
     on_bound: Callable[[int], None] = ignore

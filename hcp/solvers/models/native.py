@@ -1,8 +1,10 @@
-"""Running a solver's native code so that Ctrl-C, and progress, get through."""
+"""Running a solver's native code so that requests to stop, and progress, get through."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
+
+from hcp.planning.deadline import Stop, never
 
 T = TypeVar("T")
 
@@ -10,12 +12,15 @@ T = TypeVar("T")
 INTERVAL: Final = 0.2
 
 
-def run_interruptibly(work: Callable[[], T], stop: Callable[[], None], poll: Callable[[], None] | None = None) -> T:
-    """Runs native code in a thread of its own, since Python handles Ctrl-C between its own instructions only.
+def run_native(
+    work: Callable[[], T], halt: Callable[[], None], stop: Stop = never, poll: Callable[[], None] | None = None
+) -> T:
+    """Runs native code in a thread of its own, since Python handles signals between its own instructions only.
 
     Args:
         work: Runs the solver.
-        stop: Makes it return soon; called where the wait is interrupted, whose exception then passes through.
+        halt: Makes it return soon; called where somebody asks to stop, and where an exception ends the wait.
+        stop: Asked now and then.
         poll: Called now and then in the caller's thread.
     """
     with ThreadPoolExecutor(1) as pool:
@@ -27,8 +32,10 @@ def run_interruptibly(work: Callable[[], T], stop: Callable[[], None], poll: Cal
                 except TimeoutError:
                     if future.done():
                         raise
+                    if stop():
+                        halt()
                     if poll is not None:
                         poll()
         except BaseException:
-            stop()
+            halt()
             raise

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from math import ceil
-from time import monotonic
 from typing import Final
 
 import highspy
@@ -12,13 +11,16 @@ from highspy.highs import HighsCallbackEvent
 
 from hcp.graph.errors import HcpError
 from hcp.graph.index import IntArray
+from hcp.solvers.models.highs import ITERATIONS_PER_UNIT
 from hcp.solvers.models.integer import IntegerResult, IntegerStatus, IntegerTask
-from hcp.solvers.models.native import run_interruptibly
+from hcp.solvers.models.native import run_native
 
 # What solvers' bounds may be wrong by, relatively: their own tolerances are this or less. We round down by it.
 TOLERANCE: Final = 1e-6
 # Costs up to so many times their greatest common divisor stay whole numbers for the solver.
 LARGEST_MULTIPLE: Final = 10_000
+# Nodes of the branch and bound that count as a unit of work.
+NODES_PER_UNIT: Final = 20
 
 
 def check_backend(name: str) -> None:
@@ -41,26 +43,33 @@ def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
     Raises:
         HcpError: If the solver fails.
     """
-    began = monotonic()
+    began = task.deadline.left
     shared, unit = _units(task.model.cost)
     program, columns = _program(task, unit)
     # PuLP takes about as long again to hand the program over.
-    seconds = max(0.1, task.time_limit - 2 * (monotonic() - began))
+    left = task.deadline.left
+    seconds = max(0.1, left - (began - left))
 
     def in_full(value: float) -> int:
         # Costs are multiples of their divisor: what is left of a fraction after the solver's tolerance rounds up.
         claimed = value - TOLERANCE * max(1.0, abs(value))
         return max(task.bound, ceil(claimed * unit / shared) * shared + task.model.constant)
 
-    options = {"msg": False, "timeLimit": seconds, "gapRel": 0.0}
+    options: dict[str, object] = {"msg": False, "gapRel": 0.0}
+    if not task.deadline.counts_work:
+        options["timeLimit"] = seconds
+    elif backend != "HiGHS":
+        raise HcpError(f"solver {backend} cannot count its work; use HiGHS, or a time limit in place of the work limit")
     if backend == "HiGHS":
+        if task.deadline.counts_work:
+            options["mip_max_nodes"] = int(left * NODES_PER_UNIT) + 1
         solver = _HiGHS(lambda value: task.on_bound(in_full(value)), random_seed=task.seed, **options)
         stop = solver.stop
     else:
         solver = pulp.getSolver(backend, **options)
         stop = _wait  # another program, which gets its own Ctrl-C
     try:
-        run_interruptibly(lambda: program.solve(solver), stop, task.poll)
+        run_native(lambda: program.solve(solver), stop, lambda: task.deadline.over, task.poll)
     except pulp.PulpSolverError as error:
         raise HcpError(f"solver {backend} failed: {error}; choose another one") from error
     if program.sol_status == pulp.LpSolutionInfeasible:
@@ -72,7 +81,10 @@ def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
     reached = pulp.value(program.objective) if proved else -np.inf
     found = solved and (proved or program.sol_status == pulp.LpSolutionIntegerFeasible)
     if backend == "HiGHS":
-        reached = program.solverModel.getInfo().mip_dual_bound
+        info = program.solverModel.getInfo()
+        nodes, iterations = info.mip_node_count, info.simplex_iteration_count
+        task.deadline.spend(max(nodes / NODES_PER_UNIT, iterations / ITERATIONS_PER_UNIT))
+        reached = info.mip_dual_bound
         found = found and program.solverModel.getSolution().value_valid
     bound = in_full(reached) if np.isfinite(reached) else task.bound
     if not found:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 from hcp.planning.tracker import Tracker
 from hcp.solvers.models.cpsat import solve_with_cpsat
 from hcp.solvers.models.integer import IntegerStatus, IntegerTask
@@ -73,7 +73,7 @@ class Population:
 
 
 def recombine(
-    tracker: Tracker, schedules: Sequence[Nodes], longer: float, seconds: float, random: Random
+    tracker: Tracker, schedules: Sequence[Nodes], longer: float, deadline: Deadline, random: Random
 ) -> tuple[Nodes, bool] | None:
     """The cheapest schedule among the executions of several, and whether that is proved; None if none was found.
 
@@ -83,28 +83,27 @@ def recombine(
         tracker: Gives the problem, and hears of the progress.
         schedules: Sequences of nodes, legal each; the first is to be improved on and may break the budget.
         longer: By how much the others may make the first one longer, as a part of it.
-        seconds: For all of it; of very long schedules the model alone may take more.
+        deadline: For all of it; of very long schedules the model alone may take more.
         random: Where the sequence is too long to choose all of it at once, draws the window.
     """
     problem = tracker.problem
     index = problem.graph.index
-    watch = Stopwatch(seconds)
     sequence, made = lay_together(schedules, int((1 + longer) * len(schedules[0])))
     free = _window(made, random)
     if problem.order is not None:
         free &= ~_firsts(sequence, made)
     selection = select(index, problem.budget, sequence, made, free)
-    if not selection.hint or watch.left <= 0:
+    if not selection.hint or deadline.over:
         return None
     result = solve_with_cpsat(
         IntegerTask(
             model=selection.model,
             hint=selection.hint,
             bound=0,
-            time_limit=watch.left,
+            deadline=deadline,
             # Alone, its search by linear programmes is ten times as fast as beside others on a few cores.
             workers=1,
-            seed=problem.seed,
+            seed=tracker.limits.seed,
             poll=lambda: tracker.report("recombining schedules"),
         )
     )

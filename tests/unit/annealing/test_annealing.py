@@ -2,7 +2,6 @@
 
 import math
 import threading
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +18,7 @@ from hcp.annealing.timeline import AREA, COST, MULTIPLE, settle, undo
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.random_graphs import random_layered
+from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
@@ -202,7 +202,7 @@ def test_runs_side_by_side_do_not_depend_on_threads(threads):
     graph = random_layered(40, 3)
     annealer = Annealer(graph, replay(graph, keep_everything(graph)).peak * 4 // 5)
     runs = runs_of(annealer, graph.order, 4)
-    later = time.perf_counter() + 300
+    later = Deadline(300)
     alone = run_together(annealer, runs, 1, later, lambda *_: False)
     assert sorted(alone) == [0, 1, 2, 3]
     assert run_together(annealer, runs, threads, later, lambda *_: False) == alone
@@ -218,7 +218,7 @@ def test_what_the_listener_raises_ends_all_runs():
     before = threading.active_count()
     runs = [Run(annealer.indices(graph.order), Cooling(), 0, None, 300.0) for _ in range(3)]
     with pytest.raises(LookupError):
-        run_together(annealer, runs, 2, time.perf_counter() + 300, refuse)
+        run_together(annealer, runs, 2, Deadline(300), refuse)
     assert threading.active_count() == before
 
 
@@ -227,13 +227,13 @@ def test_an_error_inside_a_run_reaches_the_caller():
     annealer = Annealer(graph, replay(graph, keep_everything(graph)).peak)
     good, *_ = runs_of(annealer, graph.order, 1)
     with pytest.raises(TypeError):
-        run_together(annealer, [good, replace(good, moves="many")], 2, time.perf_counter() + 300, lambda *_: False)
+        run_together(annealer, [good, replace(good, moves="many")], 2, Deadline(300), lambda *_: False)
 
 
 def test_the_listener_can_end_all_runs():
     graph = random_layered(40, 3)
     annealer = Annealer(graph, replay(graph, keep_everything(graph)).peak)
     runs = [Run(annealer.indices(graph.order), Cooling(), 0, None, 300.0) for _ in range(5)]
-    found = run_together(annealer, runs, 2, time.perf_counter() + 300, lambda *_: True)
+    found = run_together(annealer, runs, 2, Deadline(300), lambda *_: True)
     assert 1 <= len(found) <= 5
     assert all(outcome.area == 0 for outcome in found.values())

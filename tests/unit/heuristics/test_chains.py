@@ -15,7 +15,7 @@ from hcp.heuristics.block_memory import block_needs
 from hcp.heuristics.revolve import Revolve, advances, binomial_schedule
 from hcp.heuristics.rotor import ChainTable, Rotor, persistent_schedule
 from hcp.heuristics.sequence import block_sequence
-from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.problem import Control, Limits, NotApplicable, Problem
 from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
@@ -176,7 +176,7 @@ def test_rotor_fits_and_keeps_a_better_incumbent(name, percent):
         return
     usage = replay(graph, solution.schedule)
     assert usage.peak <= budget
-    smaller = Rotor()(Problem(graph, budget, incumbent=solution.schedule)).schedule
+    smaller = Rotor()(Problem(graph, budget), Limits(), Control(incumbent=solution.schedule)).schedule
     assert replay(graph, smaller).cost <= usage.cost
 
 

@@ -9,7 +9,7 @@ from hcp.heuristics.interval_tree import IntervalTree
 from hcp.heuristics.keep_all import KeepAll
 from hcp.heuristics.segments import geometric
 from hcp.heuristics.sqrt_n import SqrtN
-from hcp.planning.problem import Problem
+from hcp.planning.problem import Control, Limits, Problem
 from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
@@ -45,8 +45,9 @@ def test_schedules_are_legal_within_budget_and_no_cheaper_than_the_optimum(drawn
 def test_keep_everything_is_found_or_the_incumbent_kept(planner):
     graph = training_chain(12, uniform=False)
     keep = keep_everything(graph)
-    problem = Problem(graph, replay(graph, keep).peak, incumbent=keep)
-    assert replay(graph, planner(problem).schedule).cost == graph.base_cost
+    problem = Problem(graph, replay(graph, keep).peak)
+    found = planner(problem, Limits(), Control(incumbent=keep))
+    assert replay(graph, found.schedule).cost == graph.base_cost
 
 
 @pytest.mark.parametrize("planner", SEARCHING, ids=repr)

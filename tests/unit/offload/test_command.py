@@ -50,7 +50,7 @@ def test_plans_are_cached_by_their_link(tmp_path):
     graph = unet(3)
     host = api.HostLink(10**12, 10**12)
     plain, moved = (api.Problem(graph, 1000, host=link) for link in (None, host))
-    keys = [key_of(problem, "eviction") for problem in (plain, moved)]
+    keys = [key_of(problem, api.Limits(), "eviction") for problem in (plain, moved)]
     assert keys[0] != keys[1]
     plan = api.solve(graph, 1000, "eviction", host=host)
     PlanCache(tmp_path).keep(keys[1], plan)

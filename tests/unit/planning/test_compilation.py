@@ -9,7 +9,7 @@ import pytest
 import hcp
 from hcp.graph.instances import instance, unet
 from hcp.planning.compilation import ANNEALING, COMPILING, STILL_COMPILING, Part
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 
 
 def python(code, **environment):
@@ -58,8 +58,8 @@ def test_nobody_compiles_out_of_a_time_limit(cold, solver):
 def test_a_process_compiles_while_this_one_goes_on(tmp_path):
     code = """
 from hcp.planning.compilation import PATH_CUTS
-from hcp.planning.deadline import Stopwatch
-print(PATH_CUTS.ready(), PATH_CUTS.wait(Stopwatch(300)))
+from hcp.planning.deadline import Deadline
+print(PATH_CUTS.ready(), PATH_CUTS.wait(Deadline(300)))
 import hcp.solvers.cut_relaxation.separation as paths
 paths.compile_all()
 print(sum(paths._cheapest_ways.stats.cache_misses.values()))
@@ -73,7 +73,7 @@ def test_a_part_that_cannot_be_compiled_beside_is_compiled_where_it_is_called(mo
     part = Part("nothing", ANNEALING.module, "*.py")
     assert not part.ready()
     # Its process finds no part of that name, and ends.
-    assert part.wait(Stopwatch(60))
+    assert part.wait(Deadline(60))
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert Part("nothing", ANNEALING.module, "*.py").ready()
 

@@ -1,6 +1,7 @@
 """Judged plans: gaps and their scopes, statuses, and the JSON object."""
 
 import json
+import threading
 
 import pytest
 
@@ -8,7 +9,7 @@ import hcp
 from hcp.graph.instances import training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.planning.plan import EveryNodeOnce, excess, judge
-from hcp.planning.problem import Problem
+from hcp.planning.problem import Control, Limits, Problem
 from hcp.planning.solution import Bound, Solution, Status
 from hcp.planning.tracker import Tracker
 from hcp.report.tables import plan_table
@@ -71,12 +72,17 @@ def test_a_claim_of_optimality_needs_a_bound_of_the_problems_scope():
 
 @pytest.mark.parametrize(("order", "scope"), [(None, ORDER_FREE), (GRAPH.order, FIXED_ORDER)])
 def test_what_a_solver_reported_before_it_was_stopped_is_among_the_bounds(order, scope):
-    problem = Problem(GRAPH, 100, order=order, incumbent=TWICE)
-    tracker = Tracker(problem, "test")
+    problem = Problem(GRAPH, 100, order=order)
+    asked = threading.Event()
+    tracker = Tracker(problem, Limits(), Control(asked.is_set, incumbent=TWICE), "test")
     tracker.add_bound(Bound(9, "cost", ORDER_FREE))
     assert len(tracker.solution().bounds) == 1
     tracker.raise_bound(10)
-    for solution in (tracker.solution(), tracker.interrupted()):
+    for stopped in (False, True):
+        if stopped:
+            asked.set()
+        solution = tracker.solution()
+        assert solution.interrupted is stopped
         assert [(bound.value, bound.scope) for bound in solution.bounds] == [(9, ORDER_FREE), (10, scope)]
         plan = judge(problem, solution)
         assert plan.status is Status.OPTIMAL

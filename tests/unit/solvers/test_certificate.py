@@ -6,7 +6,7 @@ import pytest
 
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 from hcp.solvers.cut_relaxation.relaxation import Relaxer
@@ -16,7 +16,7 @@ from hcp.solvers.cut_relaxation.relaxation import Relaxer
 def proof():
     graph = instance("transformer:3")
     budget = replay(graph, keep_everything(graph)).peak * 3 // 5
-    return graph, budget, Relaxer(graph, budget, Stopwatch(20)).best().bound
+    return graph, budget, Relaxer(graph, budget, Deadline(20)).best().bound
 
 
 def test_a_certificate_proves_its_bound_for_every_smaller_budget(proof):
@@ -67,7 +67,7 @@ def test_a_certificate_of_another_graph_proves_less(proof):
 def test_a_budget_below_the_relaxation_is_proved_infeasible():
     graph = instance("unet:3")
     budget = int(graph.index.floor.max()) // 2
-    bound = Relaxer(graph, budget, Stopwatch(20)).best().bound
+    bound = Relaxer(graph, budget, Deadline(20)).best().bound
     assert bound.of == "peak"
     assert bound.value > budget
     assert bound.certificate.proven(graph, budget) == bound.value

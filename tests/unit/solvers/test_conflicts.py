@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.random_graphs import random_layered
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.planning.solution import Status
 from hcp.schedule.actions import Schedule, keep_everything
@@ -63,7 +63,7 @@ def test_a_set_that_the_search_rules_out_is_not_what_an_optimum_repeats(drawn, s
 def test_bounds_hold_and_are_verified(drawn, shrink):
     graph, budget = drawn
     budget = max(1, budget - 2) if shrink else budget
-    bound = conflict_bound(graph, budget, Stopwatch(20))
+    bound = conflict_bound(graph, budget, Deadline(20))
     if bound is None:
         return
     assert bound.certificate.proven(graph, budget) == bound.value
@@ -77,8 +77,8 @@ def test_bounds_hold_and_are_verified(drawn, shrink):
 def test_they_bound_a_random_layered_graph_where_the_cut_relaxation_says_nothing():
     graph = random_layered(40, 5)
     budget = replay(graph, keep_everything(graph)).peak * 7 // 10
-    assert Relaxer(graph, budget, Stopwatch(20)).best().bound.value == graph.base_cost
-    bound = conflict_bound(graph, budget, Stopwatch(60))
+    assert Relaxer(graph, budget, Deadline(20)).best().bound.value == graph.base_cost
+    bound = conflict_bound(graph, budget, Deadline(60))
     assert bound.certificate.proven(graph, budget) == bound.value > graph.base_cost
 
 
@@ -96,7 +96,7 @@ def ladder():
 
 def test_an_empty_conflict_proves_a_budget_hopeless():
     graph = ladder()
-    bound = conflict_bound(graph, 15, Stopwatch(20))
+    bound = conflict_bound(graph, 15, Deadline(20))
     assert (bound.of, bound.value) == ("peak", 16)
     assert bound.certificate.proven(graph, 15) == 16
     assert replace(bound.certificate, budget=40).proven(graph, 40) == 0
@@ -105,7 +105,7 @@ def test_an_empty_conflict_proves_a_budget_hopeless():
 def test_a_worked_example():
     # Six values of 10 bytes and 41 bytes: x0, x1, x2 cannot all stay, and x0 is the cheapest to make again.
     graph = ladder()
-    bound = conflict_bound(graph, 55, Stopwatch(20))
+    bound = conflict_bound(graph, 55, Deadline(20))
     optimum = replay(graph, Exhaustive()(Problem(graph, 55)).schedule).cost
     assert graph.base_cost < bound.value <= optimum
 
@@ -114,7 +114,7 @@ def test_a_worked_example():
 def proof():
     graph = instance("unet:2")
     budget = replay(graph, keep_everything(graph)).peak * 6 // 10
-    return graph, budget, conflict_bound(graph, budget, Stopwatch(20))
+    return graph, budget, conflict_bound(graph, budget, Deadline(20))
 
 
 def tampered(graph, certificate):

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph
-from hcp.planning.deadline import Stopwatch
+from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Compute, Schedule, keep_everything
 from hcp.schedule.replay import replay
@@ -81,7 +81,7 @@ def test_an_optimal_schedule_satisfies_every_row(data):
         (-signs, (np.arange(len(columns)), columns)), shape=(len(columns), cut.model.shape[1]), dtype=np.int64
     )
     program.add_rows(fixed, np.minimum(-signs, 0))
-    result = program.solve(10)
+    result = program.solve(Deadline(10))
     assert result.status is LpStatus.OPTIMAL
     # A node that runs twice within a stage counts once.
     assert result.value <= replay(graph, schedule).cost + 1e-6
@@ -93,7 +93,7 @@ def test_linear_bounds_hold_and_are_verified(drawn, shrink):
     graph, budget = drawn
     budget = max(1, budget - 2) if shrink else budget
     least = least_peak(graph)
-    found = Relaxer(graph, budget, Stopwatch(20)).best()
+    found = Relaxer(graph, budget, Deadline(20)).best()
     bound = found.bound
     assert bound.certificate.proven(graph, budget) == bound.value
     if bound.of == "peak":
@@ -109,7 +109,7 @@ def test_integer_points_bound_and_lift_to_legal_schedules(drawn):
     optimum = replay(graph, Exhaustive()(Problem(graph, budget)).schedule).cost
     for chain in candidate_chains(graph):
         cut = build_cut_model(graph.index, budget, chain)
-        result = solve_with_cpsat(IntegerTask(cut.model, {}, 0, time_limit=20, workers=1, seed=0))
+        result = solve_with_cpsat(IntegerTask(cut.model, {}, 0, deadline=Deadline(20), workers=1, seed=0))
         assert result.status is IntegerStatus.OPTIMAL
         assert result.bound <= optimum
         assert replay(graph, lift(graph, cut, result.point)).cost <= result.bound
@@ -119,10 +119,10 @@ def test_path_cuts_strengthen_a_transformer():
     graph = instance("transformer:3")
     budget = replay(graph, keep_everything(graph)).peak * 3 // 5
     plain = max(
-        LinearProgram(build_cut_model(graph.index, budget, chain).model).solve(20).value
+        LinearProgram(build_cut_model(graph.index, budget, chain).model).solve(Deadline(20)).value
         for chain in candidate_chains(graph)
     )
-    found = Relaxer(graph, budget, Stopwatch(20)).best()
+    found = Relaxer(graph, budget, Deadline(20)).best()
     assert found.cut.cuts
     assert found.bound.value > plain
 
@@ -131,7 +131,7 @@ def test_separated_cuts_are_violated_staircases():
     graph = instance("transformer:3")
     budget = replay(graph, keep_everything(graph)).peak // 2
     cut = build_cut_model(graph.index, budget, candidate_chains(graph)[-1])
-    point = LinearProgram(cut.model).solve(20).point
+    point = LinearProgram(cut.model).solve(Deadline(20)).point
     found = separate(graph.index, *cut.grid.at(point), 1e-3)
     assert found
     assert all(each.is_valid(graph.index, len(cut.chain)) for each in found)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hcp.graph.instances import chain, random_graph, training_chain
 from hcp.graph.ir import Graph, Node, Value
-from hcp.planning.problem import NotApplicable, Problem
+from hcp.planning.problem import Control, Limits, NotApplicable, Problem
 from hcp.planning.solution import Status
 from hcp.schedule.actions import Compute, Free, Schedule, keep_everything
 from hcp.schedule.replay import replay
@@ -157,11 +157,12 @@ def test_too_large_a_graph_is_refused():
 def test_out_of_time_keeps_the_incumbent_and_claims_no_proof(monkeypatch):
     graph = training_chain(6)
     monkeypatch.setattr("hcp.solvers.exhaustive._CLOCK_EVERY", 1)
-    incumbent = keep_everything(graph)
+    incumbent = Schedule.from_computes(graph, (graph.order[0], *graph.order))
     peak = replay(graph, incumbent).peak
-    solution = Exhaustive()(Problem(graph, peak - 2, time_limit=0.0, incumbent=incumbent))
+    limits, control = Limits(time_limit=1e-9), Control(incumbent=incumbent)
+    solution = Exhaustive()(Problem(graph, peak - 2), limits, control)
     assert solution.status is Status.NO_SOLUTION
     assert solution.schedule is None
-    solution = Exhaustive()(Problem(graph, peak, time_limit=0.0, incumbent=incumbent))
+    solution = Exhaustive()(Problem(graph, peak), limits, control)
     assert solution.status is Status.FEASIBLE
     assert solution.schedule == incumbent

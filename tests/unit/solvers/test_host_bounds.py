@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from hcp.graph.instances import random_graph, training_chain
 from hcp.graph.ir import Graph, Node, Value
+from hcp.planning.deadline import Deadline
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.host import PER, HostLink
 from hcp.schedule.replay import replay
@@ -23,7 +24,7 @@ LINKS = st.builds(
 
 def check(graph, budget, host):
     optimum = cheapest_with_host(graph, budget, host)
-    bounds = host_bounds(graph, budget, host, 60.0)
+    bounds = host_bounds(graph, budget, host, Deadline(60))
     for bound in bounds:
         assert bound.scope == ORDER_FREE
         assert bound.certificate.proven(graph, budget) >= bound.value

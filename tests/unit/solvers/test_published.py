@@ -6,6 +6,7 @@ from hypothesis import given, settings
 import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance
+from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.solvers.checkmate import Checkmate, checkmate_program
 from hcp.solvers.fixed_order.stages import STAGED, build_stage_grid, build_stage_model
@@ -62,9 +63,9 @@ def test_the_tight_form_is_as_strong_as_the_staged_model():
     budget = hcp.replay(graph, hcp.keep_everything(graph)).peak * 3 // 4
     problem = Problem(graph, budget)
     grid = build_stage_grid(graph.index, budget, tuple(graph.index.order.tolist()))
-    staged = LinearProgram(build_stage_model(grid, budget, range(len(graph.nodes))).model).solve(30).value
-    tight = LinearProgram(checkmate_program(problem, tightened=True).model).solve(30).value
-    published = LinearProgram(checkmate_program(problem, tightened=False).model).solve(30).value
+    staged = LinearProgram(build_stage_model(grid, budget, range(len(graph.nodes))).model).solve(Deadline(30)).value
+    tight = LinearProgram(checkmate_program(problem, tightened=True).model).solve(Deadline(30)).value
+    published = LinearProgram(checkmate_program(problem, tightened=False).model).solve(Deadline(30)).value
     assert graph.base_cost <= published < tight
     assert tight == pytest.approx(staged, rel=1e-6)
 
@@ -105,11 +106,7 @@ def test_bad_options_are_refused():
 def test_an_incumbent_survives_an_interrupt(solver):
     graph = instance("unet:4")
     start = hcp.solve(graph, "75%", "chen_greedy")
-
-    def stop(progress):
-        raise KeyboardInterrupt
-
-    plan = hcp.solve(graph, "75%", solver, time_limit=20, incumbent=start.schedule, monitor=stop)
+    plan = hcp.solve(graph, "75%", solver, time_limit=20, incumbent=start.schedule, stop=lambda: True)
     assert plan.cost <= start.cost
     assert plan.interrupted
 

@@ -1,6 +1,5 @@
 """The choice among a sequence's executions against all of them; recombined schedules against their parents."""
 
-from dataclasses import replace
 from itertools import product
 from random import Random
 
@@ -12,7 +11,8 @@ from hypothesis import strategies as st
 import hcp
 from hcp.annealing import Annealer, Cooling
 from hcp.graph.instances import instance
-from hcp.planning.problem import Problem
+from hcp.planning.deadline import Deadline
+from hcp.planning.problem import Control, Limits, Problem
 from hcp.planning.tracker import Tracker
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.replay import replay
@@ -64,7 +64,7 @@ def test_the_choice_is_the_best_of_all_choices(drawn, data):
 
     selection = select(graph.index, budget, sequence, made, free)
     assume(selection.hint)
-    result = solve_with_cpsat(IntegerTask(selection.model, selection.hint, 0, 60.0, 1, 0))
+    result = solve_with_cpsat(IntegerTask(selection.model, selection.hint, 0, Deadline(60), 1, 0))
 
     if best is None:
         assert result.status is IntegerStatus.INFEASIBLE
@@ -100,8 +100,8 @@ def test_recombining_is_never_worse_than_the_parents_it_contains(name):
     usages = [legal(graph, parent) for parent in parents]
     parents = [parent for parent, usage in zip(parents, usages, strict=True) if usage.peak <= budget]
     assert parents
-    tracker = Tracker(hcp.Problem(graph, budget, time_limit=60.0), "test")
-    nodes, proved = recombine(tracker, parents, 3.0, 30.0, Random(0))
+    tracker = Tracker(hcp.Problem(graph, budget))
+    nodes, proved = recombine(tracker, parents, 3.0, Deadline(30), Random(0))
     usage = legal(graph, nodes)
     assert proved
     assert usage.peak <= budget
@@ -172,12 +172,10 @@ def test_runs_start_from_a_lifted_schedule_that_follows_the_order(ordered):
     graph = instance("transformer:2")
     good = hcp.solve(graph, "70%", "cpsat", time_limit=60)
     assert tuple(dict.fromkeys(good.schedule.computes)) != graph.order
-    problem = Problem(
-        graph, parse_budget("70%", graph), order=graph.order if ordered else None, time_limit=120, workers=1
-    )
+    problem = Problem(graph, parse_budget("70%", graph), order=graph.order if ordered else None)
     evolution = Evolution(moves=60)
     evolution.start_from(good.schedule)
-    found = evolution(problem)
+    found = evolution(problem, Limits(time_limit=120, workers=1))
     # So few moves find nothing as good; where the order forbids the start, it must not be taken.
     assert (found.schedule is not None and replay(graph, found.schedule).cost == good.cost) is not ordered
     assert bool(evolution._state.lifted) is not ordered
@@ -185,21 +183,19 @@ def test_runs_start_from_a_lifted_schedule_that_follows_the_order(ordered):
 
 def test_a_search_goes_on_where_its_last_turn_ended():
     graph = instance("transformer:2")
-    problem = Problem(graph, parse_budget("70%", graph), time_limit=120, workers=1)
+    problem, limits = Problem(graph, parse_budget("70%", graph)), Limits(time_limit=120, workers=1)
     evolution = Evolution(moves=40_000)
     heard = []
 
-    def stop(progress):
-        heard.append(progress.phase)
+    def stop():
         # A run of the second round.
-        if progress.phase == "annealing from the best, very lax":
-            raise KeyboardInterrupt
+        return "annealing from the best, very lax" in heard
 
-    first = evolution(replace(problem, monitor=stop))
+    first = evolution(problem, limits, Control(stop, lambda progress: heard.append(progress.phase)))
     rounds = evolution._state.rounds
     assert (first.interrupted, rounds.number) == (True, 2)
     before = len(heard)
-    second = evolution(replace(problem, incumbent=first.schedule))
+    second = evolution(problem, limits, Control(incumbent=first.schedule))
     assert len(heard) == before
     assert not second.interrupted
     assert evolution._state.rounds is rounds

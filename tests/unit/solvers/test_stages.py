@@ -13,6 +13,7 @@ import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph, Node, Value
+from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
@@ -77,7 +78,7 @@ def tight_problems(draw, max_nodes=7):
 def optimum_of_model(graph, budget, detailed):
     grid = build_stage_grid(graph.index, budget, tuple(graph.index.order.tolist()))
     staged = build_stage_model(grid, budget, detailed)
-    result = solve_with_cpsat(IntegerTask(staged.model, {}, 0, time_limit=20, workers=1, seed=0))
+    result = solve_with_cpsat(IntegerTask(staged.model, {}, 0, deadline=Deadline(20), workers=1, seed=0))
     if result.status is IntegerStatus.INFEASIBLE:
         return staged, None, None
     assert result.status is IntegerStatus.OPTIMAL

@@ -49,7 +49,7 @@ def content(path):
 def count_runs(monkeypatch):
     ran = []
     run = Task.run
-    monkeypatch.setattr(Task, "run", lambda task, monitor: ran.append(str(task)) or run(task, monitor))
+    monkeypatch.setattr(Task, "run", lambda task, *control: ran.append(str(task)) or run(task, *control))
     return ran
 
 
@@ -107,7 +107,7 @@ def test_a_result_that_is_there_stays(tmp_path):
     before = content(tmp_path / "s.db")
     with Store(tmp_path / "s.db") as store:
         (row,) = comparison.rows
-        from hcp.sweeps.task import Limits
+        from hcp.planning.problem import Limits
 
         store.add(Task(GRAPHS[0], row, Limits(60.0, hcp.planning.problem.DEFAULT_WORKERS, 0)), row)
         assert len(store) == 1
@@ -204,8 +204,8 @@ def test_what_ctrl_c_cut_short_runs_again(tmp_path, monkeypatch):
 
     run = Task.run
 
-    def cut(task, monitor):
-        row = run(task, monitor)
+    def cut(task, *control):
+        row = run(task, *control)
         if task.row.solver == "rotor":
             return replace(row, plan=replace(row.plan, interrupted=True))
         return row

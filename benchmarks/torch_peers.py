@@ -9,7 +9,7 @@ import torch
 import torch.utils.checkpoint as torch_checkpoint
 from torch import Tensor, nn
 
-from hcp.integrations.torch.models import GPT, ResNet, UNet
+from hcp.integrations.torch.demo.models import GPT, ResNet, UNet
 
 aten = torch.ops.aten
 # What selective checkpointing keeps.

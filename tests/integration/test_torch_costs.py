@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from hcp.integrations.torch import CacheWarning, capture_graph, plan_for  # noqa: E402
 from hcp.integrations.torch.calibration import Constants, Store, constants  # noqa: E402
-from hcp.integrations.torch.models import MLP  # noqa: E402
+from hcp.integrations.torch.demo.models import MLP  # noqa: E402
 
 X = torch.randn(32, 16, generator=torch.Generator().manual_seed(2))
 

@@ -12,7 +12,7 @@ from torch.distributed.fsdp import fully_shard  # noqa: E402
 from torch.nn.parallel import DistributedDataParallel  # noqa: E402
 
 from hcp.integrations.torch import CaptureError, checkpoint, plan_of  # noqa: E402
-from hcp.integrations.torch.models import GPT  # noqa: E402
+from hcp.integrations.torch.demo.models import GPT  # noqa: E402
 from tests.integration.training_steps import random_schedule  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="needs gloo")

@@ -20,8 +20,8 @@ from hcp.integrations.torch import (  # noqa: E402
     plan_for,
     plan_of,
 )
-from hcp.integrations.torch.models import MLP  # noqa: E402
-from hcp.planning.solution import InfeasibleBudget  # noqa: E402
+from hcp.integrations.torch.demo.models import MLP  # noqa: E402
+from hcp.planning.problem import InfeasibleBudget  # noqa: E402
 from hcp.runtime import FallbackWarning  # noqa: E402
 from hcp.schedule.actions import Schedule, ScheduleError, keep_everything  # noqa: E402
 from hcp.schedule.replay import replay  # noqa: E402

@@ -9,8 +9,8 @@ from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 
 import hcp  # noqa: E402
 from hcp.integrations.torch import CaptureError, measure_peak  # noqa: E402
+from hcp.integrations.torch.demo.models import MLP  # noqa: E402
 from hcp.integrations.torch.fx_builder import from_pytorch_fx  # noqa: E402
-from hcp.integrations.torch.models import MLP  # noqa: E402
 from tests.integration.training_steps import STEPS  # noqa: E402
 
 BATCH = torch.randn(64, 16, generator=torch.Generator().manual_seed(3))

@@ -13,7 +13,7 @@ from torch.nn import functional  # noqa: E402
 from torch.utils.checkpoint import checkpoint as checkpointed  # noqa: E402
 
 from hcp.integrations.torch import CaptureError, capture_graph, checkpoint, max_batch, plan_for  # noqa: E402
-from hcp.integrations.torch.models import MLP  # noqa: E402
+from hcp.integrations.torch.demo.models import MLP  # noqa: E402
 from hcp.runtime import FallbackWarning  # noqa: E402
 
 LOST = "ignore:.*an autograd kernel was not registered"

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hcp.integrations.torch import TorchError, checkpoint, max_batch, plan_for, plan_of  # noqa: E402
-from hcp.integrations.torch.models import MLP  # noqa: E402
+from hcp.integrations.torch.demo.models import MLP  # noqa: E402
 from hcp.planning.problem import Problem  # noqa: E402
 from hcp.planning.solution import Solution, Status  # noqa: E402
 from hcp.schedule.actions import keep_everything  # noqa: E402

@@ -11,8 +11,8 @@ from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 
 from hcp.graph.ir import Graph, Node, Value  # noqa: E402
 from hcp.integrations.torch.codec import TensorCodec  # noqa: E402
+from hcp.integrations.torch.demo.models import MLP  # noqa: E402
 from hcp.integrations.torch.errors import ExecutionError  # noqa: E402
-from hcp.integrations.torch.models import MLP  # noqa: E402
 from hcp.planners import solve  # noqa: E402
 from hcp.runtime import CheckpointStorage, ExecutionCallbacks, FallbackWarning, HeightCompressedExecutor  # noqa: E402
 from hcp.schedule.replay import replay  # noqa: E402

@@ -28,8 +28,9 @@ from hcp.integrations.torch import (  # noqa: E402
     plan_for,
     plan_of,
 )
-from hcp.integrations.torch.models import MLP  # noqa: E402
+from hcp.integrations.torch.demo.models import MLP  # noqa: E402
 from hcp.planners import solve  # noqa: E402
+from hcp.planning.problem import Limits  # noqa: E402
 from hcp.plans.cache import _CACHES, PlanCache, key_of  # noqa: E402
 from hcp.runtime import FallbackWarning  # noqa: E402
 from hcp.schedule.actions import keep_everything  # noqa: E402
@@ -237,7 +238,7 @@ def test_a_cache_that_cannot_be_written_warns(tmp_path):
 
 def _write_many(folder):
     plan = solve(instance("unet:3"), "80%", "eviction")
-    key = key_of(plan.problem, "test")
+    key = key_of(plan.problem, Limits(), "test")
     for _ in range(30):
         PlanCache(folder).keep(key, plan)
         assert PlanCache(folder).find(key, plan.problem) is not None

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from hcp.integrations.torch import checkpoint, measure_peak, plan_of  # noqa: E402
-from hcp.integrations.torch.models import MLP  # noqa: E402
+from hcp.integrations.torch.demo.models import MLP  # noqa: E402
 from hcp.schedule.actions import keep_everything  # noqa: E402
 from tests.integration.training_steps import STEPS, clear, random_schedule  # noqa: E402
 

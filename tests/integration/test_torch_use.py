@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from hcp.integrations.torch import capture_graph, checkpoint, measure_peak, plan_of  # noqa: E402
-from hcp.integrations.torch.models import MLP  # noqa: E402
+from hcp.integrations.torch.demo.models import MLP  # noqa: E402
 from hcp.schedule.actions import keep_everything  # noqa: E402
 from hcp.schedule.replay import replay  # noqa: E402
 from tests.integration.training_steps import STEPS, random_schedule  # noqa: E402

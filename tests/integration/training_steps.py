@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hcp.graph.ir import Graph
-from hcp.integrations.torch.models import GPT, MLP, ResNet, UNet
+from hcp.integrations.torch.demo.models import GPT, MLP, ResNet, UNet
 from hcp.schedule.actions import Schedule
 
 

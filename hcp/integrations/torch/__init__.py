@@ -9,11 +9,11 @@ print(plan_of(model)[0])
 from hcp.integrations.torch.batch import MaxBatch, max_batch
 from hcp.integrations.torch.checkpoint import Backend, backend, capture_graph, checkpoint, plan_for, plan_of
 from hcp.integrations.torch.errors import CaptureError, ExecutionError, TorchError, TorchVersionError
-from hcp.integrations.torch.executor import TorchExecutor
 from hcp.integrations.torch.fx_builder import from_pytorch_fx
 from hcp.integrations.torch.measure import Memory, measure_peak, record
 from hcp.integrations.torch.module import HCConfig, HCModule
 from hcp.integrations.torch.plans import TorchPlan
+from hcp.integrations.torch.step_planner import TorchExecutor
 from hcp.plans.cache import CacheWarning
 
 __all__ = [

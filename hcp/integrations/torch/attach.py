@@ -13,8 +13,8 @@ from torch import nn
 
 from hcp.integrations.torch.capture import backend, compile_whole, forward_of, is_sharded
 from hcp.integrations.torch.errors import CaptureError, TorchError
-from hcp.integrations.torch.executor import Options, TorchExecutor
 from hcp.integrations.torch.guard import guarded
+from hcp.integrations.torch.step_planner import Options, TorchExecutor
 
 
 class PlannedForward:

@@ -12,8 +12,8 @@ from hcp.graph.ir import Graph
 from hcp.integrations.interruption import heed
 from hcp.integrations.torch.checkpoint import capture_graph
 from hcp.integrations.torch.errors import TorchError
-from hcp.integrations.torch.executor import Host, link_of
 from hcp.integrations.torch.plans import TorchPlan
+from hcp.integrations.torch.step_planner import Host, link_of
 from hcp.planners import solve
 from hcp.planning.plan import Plan, judge
 from hcp.planning.planner import Planner

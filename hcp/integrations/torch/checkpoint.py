@@ -11,8 +11,16 @@ from hcp.integrations.torch.capture import Joint, check_version, trace
 from hcp.integrations.torch.capture import backend as capturing
 from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
-from hcp.integrations.torch.executor import TIME_LIMIT, Fallback, GivenPlan, Host, Options, TorchExecutor, lower_joint
 from hcp.integrations.torch.plans import TorchPlan
+from hcp.integrations.torch.step_planner import (
+    TIME_LIMIT,
+    Fallback,
+    GivenPlan,
+    Host,
+    Options,
+    TorchExecutor,
+    lower_joint,
+)
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption

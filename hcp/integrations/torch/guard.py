@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from hcp.graph.errors import HcpError
 from hcp.integrations.torch.capture import COMPILED_NODE, packs_saved_tensors
 from hcp.integrations.torch.errors import ExecutionError
-from hcp.integrations.torch.executor import TorchExecutor
+from hcp.integrations.torch.step_planner import TorchExecutor
 from hcp.runtime.executor import FallbackWarning
 
 # How many views an output may be away from the node of the planned step.

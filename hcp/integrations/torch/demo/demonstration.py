@@ -1,4 +1,4 @@
-"""The demo: a GPT-style training step planned within half its memory, run, and held against its promise."""
+"""Runs the demo: plans a GPT-style training step, trains by the plans, and writes what it found."""
 
 import copy
 import json
@@ -13,11 +13,11 @@ from hcp.graph.errors import HcpError
 from hcp.graph.files import write_atomically
 from hcp.graph.ir import Graph
 from hcp.integrations.torch.checkpoint import capture_graph, checkpoint
-from hcp.integrations.torch.demo_report import BLOCKS, EAGER, HALF, TIGHT, Result
+from hcp.integrations.torch.demo.models import GPT, CheckpointedGPT
+from hcp.integrations.torch.demo.picture import Executed, plot_execution
+from hcp.integrations.torch.demo.report import BLOCKS, EAGER, HALF, TIGHT, Result
+from hcp.integrations.torch.demo.trial import Trainer, step_times, train_beside
 from hcp.integrations.torch.measure import Memory
-from hcp.integrations.torch.models import GPT, CheckpointedGPT
-from hcp.integrations.torch.picture import Executed, plot_execution
-from hcp.integrations.torch.trial import Trainer, step_times, train_beside
 from hcp.planners import solve
 from hcp.planning.plan import Plan
 from hcp.progress import live_progress

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from hcp.compare import Comparison
 from hcp.graph.ir import Graph
-from hcp.integrations.torch.picture import Executed
-from hcp.integrations.torch.trial import Equality
+from hcp.integrations.torch.demo.picture import Executed
+from hcp.integrations.torch.demo.trial import Equality
 from hcp.planning.plan import Plan
 from hcp.report.tables import Table, comparison_table
 from hcp.report.units import bytes_text, percent_text

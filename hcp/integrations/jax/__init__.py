@@ -5,7 +5,7 @@ step = jit(lambda params, batch: value_and_grad(loss, budget="50%")(params, batc
 
 from hcp.integrations.jax.compressed import HeightCompressedGrad, height_compressed_grad
 from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
-from hcp.integrations.jax.errors import CaptureError, ExecutionError, JaxError, UnreachableBudget
+from hcp.integrations.jax.errors import CaptureError, ExecutionError, JaxError, JaxVersionError, UnreachableBudget
 from hcp.integrations.jax.jit import PlannedJit, jit
 from hcp.integrations.jax.lower import from_jaxpr
 from hcp.integrations.jax.plan import JaxPlan
@@ -21,6 +21,7 @@ __all__ = [
     "JaxCodec",
     "JaxError",
     "JaxPlan",
+    "JaxVersionError",
     "PlannedJit",
     "ScanPlan",
     "UnreachableBudget",

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import jax
 from jax import tree_util
-from jax.extend import core
 
 from hcp.integrations.jax.errors import CaptureError
+from hcp.integrations.jax.internals import ClosedJaxpr, is_way_back_through_while
 from hcp.integrations.jax.jaxpr import Program, flatten
 
 _CONTENT_NEEDED: Final = (
@@ -32,7 +32,7 @@ class Captured:
     program: Program
     structure: Any
     name: str
-    closed: core.ClosedJaxpr
+    closed: ClosedJaxpr
 
     def cut(self) -> "Captured | None":
         """The same with loops cut up for planning inside of them; None where there are none to cut."""
@@ -137,7 +137,7 @@ def capture(function: Callable[..., Any], arguments: Arguments, name: str) -> Ca
             "use jax.numpy.where or jax.lax.cond, or pass a Python value that is no array"
         ) from error
     except ValueError as error:
-        if "Reverse-mode differentiation does not work" not in str(error):
+        if not is_way_back_through_while(error):
             raise
         raise CaptureError(
             f"{name} has a while_loop, or a fori_loop whose bounds are arrays, which cannot be gone through "

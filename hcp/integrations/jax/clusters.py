@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hcp.integrations.jax.flow import Flow
-from hcp.integrations.jax.inline import has_effects
+from hcp.integrations.jax.internals import has_effects
 
 # How many reads a search for a way back looks at, for each group that it starts from; models need some tens.
 FAR: Final = 3000

@@ -13,7 +13,9 @@ from hcp.integrations.interruption import heed
 from hcp.integrations.jax.capture import Arguments, Captured, capture
 from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
 from hcp.integrations.jax.errors import ExecutionError
+from hcp.integrations.jax.internals import is_traced
 from hcp.integrations.jax.lower import Lowered, lower
+from hcp.integrations.jax.version import check_version
 from hcp.planners import planner_named, solve
 from hcp.planning.planner import AnyPlanner
 from hcp.runtime import CheckpointStorage, Execution, HeightCompressedExecutor
@@ -91,6 +93,7 @@ class HeightCompressedGrad:
 
         Raises:
             ExecutionError: Within a trace, such as a jit's.
+        JaxVersionError: If JAX is of a version that was not tested.
             InfeasibleBudget: If it is proved that no schedule keeps the planner's budget.
             KeyboardInterrupt: If the user ended planning.
         """
@@ -98,12 +101,13 @@ class HeightCompressedGrad:
         numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         arguments = Arguments.split(args, kwargs, [n % max(1, len(args)) for n in numbers])
         name = str(getattr(self.function, "__name__", type(self.function).__name__))
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in arguments.arrays):
+        if any(map(is_traced, arguments.arrays)):
             raise ExecutionError(
                 f"{name} is run node by node, which cannot be part of a jit or vmap; "
                 "use hcp.integrations.jax.grad there"
             )
         if arguments.key not in self._prepared:
+            check_version()
             captured = capture(jax.grad(self.function, argnums, has_aux), arguments, name)
             self._prepared[arguments.key] = captured, lower(captured.program, name=name), {}
         captured, lowered, compiled = self._prepared[arguments.key]

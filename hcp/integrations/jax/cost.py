@@ -4,16 +4,32 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from hcp.integrations.jax.inline import Equation, is_variable
-from hcp.integrations.jax.jaxpr import inner_jaxprs, size
-from hcp.integrations.jax.primitives import MOVEMENT, PLACED, TRANSCENDENTAL
+from hcp.integrations.jax.internals import (
+    BRANCH,
+    CONVOLUTION,
+    DYNAMIC_SLICE,
+    DYNAMIC_UPDATE_SLICE,
+    INDEXED,
+    MOVEMENT,
+    PLACED,
+    PRODUCT,
+    RANDOM,
+    TRANSCENDENTAL,
+    Equation,
+    Scan,
+    contracted_axes,
+    inner_jaxprs,
+    is_scan,
+    is_variable,
+    kernel_axes,
+    operation_name,
+)
+from hcp.integrations.jax.jaxpr import size
 from hcp.integrations.roofline import nanoseconds
 
 # Operations per element, by order of magnitude.
 TRANSCENDENTAL_FLOPS: Final = 10
 RANDOM_FLOPS: Final = 60
-INDEXED: Final = frozenset({"dynamic_slice", "gather"})
-RANDOM: Final = frozenset({"random_bits", "threefry2x32"})
 
 
 def flops(equation: Equation) -> int:
@@ -21,16 +37,16 @@ def flops(equation: Equation) -> int:
 
     A ``while`` whose trip count is unknown counts once, and a ``cond`` as much as its most expensive branch.
     """
-    name = equation.primitive.name
+    name = operation_name(equation)
     inner = [_jaxpr_flops(jaxpr.eqns) for jaxpr in inner_jaxprs(equation)]
     if name in _PRODUCTS:
         return 2 * _produced(equation) * _PRODUCTS[name](equation)
-    if name == "scan":
-        return int(equation.params["length"]) * sum(inner)
+    if is_scan(equation):
+        return int(Scan.of(equation).length) * sum(inner)
     if inner:
-        return max(inner) if name == "cond" else sum(inner)
+        return max(inner) if name == BRANCH else sum(inner)
     # What picks or changes some elements of an array does not go through all of it.
-    if name == "dynamic_update_slice":
+    if name == DYNAMIC_UPDATE_SLICE:
         return _elements(equation.invars[1])
     read = 0 if name in INDEXED else max(map(_elements, equation.invars), default=0)
     return _per_element(name) * max(_produced(equation), read)
@@ -67,14 +83,14 @@ def group_cost(equations: Iterable[Equation], inputs: Iterable[Any], outputs: It
 
 def _read(var: Any, readers: Sequence[Equation]) -> int:  # noqa: ANN401
     """Bytes of an input that are read: of one that is only read or changed in places, no more than these."""
-    if not all(equation.primitive.name in PLACED and equation.invars[0] is var for equation in readers):
+    if not all(operation_name(equation) in PLACED and equation.invars[0] is var for equation in readers):
         return size(var)
-    return sum(size(equation.outvars[0]) for equation in readers if equation.primitive.name == "dynamic_slice")
+    return sum(size(equation.outvars[0]) for equation in readers if operation_name(equation) == DYNAMIC_SLICE)
 
 
 def _written(var: Any, maker: Equation | None) -> int:  # noqa: ANN401
     """Bytes of an output that are written: of one that is changed in a place, no more than this."""
-    return size(maker.invars[1] if maker is not None and maker.primitive.name == "dynamic_update_slice" else var)
+    return size(maker.invars[1] if maker is not None and operation_name(maker) == DYNAMIC_UPDATE_SLICE else var)
 
 
 def _jaxpr_flops(equations: Iterable[Equation]) -> int:
@@ -91,15 +107,13 @@ def _produced(equation: Equation) -> int:
 
 def _contracted(equation: Equation) -> int:
     """Products per output element of a ``dot_general``."""
-    (axes, _), _ = equation.params["dimension_numbers"]
-    return int(math.prod(equation.invars[0].aval.shape[axis] for axis in axes))
+    return int(math.prod(equation.invars[0].aval.shape[axis] for axis in contracted_axes(equation)))
 
 
 def _taps(equation: Equation) -> int:
     """Products per output element of a convolution: the kernel's extent times the input channels of its group."""
     kernel = equation.invars[1].aval.shape
-    spec = equation.params["dimension_numbers"].rhs_spec
-    return int(kernel[spec[1]] * math.prod(kernel[axis] for axis in spec[2:]))
+    return int(math.prod(kernel[axis] for axis in kernel_axes(equation)))
 
 
-_PRODUCTS: Final[dict[str, Callable[[Equation], int]]] = {"dot_general": _contracted, "conv_general_dilated": _taps}
+_PRODUCTS: Final[dict[str, Callable[[Equation], int]]] = {PRODUCT: _contracted, CONVOLUTION: _taps}

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from hcp.integrations.jax.host import DEVICE, HOST
-from hcp.integrations.jax.inline import is_variable
+from hcp.integrations.jax.internals import is_variable, varying_axes
 from hcp.integrations.jax.jaxpr import Program
 from hcp.integrations.jax.lower import Lowered
-from hcp.integrations.jax.platform import is_key, varying_axes
+from hcp.integrations.jax.platform import is_key
 from hcp.integrations.jax.workspace import node_function
 from hcp.schedule.actions import Action, Compute, Free, Offload, Schedule
 

@@ -8,6 +8,10 @@ class JaxError(HcpError):
     """Base of the errors of this integration."""
 
 
+class JaxVersionError(JaxError):
+    """The installed JAX is outside the range that this integration was tested with."""
+
+
 class CaptureError(JaxError):
     """The function cannot be captured as a jaxpr, or holds an operation that cannot be planned."""
 

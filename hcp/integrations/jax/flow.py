@@ -8,9 +8,8 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hcp.integrations.jax.inline import Equation, is_variable
+from hcp.integrations.jax.internals import DYNAMIC_SLICE, FUSIBLE, VIEWS, Equation, is_variable, operation_name
 from hcp.integrations.jax.jaxpr import Program
-from hcp.integrations.jax.primitives import FUSIBLE, VIEWS
 
 # Most equations that each reader of a view repeats. What takes more, such as constants made by long arithmetic, is made
 # once and stored: else programs would grow with the square of their length.
@@ -82,8 +81,8 @@ class Flow:
         equation = view.equation
         if len(view.repeated) > REPEATED or not self.returned.isdisjoint(equation.outvars):
             return False
-        name = equation.primitive.name
-        if name == "dynamic_slice":
+        name = operation_name(equation)
+        if name == DYNAMIC_SLICE:
             array = equation.invars[0]
             return is_variable(array) and array in sources and view.bases == {array}
         return name in VIEWS or (name in FUSIBLE and not view.bases)
@@ -93,7 +92,7 @@ class Flow:
         i = len(self.operations)
         self.operations.append(equation)
         self.reads.append(bases)
-        if equation.primitive.name not in FUSIBLE:
+        if operation_name(equation) not in FUSIBLE:
             self.heavy_at.append(i)
         self.producer.update((var, i) for var in equation.outvars)
         for var in bases:
@@ -105,7 +104,7 @@ class Flow:
 
     def is_heavy(self, i: int) -> bool:
         """Whether an operation is a kernel of its own, rather than one that can be fused."""
-        return self.operations[i].primitive.name not in FUSIBLE
+        return operation_name(self.operations[i]) not in FUSIBLE
 
     def near(self, first: int, last: int) -> bool:
         """Whether no heavy operation lies strictly between two."""

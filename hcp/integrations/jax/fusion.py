@@ -15,13 +15,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jax.extend import core
-
 from hcp.integrations.jax.clusters import Cluster, Clusters
 from hcp.integrations.jax.flow import Flow
-from hcp.integrations.jax.inline import Equation, has_effects, is_variable
+from hcp.integrations.jax.internals import (
+    BROADCAST,
+    FUSIBLE,
+    PLACED,
+    Equation,
+    has_effects,
+    is_variable,
+    new_variable,
+    operation_name,
+    rewired,
+)
 from hcp.integrations.jax.jaxpr import Program, size
-from hcp.integrations.jax.primitives import FUSIBLE, PLACED
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +55,7 @@ class Group:
     @property
     def main(self) -> Equation:
         """The equation that it is named after: the heavy one, or the last."""
-        heavy = (equation for equation in self.equations if equation.primitive.name not in FUSIBLE)
+        heavy = (equation for equation in self.equations if operation_name(equation) not in FUSIBLE)
         return next(heavy, self.equations[-1])
 
 
@@ -158,10 +165,10 @@ class _Assembly:
             else:
                 self.inputs.setdefault(var)
         self.made.update(equation.outvars)
-        stand_ins = {k: core.Var(equation.invars[k].aval) for k in _held_literals(equation, read_by_heavy)}
+        stand_ins = {k: new_variable(equation.invars[k].aval) for k in _held_literals(equation, read_by_heavy)}
         self.literals.update((var, equation.invars[k].val) for k, var in stand_ins.items())
         invars = [stand_ins.get(k, item) for k, item in enumerate(equation.invars)]
-        self.equations.append(equation.replace(invars=invars))
+        self.equations.append(rewired(equation, invars))
 
 
 def _held_literals(equation: Equation, read_by_heavy: bool) -> list[int]:
@@ -170,7 +177,7 @@ def _held_literals(equation: Equation, read_by_heavy: bool) -> list[int]:
     A constant array that a heavy operation reads would be made long before if the compiler knew it. And nodes that
     differ in places alone, such as the steps of a loop, are then the same to the compiler.
     """
-    name = equation.primitive.name
-    if name in PLACED or (name == "broadcast_in_dim" and read_by_heavy):
+    name = operation_name(equation)
+    if name in PLACED or (name == BROADCAST and read_by_heavy):
         return [k for k, item in enumerate(equation.invars) if not is_variable(item)]
     return []

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from hcp.integrations.jax.errors import ExecutionError
+from hcp.integrations.jax.internals import compiled_bytes, lists_host_memory
 
 HOST = jax.memory.Space.Host
 DEVICE = jax.memory.Space.Device
@@ -35,7 +36,7 @@ def holds_on_host(platform: str) -> bool:
     That devices list a host memory does not say so: CPUs list two, and JAX drops the moves from programs for them.
     """
     device = jax.devices(platform)[0]
-    if not any(memory.kind == "pinned_host" for memory in device.addressable_memories()):
+    if not lists_host_memory(device):
         return False
 
     def there_and_back(x: jax.Array) -> jax.Array:
@@ -45,5 +46,5 @@ def holds_on_host(platform: str) -> bool:
         return jnp.cumsum(jax.device_put(held, DEVICE) + other, 1)
 
     shape = jax.ShapeDtypeStruct(_PROBED, jnp.float32, sharding=jax.sharding.SingleDeviceSharding(device))  # type: ignore[no-untyped-call]
-    analysis = jax.jit(there_and_back).lower(shape).compile().memory_analysis()
-    return analysis is not None and analysis.host_temp_size_in_bytes > 0
+    taken = compiled_bytes(jax.jit(there_and_back).lower(shape).compile())
+    return taken is not None and taken.on_host > 0

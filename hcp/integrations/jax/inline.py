@@ -2,37 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import jax
-from jax.extend import core
 
-Atom = Any  # core.Var | core.Literal; JAX leaves the types of jaxprs open
-Equation = Any
-
-_INLINED: Final = frozenset(
-    {
-        core.primitives.jit_p,
-        core.primitives.closed_call_p,
-        core.primitives.call_p,
-        core.primitives.custom_jvp_call_p,
-        core.primitives.custom_vjp_call_p,
-        core.primitives.remat_p,
-    }
+from hcp.integrations.jax.internals import (
+    Atom,
+    ClosedJaxpr,
+    Equation,
+    callee,
+    constants_of,
+    is_variable,
+    new_variable,
+    rewired,
 )
-
-# Collectives carry the names of their axes as an "effect"; running them again is harmless.
-_HARMLESS_EFFECTS: Final = frozenset({"NamedAxisEffect"})
-
-
-def is_variable(atom: Atom) -> bool:
-    """Whether an atom is a variable rather than a literal."""
-    return isinstance(atom, core.Var)
-
-
-def has_effects(equation: Equation) -> bool:
-    """Whether running an equation again would be seen from outside."""
-    return any(type(effect).__name__ not in _HARMLESS_EFFECTS for effect in equation.effects)
 
 
 @dataclass
@@ -54,7 +37,7 @@ class Inliner:
 
     def fresh(self, var: Any) -> Any:  # noqa: ANN401
         """A new variable like another one."""
-        return core.Var(var.aval)
+        return new_variable(var.aval)
 
     def constant(self, value: Any, var: Any) -> Any:  # noqa: ANN401
         """The variable of a constant; one and the same array becomes one variable."""
@@ -79,7 +62,7 @@ class Inliner:
                 outputs = self.inline(inner, [self.constant(v, var) for var, v in values], inputs)
             else:
                 outputs = [self.fresh(var) for var in equation.outvars]
-                self.equations.append(equation.replace(invars=inputs, outvars=outputs))
+                self.equations.append(rewired(equation, inputs, outputs))
             own.update(zip(equation.outvars, outputs, strict=True))
         return [atom(item) for item in jaxpr.outvars]
 
@@ -89,35 +72,12 @@ class Inliner:
 
     def add(self, equation: Equation) -> None:
         """Adds an equation as it is, reading what was rewritten."""
-        self.equations.append(equation.replace(invars=self.atoms(equation.invars)))
+        self.equations.append(rewired(equation, self.atoms(equation.invars)))
 
-    def closed(self, closed: core.ClosedJaxpr, arguments: Sequence[Atom]) -> list[Atom]:
+    def closed(self, closed: ClosedJaxpr, arguments: Sequence[Atom]) -> list[Atom]:
         """Adds a closed jaxpr's equations."""
         return self.inline(closed.jaxpr, [self.constant(value, var) for var, value in constants_of(closed)], arguments)
 
     def call(self, function: Callable[..., Sequence[Any]], *arguments: Atom) -> list[Atom]:
         """Adds what a function does to some arrays."""
         return self.closed(jax.make_jaxpr(function)(*(atom.aval for atom in arguments)), arguments)
-
-
-def callee(equation: Equation) -> tuple[Any, list[tuple[Any, Any]]] | None:
-    """The jaxpr that an equation merely calls, with its constants; None where it has to stay."""
-    if equation.primitive not in _INLINED or _pinned(equation.params):
-        return None
-    for name in ("jaxpr", "call_jaxpr"):
-        inner = equation.params.get(name)
-        if isinstance(inner, core.ClosedJaxpr):
-            return inner.jaxpr, constants_of(inner)
-        if isinstance(inner, core.Jaxpr):
-            return inner, []
-    return None
-
-
-def _pinned(params: dict[str, Any]) -> bool:
-    shardings = (*params.get("in_shardings", ()), *params.get("out_shardings", ()))
-    return bool(params.get("compiler_options_kvs")) or any(isinstance(s, jax.sharding.Sharding) for s in shardings)
-
-
-def constants_of(closed: core.ClosedJaxpr) -> list[tuple[Any, Any]]:
-    """The variables that a jaxpr closes over, with their values."""
-    return list(zip(closed.jaxpr.constvars, closed.consts, strict=True))

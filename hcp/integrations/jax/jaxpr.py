@@ -1,4 +1,4 @@
-"""Jaxprs made flat: calls inlined, dead equations removed, equal ones merged. Public modules of JAX alone are used.
+"""Jaxprs made flat: calls inlined, dead equations removed, equal ones merged.
 
 What stays opaque: control flow (scan, while, cond), shard_map, foreign calls, and jits that pin shardings or compiler
 options, since inlining these would lose what they pin.
@@ -10,10 +10,21 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend import core
 
 from hcp.integrations.jax.errors import CaptureError
-from hcp.integrations.jax.inline import Atom, Equation, Inliner, is_variable
+from hcp.integrations.jax.inline import Inliner
+from hcp.integrations.jax.internals import (
+    Atom,
+    ClosedJaxpr,
+    Equation,
+    is_kept_unread,
+    is_reference,
+    is_variable,
+    operation_key,
+    operation_name,
+    part_of,
+    rewired,
+)
 from hcp.integrations.jax.loops import carried, stacks
 from hcp.integrations.jax.platform import is_key, shape
 from hcp.integrations.jax.unroll import MOST_EQUATIONS, Cutter
@@ -50,13 +61,10 @@ class Program:
 
     def part(self, equations: Sequence[Equation], invars: Sequence[Any], outvars: Sequence[Atom]) -> Any:  # noqa: ANN401
         """Some of the equations as a jaxpr of its own."""
-        effects: frozenset[Any] = frozenset().union(*(equation.effects for equation in equations))
-        return self.jaxpr.replace(
-            constvars=[], invars=list(invars), outvars=list(outvars), eqns=list(equations), effects=effects
-        )
+        return part_of(self.jaxpr, equations, invars, outvars)
 
 
-def flatten(closed: core.ClosedJaxpr, *, cut: bool = False, most: int = MOST_EQUATIONS) -> Program:
+def flatten(closed: ClosedJaxpr, *, cut: bool = False, most: int = MOST_EQUATIONS) -> Program:
     """Inlines calls, removes what no output needs, and merges equations that compute the same.
 
     Args:
@@ -97,11 +105,6 @@ def size(var: Atom) -> int:
     return extent * int(np.dtype(dtype).itemsize)
 
 
-def inner_jaxprs(equation: Equation) -> list[Any]:
-    """The jaxprs among an equation's parameters, such as the body of a loop."""
-    return list(core.jaxprs_in_params(equation.params))
-
-
 def _with_carried_stacks(
     inliner: Inliner, equations: Sequence[Equation], outvars: Sequence[Atom]
 ) -> tuple[list[Equation], list[Atom]]:
@@ -124,7 +127,7 @@ def _live(equations: Sequence[Equation], outvars: Sequence[Atom]) -> list[Equati
     needed = {item for item in outvars if is_variable(item)}
     kept = []
     for equation in reversed(equations):
-        if equation.effects or not needed.isdisjoint(equation.outvars):
+        if is_kept_unread(equation) or not needed.isdisjoint(equation.outvars):
             kept.append(equation)
             needed.update(item for item in equation.invars if is_variable(item))
     return kept[::-1]
@@ -145,7 +148,7 @@ def _merged(
 
     kept = []
     for equation in equations:
-        renamed = equation.replace(invars=[atom(item) for item in equation.invars])
+        renamed = rewired(equation, [atom(item) for item in equation.invars])
         key = None if any(var in in_place for var in renamed.outvars) else _key(renamed)
         if key is not None and key in first:
             stands_for.update(zip(equation.outvars, first[key].outvars, strict=True))
@@ -158,10 +161,10 @@ def _merged(
 
 def _key(equation: Equation) -> Hashable | None:
     """What equal equations agree in; None where that is unknown, or where the equation has effects."""
-    if equation.effects:
+    operation = operation_key(equation)
+    if operation is None:
         return None
-    inputs = tuple(item if is_variable(item) else _literal_key(item) for item in equation.invars)
-    key = (equation.primitive, inputs, tuple(sorted(equation.params.items(), key=lambda pair: pair[0])))
+    key = (operation, tuple(item if is_variable(item) else _literal_key(item) for item in equation.invars))
     try:
         hash(key)
     except TypeError:
@@ -177,8 +180,8 @@ def _literal_key(literal: Any) -> Hashable:  # noqa: ANN401
 def _check(equation: Equation) -> None:
     for item in equation.invars:
         # References are the one kind of value that an equation may change.
-        if "Ref" in type(item.aval).__name__:
+        if is_reference(item.aval):
             raise CaptureError(
-                f"operation {equation.primitive.name} works on a mutable reference, which cannot be replayed; "
+                f"operation {operation_name(equation)} works on a mutable reference, which cannot be replayed; "
                 "return the new contents from the function instead"
             )

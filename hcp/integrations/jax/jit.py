@@ -7,8 +7,9 @@ from typing import Any
 import jax
 
 from hcp.integrations.jax.errors import ExecutionError
+from hcp.integrations.jax.internals import under_jit
 from hcp.integrations.jax.platform import compiler_options
-from hcp.integrations.jax.transform import outermost_planned, under_jit, within_planned
+from hcp.integrations.jax.transform import outermost_planned, within_planned
 
 
 def jit(fun: Callable[..., Any], **options: Any) -> "PlannedJit":  # noqa: ANN401

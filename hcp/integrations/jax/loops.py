@@ -10,21 +10,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend import core
 
-from hcp.integrations.jax.inline import has_effects
+from hcp.integrations.jax.internals import ClosedJaxpr, Scan, has_effects, is_scan, run_jaxpr
 from hcp.integrations.jax.platform import is_key, zeros
 
 
 def stacks(equation: Any) -> bool:  # noqa: ANN401
     """Whether an equation is a scan with stacked results that can all be carried instead."""
-    if equation.primitive is not core.primitives.scan_p or has_effects(equation) or not equation.params["length"]:
+    if not is_scan(equation) or has_effects(equation) or not Scan.of(equation).length:
         return False
-    stacked = equation.outvars[equation.params["num_carry"] :]
+    stacked = Scan.of(equation).stacks
     return bool(stacked) and not any(is_key(var.aval.dtype) for var in stacked)
 
 
-def carried(equation: Any, read: Set[Any]) -> tuple[core.ClosedJaxpr, list[Any]]:  # noqa: ANN401
+def carried(equation: Any, read: Set[Any]) -> tuple[ClosedJaxpr, list[Any]]:  # noqa: ANN401
     """The same scan with its stacked results in its carry.
 
     Args:
@@ -34,16 +33,16 @@ def carried(equation: Any, read: Set[Any]) -> tuple[core.ClosedJaxpr, list[Any]]
     Returns:
         A jaxpr of the equation's inputs, and the variables of the equation that it returns.
     """
-    params = equation.params
-    body, length, reverse = params["jaxpr"], params["length"], params["reverse"]
-    constants, carry = params["num_consts"], params["num_carry"]
+    found = Scan.of(equation)
+    body, length, reverse = found.body, found.length, found.reverse
+    constants, carry = found.constants, found.carries
     kept = [k for k, var in enumerate(equation.outvars) if k >= carry and var in read]
     stacked = [equation.outvars[k].aval for k in kept]
 
     def scan(*inputs: Any) -> list[Any]:  # noqa: ANN401
         def step(state: Any, slices: Sequence[Any]) -> tuple[Any, None]:  # noqa: ANN401
             turn, held, buffers = state
-            outputs = jax.core.eval_jaxpr(body.jaxpr, body.consts, *inputs[:constants], *held, *slices)
+            outputs = run_jaxpr(body.jaxpr, body.consts, *inputs[:constants], *held, *slices)
             place = length - 1 - turn if reverse else turn
             filled = [
                 jax.lax.dynamic_update_index_in_dim(buffer, piece, place, 0)
@@ -52,11 +51,9 @@ def carried(equation: Any, read: Set[Any]) -> tuple[core.ClosedJaxpr, list[Any]]
             return (turn + 1, outputs[:carry], filled), None
 
         empty = list(map(zeros, stacked))
-        start = (jnp.int32(0), list(inputs[constants : constants + carry]), empty)
-        slices = list(inputs[constants + carry :])
-        (_, held, filled), _ = jax.lax.scan(
-            step, start, slices, length=length, reverse=reverse, unroll=params["unroll"]
-        )
+        start = (jnp.int32(0), list(inputs[constants : found.unsliced]), empty)
+        slices = list(inputs[found.unsliced :])
+        (_, held, filled), _ = jax.lax.scan(step, start, slices, length=length, reverse=reverse, unroll=found.unroll)
         return [*held, *filled]
 
     return jax.make_jaxpr(scan)(*(item.aval for item in equation.invars)), [

@@ -7,14 +7,14 @@ from functools import cached_property
 from typing import Any, Final
 
 import jax
-from jax.extend import core
 
 from hcp.graph.ir import Graph, Node, Value
 from hcp.integrations.jax.cost import group_cost
 from hcp.integrations.jax.fusion import Group, group
-from hcp.integrations.jax.inline import is_variable
+from hcp.integrations.jax.internals import ClosedJaxpr, is_variable, operation_name
 from hcp.integrations.jax.jaxpr import Program, flatten
 from hcp.integrations.jax.placement import Placement
+from hcp.integrations.jax.version import check_version
 from hcp.integrations.jax.workspace import workspaces
 
 # XLA reserves the buffers of all results from the start to the end.
@@ -55,7 +55,7 @@ class Lowered:
         return {name: var for var, name in self.value_of.items()}
 
 
-def from_jaxpr(closed: core.ClosedJaxpr, *, name: str = "jaxpr", calibrate: bool = True) -> Graph:
+def from_jaxpr(closed: ClosedJaxpr, *, name: str = "jaxpr", calibrate: bool = True) -> Graph:
     """The graph of a captured jaxpr, such as ``jax.make_jaxpr(jax.value_and_grad(loss))(params, batch)``.
 
     Memory is counted above the arguments and constants, which are no values of the graph: results, reserved from the
@@ -69,7 +69,9 @@ def from_jaxpr(closed: core.ClosedJaxpr, *, name: str = "jaxpr", calibrate: bool
 
     Raises:
         CaptureError: If it holds an operation that cannot be planned, or none at all.
+        JaxVersionError: If JAX is of a version that was not tested.
     """
+    check_version()
     return lower(flatten(closed), name=name, calibrate=calibrate).graph
 
 
@@ -95,7 +97,7 @@ class _Lowering:
 
     def run(self, name: str, calibrate: bool) -> Lowered:
         groups = group(self.program)
-        self.names = [f"{each.main.primitive.name}_{i}" for i, each in enumerate(groups)]
+        self.names = [f"{operation_name(each.main)}_{i}" for i, each in enumerate(groups)]
         for node, each in zip(self.names, groups, strict=True):
             single = len(each.outputs) == 1
             self.value_of.update((var, node if single else f"{node}:{k}") for k, var in enumerate(each.outputs))
@@ -129,7 +131,7 @@ class _Lowering:
             # What is written in place can't be written again once the next part is in it.
             once = each.effects or not self.program.in_place.keys().isdisjoint(each.outputs)
             cost = group_cost(each.equations, each.inputs, each.outputs, platform)
-            op = "+".join(dict.fromkeys(equation.primitive.name for equation in each.equations))
+            op = "+".join(dict.fromkeys(map(operation_name, each.equations)))
             yield Node(name, op, tuple(reads), tuple(outputs), cost, workspace, recomputable=not once)
 
     def reads(self, each: Group) -> list[str]:

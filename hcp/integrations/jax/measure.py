@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from hcp.integrations.jax.errors import ExecutionError
+from hcp.integrations.jax.internals import compiled_bytes
 from hcp.integrations.jax.platform import measuring_options
 
 
@@ -31,19 +32,16 @@ class Memory:
 def memory_of(compiled: Any) -> Memory:  # noqa: ANN401
     """The memory of ``jax.jit(f).lower(...).compile()``.
 
-    JAX's ``peak_memory_in_bytes`` is not used: on CPUs it is far from what a process takes, while temporary memory is
-    within some percent of it.
-
     Raises:
         ExecutionError: If the platform's compiler does not say.
     """
-    analysis = compiled.memory_analysis()
-    if analysis is None:
+    found = compiled_bytes(compiled)
+    if found is None:
         raise ExecutionError(
             f"the compiler for {jax.default_backend()!r} does not say how much memory a program takes; "
             "give measure=False to rely on the plan"
         )
-    return Memory(int(analysis.temp_size_in_bytes), int(analysis.output_size_in_bytes))
+    return Memory(found.temporary, found.output)
 
 
 def measure(function: Callable[..., Any], arguments: Sequence[Any]) -> Memory:

@@ -6,9 +6,16 @@ from functools import cached_property, partial
 from typing import Any
 
 import jax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
-from hcp.integrations.jax.inline import is_variable
+from hcp.integrations.jax.internals import (
+    explicit_sharding,
+    is_traced,
+    is_variable,
+    mesh_sharding,
+    names_axes,
+    run_jaxpr,
+)
 from hcp.integrations.jax.jaxpr import Program, size
 from hcp.integrations.jax.platform import measuring_options, shape
 
@@ -37,8 +44,8 @@ class Placement:
         extent = tuple(getattr(var.aval, "shape", ()))
         if is_variable(var) and var in self.shardings:
             return _share(size(var), extent, self.shardings[var].shard_shape(extent))
-        sharding = getattr(var.aval, "sharding", None)
-        if not extent or sharding is None or sharding.mesh.empty:
+        sharding = mesh_sharding(var.aval)
+        if not extent or sharding is None:
             return size(var)
         return _share(size(var), extent, _local(sharding, extent))
 
@@ -58,13 +65,12 @@ def place(program: Program, arrays: Sequence[Any]) -> Placement:
     given = {
         var: array.sharding
         for var, array in zip(program.sources, arrays, strict=True)
-        if not isinstance(array, jax.core.Tracer)
-        and len(getattr(getattr(array, "sharding", None), "device_set", ())) > 1
+        if not is_traced(array) and len(getattr(getattr(array, "sharding", None), "device_set", ())) > 1
     }
     if given:
         return Placement(given | _inspected(program, Placement(given)))
-    spread = any(_over_mesh(var) for equation in program.equations for var in equation.outvars)
-    named = any(_names_axes(equation) for equation in program.equations)
+    spread = any(mesh_sharding(var.aval) is not None for equation in program.equations for var in equation.outvars)
+    named = any(map(names_axes, program.equations))
     return Placement(measurable=not spread and not named)
 
 
@@ -77,7 +83,7 @@ def _inspected(program: Program, placement: Placement) -> dict[Any, Any]:
         for equation in program.equations:
             inputs = list(dict.fromkeys(filter(is_variable, equation.invars)))
             jaxpr = program.part([equation], inputs, equation.outvars)
-            outputs = jax.core.eval_jaxpr(jaxpr, (), *(known[var] for var in inputs))
+            outputs = run_jaxpr(jaxpr, (), *(known[var] for var in inputs))
             for var, output in zip(equation.outvars, outputs, strict=True):
                 known[var] = output
                 if getattr(var.aval, "shape", ()):
@@ -98,9 +104,8 @@ def _on(mesh: Any, var: Any, sharding: Any) -> Any:  # noqa: ANN401
     """A sharding over the caller's own mesh; the compiler's has lost the types of its axes."""
     if mesh is None or not isinstance(sharding, NamedSharding):
         return sharding
-    own = var.aval.sharding
-    explicit = not own.mesh.empty and AxisType.Explicit in own.mesh.axis_types
-    return NamedSharding(mesh, own.spec if explicit else sharding.spec)
+    explicit = explicit_sharding(var.aval)
+    return NamedSharding(mesh, (sharding if explicit is None else explicit).spec)
 
 
 def _local(sharding: Any, extent: Sequence[int]) -> list[int]:  # noqa: ANN401
@@ -116,12 +121,3 @@ def _share(whole: int, extent: Sequence[int], part: Sequence[int]) -> int:
     for all_of_it, local in zip(extent, part, strict=True):
         whole = -(-whole * local // all_of_it) if all_of_it else whole
     return whole
-
-
-def _over_mesh(var: Any) -> bool:  # noqa: ANN401
-    sharding = getattr(var.aval, "sharding", None)
-    return sharding is not None and not sharding.mesh.empty
-
-
-def _names_axes(equation: Any) -> bool:  # noqa: ANN401
-    return any(type(effect).__name__ == "NamedAxisEffect" for effect in equation.effects)

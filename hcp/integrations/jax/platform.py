@@ -5,12 +5,18 @@ from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType
+
+from hcp.integrations.jax.internals import (
+    OPTIMIZATION_LEVEL,
+    PASSES_LEFT_OUT,
+    STRIPPING_PASS,
+    explicit_sharding,
+    varying_axes,
+)
 
 # XLA's CPU compiler strips optimization barriers early, and common-subexpression elimination then undoes every
 # rematerialization, jax.checkpoint's as well. GPUs and TPUs keep barriers until after scheduling.
-_STRIPPING_PASS: Final = "cse_barrier_expander"
-CPU_OPTIONS: Final[dict[str, Any]] = {"xla_disable_hlo_passes": _STRIPPING_PASS}
+CPU_OPTIONS: Final[dict[str, Any]] = {PASSES_LEFT_OUT: STRIPPING_PASS}
 
 
 def compiler_options(platform: str | None = None) -> dict[str, Any] | None:
@@ -31,7 +37,7 @@ def measuring_options() -> dict[str, Any] | None:
     """
     if jax.default_backend() != "cpu":
         return compiler_options()
-    return {**(compiler_options() or {}), "xla_backend_optimization_level": 0}
+    return {**(compiler_options() or {}), OPTIMIZATION_LEVEL: 0}
 
 
 def is_key(dtype: Any) -> bool:  # noqa: ANN401
@@ -51,20 +57,13 @@ def shape(
 
 def zeros(aval: Any) -> jax.Array:  # noqa: ANN401
     """An array of a jaxpr variable's type, its axes over a mesh included."""
-    explicit = AxisType.Explicit in aval.sharding.mesh.axis_types
-    made = jax.lax.full(aval.shape, 0, aval.dtype, sharding=aval.sharding if explicit else None)
+    made = jax.lax.full(aval.shape, 0, aval.dtype, sharding=explicit_sharding(aval))
     varying = varying_axes(aval)
     return jax.lax.pcast(made, tuple(varying), to="varying") if varying else made
 
 
-def varying_axes(aval: Any) -> frozenset[str]:  # noqa: ANN401
-    """The mapped axes over which an array differs, as a ``shard_map`` that checks replication knows them."""
-    kind = getattr(aval, "manual_axis_type", None)
-    return frozenset(getattr(aval, "vma", ()) if kind is None else kind.varying)
-
-
 def _disabled_by_environment() -> bool:
     return any(
-        flag.startswith("--xla_disable_hlo_passes") and _STRIPPING_PASS in flag
+        flag.startswith(f"--{PASSES_LEFT_OUT}") and STRIPPING_PASS in flag
         for flag in os.environ.get("XLA_FLAGS", "").split()
     )

@@ -18,7 +18,7 @@ from hcp.integrations.jax.chain import StepSizes, Table, chain_graph, table
 from hcp.integrations.jax.chain_plan import ScanChain
 from hcp.integrations.jax.cost import group_cost
 from hcp.integrations.jax.errors import UnreachableBudget
-from hcp.integrations.jax.inline import is_variable
+from hcp.integrations.jax.internals import is_variable, run_jaxpr
 from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.machine import Machine
 from hcp.integrations.jax.measure import measure
@@ -68,6 +68,7 @@ def scan(
 
     Raises:
         CaptureError: If ``f`` changes the carry's structure or types, or has effects, which cannot be replayed.
+        JaxVersionError: If JAX is of a version that was not tested.
         InfeasibleBudget: If the carries of one step do not fit, or no plan was found that keeps the budget.
         KeyboardInterrupt: If the user ended planning.
     """
@@ -162,7 +163,7 @@ def _charged(function: Callable[..., Any], *arguments: Any) -> tuple[int, int]: 
         return cost, 0
 
     def flat(*arrays: Any) -> Any:  # noqa: ANN401
-        return jax.core.eval_jaxpr(closed.jaxpr, arrays[: len(closed.consts)], *arrays[len(closed.consts) :])
+        return run_jaxpr(closed.jaxpr, arrays[: len(closed.consts)], *arrays[len(closed.consts) :])
 
     consts = [jax.typeof(value) for value in closed.consts]
     shapes = [shape(aval.shape, aval.dtype) for aval in (*consts, *closed.in_avals)]

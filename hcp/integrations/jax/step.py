@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jax import tree_util
 
 from hcp.integrations.jax.errors import CaptureError
-from hcp.integrations.jax.inline import has_effects
+from hcp.integrations.jax.internals import has_effects, operation_name, run_jaxpr
 from hcp.integrations.jax.platform import is_key, shape
+from hcp.integrations.jax.version import check_version
 
 Arrays = list[Any]
 
@@ -78,7 +79,9 @@ def capture_step(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, l
 
     Raises:
         CaptureError: If lengths do not agree, or the step changes its carry's structure or types, or has effects.
+        JaxVersionError: If JAX is of a version that was not tested.
     """
+    check_version()
     name = str(getattr(f, "__name__", type(f).__name__))
     carry_leaves = tree_util.tree_leaves(init)
     carry_tree: Any = tree_util.tree_structure(init)
@@ -109,7 +112,7 @@ def capture_step(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, l
     width = len(raw_init)
 
     def body(constants: Arrays, carry: Arrays, x: Arrays) -> tuple[Arrays, Arrays]:
-        found = jax.core.eval_jaxpr(closed.jaxpr, constants, *carry, *x)
+        found = run_jaxpr(closed.jaxpr, constants, *carry, *x)
         return found[:width], found[width:]
 
     return Step(
@@ -193,6 +196,6 @@ def _check(name: str, closed: Any, carry: Sequence[Any]) -> None:  # noqa: ANN40
     effect = next((equation for equation in closed.jaxpr.eqns if has_effects(equation)), None)
     if effect is not None:
         raise CaptureError(
-            f"{name} has the effect of {effect.primitive.name}, which a scan that computes steps again cannot replay; "
+            f"{name} has the effect of {operation_name(effect)}, which a scan that computes steps again cannot replay; "
             "take it out of the step, or use jax.lax.scan"
         )

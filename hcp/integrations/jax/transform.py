@@ -9,14 +9,15 @@ from functools import update_wrapper
 from typing import Any
 
 import jax
-from jax.extend import core
 
 from hcp.integrations.jax.capture import Arguments, capture
 from hcp.integrations.jax.errors import ExecutionError, JaxError
 from hcp.integrations.jax.host import check_host_memory
+from hcp.integrations.jax.internals import PASSES_LEFT_OUT, STRIPPING_PASS, is_traced, under_jit
 from hcp.integrations.jax.plan import JaxPlan, Request
 from hcp.integrations.jax.platform import compiler_options
 from hcp.integrations.jax.prepare import Prepared, prepare
+from hcp.integrations.jax.version import check_version
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption
@@ -73,6 +74,7 @@ def value_and_grad(
         CaptureError: At the first call, if the function cannot be captured.
         ExecutionError: At the first call, if values are to go to the host's memory and the platform has none.
         InfeasibleBudget: At the first call, if no schedule, or no compiled program, keeps the budget.
+        JaxVersionError: At the first call, if JAX is of a version that was not tested.
         KeyboardInterrupt: At the first call, if the user ended planning; the next call plans afresh.
     """
     request = Request(budget, solver, time_limit, seed, measure, cache, monitor, host)
@@ -170,7 +172,7 @@ class Planned:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Runs the planned program; see ``value_and_grad``."""
         arguments = self._split(args, kwargs)
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in arguments.arrays):
+        if any(map(is_traced, arguments.arrays)):
             return self._within(arguments)
         key = arguments.key
         if key not in self._compiled:
@@ -191,6 +193,7 @@ class Planned:
         return Arguments.split(args, kwargs, wanted)
 
     def _prepare(self, arguments: Arguments) -> Prepared:
+        check_version()
         if self.request.host is not None:
             check_host_memory(self.name)
         prepared = prepare(capture(self.differentiated, arguments, self.name), arguments, self.request)
@@ -205,7 +208,7 @@ class Planned:
             warnings.warn(
                 f"{self.name} is planned within a jax.jit for CPUs, where the compiler removes what keeps a plan "
                 "together; use hcp.integrations.jax.jit for the outermost one, or set "
-                "XLA_FLAGS=--xla_disable_hlo_passes=cse_barrier_expander",
+                f"XLA_FLAGS=--{PASSES_LEFT_OUT}={STRIPPING_PASS}",
                 BarrierWarning,
                 stacklevel=3,
             )
@@ -225,13 +228,6 @@ def outermost_planned() -> Iterator[None]:
 def within_planned() -> bool:
     """Whether the current trace belongs to a jit that passes the compiler option."""
     return _STATE.planned
-
-
-def under_jit() -> bool:
-    """Whether JAX is tracing for a jit at the moment."""
-    # The only public way to tell a jit's trace from a vmap's; where it goes away, the warning comes too often.
-    ask = getattr(core, "unsafe_am_i_under_a_jit_DO_NOT_USE", None)
-    return True if ask is None else bool(ask())
 
 
 class _State(threading.local):

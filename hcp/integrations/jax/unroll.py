@@ -19,9 +19,18 @@ import jax
 import jax.numpy as jnp
 import networkx as nx
 import numpy as np
-from jax.extend import core
 
-from hcp.integrations.jax.inline import Atom, Equation, Inliner, callee, has_effects, is_variable
+from hcp.integrations.jax.inline import Inliner
+from hcp.integrations.jax.internals import (
+    Atom,
+    Equation,
+    Scan,
+    callee,
+    has_effects,
+    is_scan,
+    is_variable,
+    new_variable,
+)
 from hcp.integrations.jax.platform import is_key, zeros
 
 # Most equations of a program whose loops are cut into single steps; planners and compilers take minutes beyond.
@@ -75,7 +84,7 @@ class Cutter:
         found: dict[int, int] = {}
         taken = sum(map(_count, equations))
         for group in groups:
-            length = group[0].params["length"]
+            length = Scan.of(group[0]).length
             written_out = (length - 1) * sum(map(_count, group))
             single = taken + written_out <= self.most
             taken += written_out if single else 0
@@ -83,23 +92,21 @@ class Cutter:
         return found
 
     def _cut(self, equation: Equation, steps: int) -> None:
-        params = equation.params
-        length, carries = params["length"], params["num_carry"]
-        constants = self.inliner.atoms(equation.invars[: params["num_consts"]])
-        carry = self.inliner.atoms(equation.invars[params["num_consts"] : params["num_consts"] + carries])
-        stacks = equation.outvars[carries:]
+        scan = Scan.of(equation)
+        constants = self.inliner.atoms(equation.invars[: scan.constants])
+        carry = self.inliner.atoms(equation.invars[scan.constants : scan.unsliced])
         buffers: dict[Any, Atom] = {}
-        starts = range(0, length, max(1, steps))
-        for start in reversed(starts) if params["reverse"] else starts:
-            count = min(steps, length - start)
-            slices = [self._slice(var, start, count) for var in _slices(equation)]
-            outputs = self._part(equation, count, [*constants, *carry, *slices])
-            carry = outputs[:carries]
-            for var, piece in zip(stacks, outputs[carries:], strict=True):
+        starts = range(0, scan.length, max(1, steps))
+        for start in reversed(starts) if scan.reverse else starts:
+            count = min(steps, scan.length - start)
+            slices = [self._slice(var, start, count) for var in scan.slices]
+            outputs = self._part(scan, count, [*constants, *carry, *slices])
+            carry = outputs[: scan.carries]
+            for var, piece in zip(scan.stacks, outputs[scan.carries :], strict=True):
                 self._pieces.setdefault(var, {})[start] = piece
                 if var in self._whole and not is_key(var.aval.dtype):
                     buffers[var] = self._written(buffers.get(var), piece, start, var.aval, single=not steps)
-        for var in self._whole.intersection(stacks) - buffers.keys():
+        for var in self._whole.intersection(scan.stacks) - buffers.keys():
             pieces = [piece for _, piece in sorted(self._pieces[var].items())]
             (buffers[var],) = self.inliner.call(partial(_joined, single=not steps), *pieces)
         self.inliner.replaced.update(zip(equation.outvars, carry, strict=False))
@@ -111,16 +118,13 @@ class Cutter:
         (found,) = self.inliner.call(partial(_read, start=start, count=count), *self.inliner.atoms([var]))
         return found
 
-    def _part(self, equation: Equation, count: int, inputs: list[Atom]) -> list[Atom]:
+    def _part(self, scan: Scan, count: int, inputs: list[Atom]) -> list[Atom]:
         """Adds one step, written out, or a loop of some steps."""
-        body = equation.params["jaxpr"]
         if not count:
-            return self.inliner.closed(body, inputs)
-        carries = equation.params["num_carry"]
-        stacked = [var.aval.update(shape=(count, *var.aval.shape[1:])) for var in equation.outvars[carries:]]
-        outputs = [*map(self.inliner.fresh, equation.outvars[:carries]), *map(core.Var, stacked)]
-        params = equation.params | {"length": count, "unroll": min(count, equation.params["unroll"])}
-        self.inliner.equations.append(equation.replace(invars=inputs, outvars=outputs, params=params))
+            return self.inliner.closed(scan.body, inputs)
+        carries = map(self.inliner.fresh, scan.equation.outvars[: scan.carries])
+        outputs = [*carries, *(new_variable(var.aval, length=count) for var in scan.stacks)]
+        self.inliner.equations.append(scan.of_length(count, inputs, outputs))
         self._made.update(outputs)
         return outputs
 
@@ -141,44 +145,33 @@ def linked(equations: Sequence[Equation]) -> list[list[Equation]]:
     Scans over the same arrays are of one group as well, such as those that a checkpoint around a scan leaves behind:
     step by step, they turn out to compute the same.
     """
-    scans = [equation for equation in equations if _can_be_cut(equation)]
+    scans = [Scan.of(equation) for equation in equations if _can_be_cut(equation)]
     links = nx.Graph()
     for i, scan in enumerate(scans):
         links.add_node(i)
-        links.add_edges_from((i, var) for var in (*filter(is_variable, _slices(scan)), *_stacks(scan)))
+        links.add_edges_from((i, var) for var in (*filter(is_variable, scan.slices), *scan.stacks))
     parts = nx.connected_components(links)
     groups = [[scans[i] for i in sorted(node for node in part if isinstance(node, int))] for part in parts]
-    return [group for group in groups if _hands_over(group)]
+    return [[scan.equation for scan in group] for group in groups if _hands_over(group)]
 
 
-def _hands_over(group: Sequence[Equation]) -> bool:
-    stacked = {var for scan in group for var in _stacks(scan)}
-    return any(not stacked.isdisjoint(filter(is_variable, _slices(scan))) for scan in group)
+def _hands_over(group: Sequence[Scan]) -> bool:
+    stacked = {var for scan in group for var in scan.stacks}
+    return any(not stacked.isdisjoint(filter(is_variable, scan.slices)) for scan in group)
 
 
 def _can_be_cut(equation: Equation) -> bool:
-    return equation.primitive is core.primitives.scan_p and not has_effects(equation) and equation.params["length"] > 1
+    return is_scan(equation) and not has_effects(equation) and Scan.of(equation).length > 1
 
 
 def _unsliced(equation: Equation, cut: bool) -> int:
-    params = equation.params
-    return params["num_consts"] + params["num_carry"] if cut else len(equation.invars)
-
-
-def _slices(equation: Equation) -> Sequence[Any]:
-    """What a scan goes through."""
-    return equation.invars[_unsliced(equation, cut=True) :]  # type: ignore[no-any-return]
-
-
-def _stacks(equation: Equation) -> Sequence[Any]:
-    """What a scan stacks up."""
-    return equation.outvars[equation.params["num_carry"] :]  # type: ignore[no-any-return]
+    return Scan.of(equation).unsliced if cut else len(equation.invars)
 
 
 def _count(equation: Equation) -> int:
     """Equations of one step of a loop, or 1, calls gone into."""
-    if equation.primitive is core.primitives.scan_p:
-        return sum(map(_count_inlined, equation.params["jaxpr"].jaxpr.eqns))
+    if is_scan(equation):
+        return sum(map(_count_inlined, Scan.of(equation).body.jaxpr.eqns))
     return 1
 
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 import jax
 
 from hcp.integrations.jax.fusion import Group
+from hcp.integrations.jax.internals import FUSIBLE, compiled_bytes, operation_name, run_jaxpr
 from hcp.integrations.jax.jaxpr import Program
 from hcp.integrations.jax.placement import Placement
 from hcp.integrations.jax.platform import measuring_options
-from hcp.integrations.jax.primitives import FUSIBLE
 
 # Compiled nodes by what they are: text, platform, devices. A process plans many functions that share their layers.
 _KNOWN: Final[dict[tuple[str, str], int]] = {}
@@ -25,7 +25,7 @@ def node_function(program: Program, each: Group) -> Callable[..., list[Any]]:
     jaxpr = part(program, each)
 
     def run(*inputs: Any) -> list[Any]:  # noqa: ANN401
-        return jax.core.eval_jaxpr(jaxpr, (), *inputs)
+        return run_jaxpr(jaxpr, (), *inputs)
 
     return run
 
@@ -42,7 +42,7 @@ def arguments(each: Group) -> tuple[Any, ...]:
 
 def _workspace(program: Program, each: Group, placement: Placement) -> int:
     # One loop over elements needs no room of its own.
-    if len(each.equations) == 1 and each.equations[0].primitive.name in FUSIBLE:
+    if len(each.equations) == 1 and operation_name(each.equations[0]) in FUSIBLE:
         return 0
     if each.effects:
         return 0
@@ -53,6 +53,6 @@ def _workspace(program: Program, each: Group, placement: Placement) -> int:
     key = (str(part(program, each)), str([(jax.default_backend(), shape.sharding) for shape in shapes]))
     if key not in _KNOWN:
         compiled = jax.jit(node_function(program, each), compiler_options=measuring_options()).lower(*shapes).compile()
-        analysis = compiled.memory_analysis()
-        _KNOWN[key] = 0 if analysis is None else int(analysis.temp_size_in_bytes)
+        taken = compiled_bytes(compiled)
+        _KNOWN[key] = 0 if taken is None else taken.temporary
     return _KNOWN[key]

@@ -12,11 +12,10 @@ from hcp.integrations.jax import from_jaxpr
 from hcp.integrations.jax.cost import flops
 from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.fusion import group
-from hcp.integrations.jax.inline import is_variable
+from hcp.integrations.jax.internals import FUSIBLE, is_variable
 from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.lower import OUTPUTS, lower
 from hcp.integrations.jax.platform import compiler_options
-from hcp.integrations.jax.primitives import FUSIBLE
 from hcp.schedule.actions import Schedule
 
 X = jnp.ones((8, 16))

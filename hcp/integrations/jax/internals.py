@@ -1,0 +1,301 @@
+"""What hcp relies on in JAX and XLA beyond their documented interface: the one file that a new version can break.
+
+Names of primitives, parameters of equations, effects, what is known of how types are spread, names of XLA's options:
+all of them are here, each behind a word of hcp's own. The attributes by which jaxprs are read (``eqns``, ``invars``,
+``outvars``, ``aval``), as ``jax.extend.core`` describes them, are taken to stay.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import jax
+from jax.extend import core
+from jax.sharding import AxisType
+
+Atom = Any  # core.Var | core.Literal; JAX leaves the types of jaxprs open
+Equation = Any
+ClosedJaxpr = core.ClosedJaxpr
+
+# Re-indexing that costs neither time nor memory inside its reader, so that it is repeated there instead of stored.
+VIEWS: Final = frozenset({"broadcast_in_dim", "expand_dims", "iota", "pvary", "reshape", "squeeze", "transpose"})
+ELEMENTWISE: Final = frozenset(
+    """abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp clz complex conj
+    convert_element_type copy copy_p cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt imag
+    integer_pow is_finite le lgamma log log1p logistic lt max min mul ne neg nextafter not or population_count pow real
+    reduce_precision rem round rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt
+    square stop_gradient sub tan tanh xor""".split()  # noqa: SIM905 - a list would be a column of words
+)
+MOVEMENT: Final = frozenset({"concatenate", "pad", "rev", "slice", "split", *VIEWS})
+REDUCTIONS: Final = frozenset(
+    """argmax argmin reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor""".split()  # noqa: SIM905 - a list would be a column of words
+)
+# What XLA fuses into loops over elements.
+FUSIBLE: Final = ELEMENTWISE | MOVEMENT | REDUCTIONS
+TRANSCENDENTAL: Final = frozenset(
+    """acos acosh asin asinh atan atan2 atanh cbrt cos cosh digamma erf erf_inv erfc exp exp2 expm1 lgamma log log1p
+    logistic pow sin sinh tan tanh""".split()  # noqa: SIM905 - a list would be a column of words
+)
+BROADCAST: Final = "broadcast_in_dim"
+DYNAMIC_SLICE: Final = "dynamic_slice"
+DYNAMIC_UPDATE_SLICE: Final = "dynamic_update_slice"
+# Reads or writes a part of an array, at a place.
+PLACED: Final = frozenset({DYNAMIC_SLICE, DYNAMIC_UPDATE_SLICE})
+# Reads some elements of an array.
+INDEXED: Final = frozenset({DYNAMIC_SLICE, "gather"})
+RANDOM: Final = frozenset({"random_bits", "threefry2x32"})
+PRODUCT: Final = "dot_general"
+CONVOLUTION: Final = "conv_general_dilated"
+BRANCH: Final = "cond"
+
+
+def is_variable(atom: Atom) -> bool:
+    """Whether an atom is a variable rather than a literal."""
+    return isinstance(atom, core.Var)
+
+
+def new_variable(aval: Any, length: int | None = None) -> Any:  # noqa: ANN401
+    """A variable of a type; where given, with another length of its first axis."""
+    return core.Var(aval if length is None else aval.update(shape=(length, *aval.shape[1:])))
+
+
+def is_reference(aval: Any) -> bool:  # noqa: ANN401
+    """Whether values of a type are mutable references."""
+    return "Ref" in type(aval).__name__
+
+
+def is_traced(leaf: object) -> bool:
+    """Whether an array belongs to a trace that is going on."""
+    return isinstance(leaf, jax.core.Tracer)
+
+
+def run_jaxpr(jaxpr: Any, constants: Sequence[Any], *arguments: Any) -> list[Any]:  # noqa: ANN401
+    """What a jaxpr returns for some constants and arguments."""
+    return jax.core.eval_jaxpr(jaxpr, constants, *arguments)
+
+
+def part_of(
+    jaxpr: Any,  # noqa: ANN401
+    equations: Sequence[Equation],
+    invars: Sequence[Any],
+    outvars: Sequence[Atom],
+) -> Any:  # noqa: ANN401
+    """Some equations as a jaxpr with the debugging information of another one."""
+    effects: frozenset[Any] = frozenset().union(*(equation.effects for equation in equations))
+    return jaxpr.replace(
+        constvars=[], invars=list(invars), outvars=list(outvars), eqns=list(equations), effects=effects
+    )
+
+
+def constants_of(closed: ClosedJaxpr) -> list[tuple[Any, Any]]:
+    """The variables that a jaxpr closes over, with their values."""
+    return list(zip(closed.jaxpr.constvars, closed.consts, strict=True))
+
+
+def operation_name(equation: Equation) -> str:
+    """JAX's name of what an equation does."""
+    return str(equation.primitive.name)
+
+
+def operation_key(equation: Equation) -> Hashable | None:
+    """What equations that do the same agree in, inputs apart; None where running one has effects.
+
+    It may turn out not to be hashable.
+    """
+    if equation.effects:
+        return None
+    return equation.primitive, tuple(sorted(equation.params.items(), key=lambda pair: pair[0]))
+
+
+def rewired(equation: Equation, invars: Sequence[Atom], outvars: Sequence[Any] | None = None) -> Equation:
+    """An equation with other inputs and, where given, other outputs."""
+    return equation.replace(invars=invars, outvars=equation.outvars if outvars is None else outvars)
+
+
+def inner_jaxprs(equation: Equation) -> list[Any]:
+    """The jaxprs among an equation's parameters, such as the body of a loop."""
+    return list(core.jaxprs_in_params(equation.params))
+
+
+_CALLS: Final = frozenset(
+    {
+        core.primitives.jit_p,
+        core.primitives.closed_call_p,
+        core.primitives.call_p,
+        core.primitives.custom_jvp_call_p,
+        core.primitives.custom_vjp_call_p,
+        core.primitives.remat_p,
+    }
+)
+
+
+def callee(equation: Equation) -> tuple[Any, list[tuple[Any, Any]]] | None:
+    """The jaxpr that an equation merely calls, with its constants; None where it has to stay."""
+    if equation.primitive not in _CALLS or _pinned(equation.params):
+        return None
+    for name in ("jaxpr", "call_jaxpr"):
+        inner = equation.params.get(name)
+        if isinstance(inner, ClosedJaxpr):
+            return inner.jaxpr, constants_of(inner)
+        if isinstance(inner, core.Jaxpr):
+            return inner, []
+    return None
+
+
+def _pinned(params: dict[str, Any]) -> bool:
+    shardings = (*params.get("in_shardings", ()), *params.get("out_shardings", ()))
+    return bool(params.get("compiler_options_kvs")) or any(isinstance(s, jax.sharding.Sharding) for s in shardings)
+
+
+def contracted_axes(equation: Equation) -> tuple[int, ...]:
+    """Of a ``dot_general``, the axes of its first input that it sums over."""
+    (axes, _), _ = equation.params["dimension_numbers"]
+    return tuple(axes)
+
+
+def kernel_axes(equation: Equation) -> tuple[int, ...]:
+    """Of a convolution, the axes of its kernel that it sums over: input channels, then space."""
+    spec = equation.params["dimension_numbers"].rhs_spec
+    return (spec[1], *spec[2:])
+
+
+def is_scan(equation: Equation) -> bool:
+    """Whether an equation is a ``jax.lax.scan``."""
+    return equation.primitive is core.primitives.scan_p
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The equation of a scan in words.
+
+    Attributes:
+        equation: It.
+        body: One step.
+        length: Number of steps.
+        reverse: Whether it goes through its stacks from the end.
+        unroll: How many steps are written out in one turn of the loop.
+        constants: How many inputs every step gets; they are the first.
+        carries: How many inputs are carried on; they come next, and are the first outputs.
+    """
+
+    equation: Equation
+    body: ClosedJaxpr
+    length: int
+    reverse: bool
+    unroll: int
+    constants: int
+    carries: int
+
+    @classmethod
+    def of(cls, equation: Equation) -> "Scan":
+        """Reads an equation for which ``is_scan`` holds."""
+        names = ("jaxpr", "length", "reverse", "unroll", "num_consts", "num_carry")
+        return cls(equation, *(equation.params[name] for name in names))
+
+    @property
+    def unsliced(self) -> int:
+        """How many inputs are not gone through."""
+        return self.constants + self.carries
+
+    @property
+    def slices(self) -> Sequence[Atom]:
+        """The inputs that it goes through."""
+        return self.equation.invars[self.unsliced :]  # type: ignore[no-any-return]
+
+    @property
+    def stacks(self) -> Sequence[Any]:
+        """The outputs that it stacks up."""
+        return self.equation.outvars[self.carries :]  # type: ignore[no-any-return]
+
+    def of_length(self, length: int, invars: Sequence[Atom], outvars: Sequence[Any]) -> Equation:
+        """The same loop with fewer steps, over other inputs."""
+        params = self.equation.params | {"length": length, "unroll": min(length, self.unroll)}
+        return self.equation.replace(invars=list(invars), outvars=list(outvars), params=params)
+
+
+def is_way_back_through_while(error: ValueError) -> bool:
+    """Whether JAX says that it cannot go backwards through a loop of unknown length."""
+    return "Reverse-mode differentiation does not work" in str(error)
+
+
+# Collectives carry the names of their axes as an "effect"; running them again is harmless.
+_NAMED_AXIS: Final = "NamedAxisEffect"
+
+
+def has_effects(equation: Equation) -> bool:
+    """Whether running an equation again would be seen from outside."""
+    return any(type(effect).__name__ != _NAMED_AXIS for effect in equation.effects)
+
+
+def names_axes(equation: Equation) -> bool:
+    """Whether an equation speaks of mapped axes by name."""
+    return any(type(effect).__name__ == _NAMED_AXIS for effect in equation.effects)
+
+
+def is_kept_unread(equation: Equation) -> bool:
+    """Whether an equation stays even where nobody reads what it makes."""
+    return bool(equation.effects)
+
+
+def mesh_sharding(aval: Any) -> Any:  # noqa: ANN401
+    """How a type says that its arrays are spread over a mesh; None where it names none."""
+    sharding = getattr(aval, "sharding", None)
+    return None if sharding is None or sharding.mesh.empty else sharding
+
+
+def explicit_sharding(aval: Any) -> Any:  # noqa: ANN401
+    """The same where the caller, rather than the compiler, decides how arrays are spread; else None."""
+    sharding = mesh_sharding(aval)
+    return sharding if sharding is not None and AxisType.Explicit in sharding.mesh.axis_types else None
+
+
+def varying_axes(aval: Any) -> frozenset[str]:  # noqa: ANN401
+    """The mapped axes over which an array differs, as a ``shard_map`` that checks replication knows them."""
+    kind = getattr(aval, "manual_axis_type", None)
+    return frozenset(getattr(aval, "vma", ()) if kind is None else kind.varying)
+
+
+def lists_host_memory(device: jax.Device) -> bool:
+    """Whether a device lists a memory of the host's that it can reach."""
+    return any(memory.kind == "pinned_host" for memory in device.addressable_memories())
+
+
+def under_jit() -> bool:
+    """Whether JAX is tracing for a jit at the moment."""
+    # The only public way to tell a jit's trace from a vmap's; where it goes away, the warning comes too often.
+    ask = getattr(core, "unsafe_am_i_under_a_jit_DO_NOT_USE", None)
+    return True if ask is None else bool(ask())
+
+
+# The option of XLA's that names passes to leave out, and the pass that strips optimization barriers on CPUs.
+PASSES_LEFT_OUT: Final = "xla_disable_hlo_passes"
+STRIPPING_PASS: Final = "cse_barrier_expander"
+# How much LLVM optimizes on CPUs.
+OPTIMIZATION_LEVEL: Final = "xla_backend_optimization_level"
+
+
+class CompiledBytes(NamedTuple):
+    """Memory of a compiled program on one device, by the compiler's account.
+
+    Attributes:
+        temporary: Beside arguments and results.
+        output: Results.
+        on_host: Temporary memory of the host's.
+    """
+
+    temporary: int
+    output: int
+    on_host: int
+
+
+def compiled_bytes(compiled: Any) -> CompiledBytes | None:  # noqa: ANN401
+    """The memory of ``jax.jit(f).lower(...).compile()``; None where the platform's compiler does not say.
+
+    JAX's ``peak_memory_in_bytes`` is not used: on CPUs it is far from what a process takes, while temporary memory is
+    within some percent of it.
+    """
+    analysis = compiled.memory_analysis()
+    if analysis is None:
+        return None
+    found = (analysis.temp_size_in_bytes, analysis.output_size_in_bytes, analysis.host_temp_size_in_bytes)
+    return CompiledBytes(*map(int, found))

@@ -6,6 +6,7 @@ The width of a frontier bounds nothing but its own order: a schedule that recomp
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from hcp.graph.cancellation import ticking
 from hcp.graph.ir import Graph
 
 
@@ -78,7 +79,7 @@ def _snapshots(graph: Graph, order: Sequence[str]) -> Iterator[Snapshot]:
     last = {value: step for step, name in enumerate(order) for value in graph.node[name].inputs}
     live = {value.name for value in graph.inputs}
     held = sum(value.bytes for value in graph.inputs)
-    for step, name in enumerate(order):
+    for step, name in enumerate(ticking(order)):
         node = graph.node[name]
         running = held + node.workspace + sum(value.bytes for value in node.outputs)
         for value in node.outputs:

@@ -23,6 +23,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 
 from hcp.analysis.frontier_width import frontier_profile
+from hcp.graph.cancellation import ticking
 from hcp.graph.ir import Graph
 
 
@@ -120,7 +121,7 @@ def rise_profile(graph: Graph, order: Sequence[str]) -> RiseProfile:
     change = [0] * (length + 1)
     made = []
     lasting: set[str] = set()
-    for step, name in enumerate(rise):
+    for step, name in enumerate(ticking(rise)):
         node = graph.node[name]
         droppable = [v for v in node.outputs if not v.resident and node.recomputable]
         lasting.update(value.name for value in node.outputs if value not in droppable)
@@ -155,7 +156,7 @@ def _staying(graph: Graph, lasting: set[str], fall: Sequence[str]) -> int:
     most = held
     last = {read: step for step, name in enumerate(fall) for read in graph.node[name].inputs}
     live: set[str] = set()
-    for step, name in enumerate(fall):
+    for step, name in enumerate(ticking(fall)):
         most = max(most, held + _own_bytes(graph, name))
         for value in graph.node[name].outputs:
             if value.resident or value.name in last:
@@ -170,7 +171,7 @@ def _staying(graph: Graph, lasting: set[str], fall: Sequence[str]) -> int:
 
 def _depth(graph: Graph) -> int:
     depth: list[int] = [0] * graph.index.n
-    for v in graph.index.order.tolist():
+    for v in ticking(graph.index.order.tolist()):
         depth[v] = 1 + max((depth[u] for u in graph.index.predecessors[v]), default=0)
     return max(depth)
 

@@ -12,6 +12,7 @@ once. (The tests compare it with all orders of small trees.)
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hcp.graph.cancellation import ticking
 from hcp.graph.ir import Graph
 
 
@@ -36,7 +37,7 @@ def tree_order(graph: Graph, seed: int) -> list[int] | None:  # noqa: ARG001 - o
         return None
     children = index.predecessors
     segments: list[list[_Segment]] = [[] for _ in range(index.n)]
-    for v in index.order.tolist():
+    for v in ticking(index.order.tolist()):
         outputs = index.outputs[v].tolist()
         total = sum(int(index.size[x]) for x in outputs)
         left = sum(int(index.size[x]) for x in outputs if len(index.readers[x]))

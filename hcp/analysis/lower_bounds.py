@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hcp.analysis.frontier_width import compute_frontier_width
+from hcp.graph.cancellation import ticking
 from hcp.graph.ir import Graph
 from hcp.schedule.scopes import ORDER_FREE
 
@@ -113,7 +114,7 @@ def _cut(graph: Graph) -> tuple[int, int]:
         if index.producer[x] >= 0 and not index.resident[x] and not index.recomputable[index.producer[x]]
     ]
     held = [int(floor) for floor in index.floor]
-    for v in range(index.n):
+    for v in ticking(range(index.n)):
         own = {*index.inputs[v].tolist(), *index.outputs[v].tolist()}
         for x, maker in once:
             crosses = index.ancestors[v] >> maker & 1 and any(index.ancestors[w] >> v & 1 for w in readers[x])

@@ -6,6 +6,7 @@ from math import exp
 from random import Random
 from typing import Final
 
+from hcp.graph.cancellation import tick, ticking
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 
@@ -34,6 +35,7 @@ def depth_first(graph: Graph, seed: int) -> list[int]:  # noqa: ARG001
     for sink in sorted((v for v in range(index.n) if not successors[v]), key=rank.__getitem__):
         stack = [sink]
         while stack:
+            tick()
             v = stack[-1]
             missing = next((u for u in before[v] if not done[u]), None)
             if missing is not None:
@@ -53,6 +55,7 @@ def breadth_first(graph: Graph, seed: int) -> list[int]:  # noqa: ARG001
     queue = deque(v for v in index.order.tolist() if not waiting[v])
     found = []
     while queue:
+        tick()
         v = queue.popleft()
         found.append(v)
         for w in successors[v]:
@@ -85,6 +88,7 @@ def annealed(graph: Graph, seed: int) -> list[int]:
     best, best_peak = list(order), peak
     moves = min(_VISITS // index.n, _MOVES_PER_NODE * index.n) if index.n > 1 else 0
     for move in range(moves):
+        tick()
         at = rng.randrange(index.n)
         v = order.pop(at)
         place = {u: i for i, u in enumerate(order)}
@@ -111,7 +115,7 @@ def order_peak(index: GraphIndex, order: Sequence[int]) -> int:
 
 def _running(index: GraphIndex, order: Sequence[int]) -> Iterator[int]:
     state = _Live(index)
-    for v in order:
+    for v in ticking(order):
         yield state.held + state.fresh[v]
         state.run(v)
 
@@ -150,6 +154,7 @@ def _greedy(index: GraphIndex, pick: Callable[[list[int]], int]) -> list[int]:
     ready = {v for v in range(index.n) if not waiting[v]}
     found = []
     while ready:
+        tick()
         v = pick(sorted(ready, key=lambda u: (state.gain(u), state.fresh[u], rank[u])))
         ready.remove(v)
         state.run(v)

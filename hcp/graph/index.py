@@ -7,6 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from hcp.graph.cancellation import tick, ticking
+
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
@@ -83,7 +85,7 @@ class GraphIndex:
         """Packs lists into arrays and derives producers and readers."""
         producer = np.full(len(value_names), -1, np.int64)
         readers: list[list[int]] = [[] for _ in value_names]
-        for node, (ins, outs) in enumerate(zip(inputs, outputs, strict=True)):
+        for node, (ins, outs) in enumerate(ticking(zip(inputs, outputs, strict=True))):
             producer[list(outs)] = node
             for value in ins:
                 readers[value].append(node)
@@ -181,6 +183,7 @@ class GraphIndex:
         """Per node: its proper ancestors as the bits of one Python integer."""
         found = [0] * self.n
         for node in self.order.tolist():
+            tick()
             mask = 0
             for before in self.predecessors[node]:
                 mask |= found[before] | (1 << before)

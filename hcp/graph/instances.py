@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
+from hcp.graph.cancellation import ticking
 from hcp.graph.errors import GraphError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.random_graphs import random_graph, random_layered
@@ -140,7 +141,7 @@ def _plain(name: str, rows: list[tuple[list[int], int, int]]) -> Graph:
     return Graph(
         nodes=tuple(
             Node(f"v{i}", "op", tuple(f"v{j}" for j in reads), (Value(f"v{i}", size),), cost)
-            for i, (reads, size, cost) in enumerate(rows)
+            for i, (reads, size, cost) in enumerate(ticking(rows))
         ),
         name=name,
         cost_unit="units",

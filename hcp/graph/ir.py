@@ -12,6 +12,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
+from hcp.graph.cancellation import ticking
 from hcp.graph.errors import GraphError
 from hcp.graph.index import GraphIndex
 
@@ -150,7 +151,7 @@ class Graph:
     def readers(self) -> Mapping[str, tuple[str, ...]]:
         """Names of the nodes that read each value, in node order."""
         found: dict[str, list[str]] = {name: [] for name in self.values}
-        for node in self.nodes:
+        for node in ticking(self.nodes):
             for name in node.inputs:
                 found[name].append(node.name)
         return {name: tuple(readers) for name, readers in found.items()}
@@ -223,7 +224,7 @@ class Graph:
                     "give it kind 'input' or 'parameter', or add the node that produces it"
                 )
             makers[value.name] = "the graph's inputs"
-        for node in self.nodes:
+        for node in ticking(self.nodes):
             for value in node.outputs:
                 if value.name in makers:
                     raise GraphError(
@@ -236,7 +237,7 @@ class Graph:
                         f"value {value.name!r} of kind {value.kind!r} is produced by node {node.name!r}; "
                         "inputs and parameters have no producer: give it another kind"
                     )
-        for node in self.nodes:
+        for node in ticking(self.nodes):
             for name in node.inputs:
                 if name not in makers:
                     raise GraphError(
@@ -285,7 +286,7 @@ class Graph:
     def _breach(self, order: tuple[str, ...]) -> tuple[str, str, str] | None:
         """The first (reader, value, producer) that an order runs the wrong way round."""
         rank = {name: i for i, name in enumerate(order)}
-        for node in self.nodes:
+        for node in ticking(self.nodes):
             for name in node.inputs:
                 maker = self.producer.get(name)
                 if maker is not None and rank[maker] >= rank[node.name]:

@@ -28,13 +28,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hcp.graph.cancellation import tick
 from hcp.graph.ir import Graph
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.cancellation import tick
 from hcp.schedule.rematerialize import lasting
 
 # Executions per node beyond which bringing back has become a treadmill.

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from hcp.graph.cancellation import tick
+
 if TYPE_CHECKING:
     import networkx as nx
 
@@ -43,13 +45,19 @@ def separator_tree(predecessors: Sequence[Sequence[int]], rule: Literal["degree"
         rule: Which heuristic elimination order the decomposition comes from: minimum degree or minimum fill-in.
     """
     import networkx as nx
-    from networkx.algorithms.approximation import treewidth_min_degree, treewidth_min_fill_in
+    from networkx.algorithms.approximation.treewidth import MinDegreeHeuristic, min_fill_in_heuristic, treewidth_decomp
 
     graph = nx.Graph()
     graph.add_nodes_from(range(len(predecessors)))
     graph.add_edges_from((u, v) for v, row in enumerate(predecessors) for u in row)
-    find = treewidth_min_degree if rule == "degree" else treewidth_min_fill_in
-    return _separate(_as_tree(find(graph)[1]), frozenset())
+    choose = MinDegreeHeuristic(graph).best_node if rule == "degree" else min_fill_in_heuristic
+
+    def eliminated(rest: "nx.Graph") -> int | None:
+        tick()
+        node: int | None = choose(rest)
+        return node
+
+    return _separate(_as_tree(treewidth_decomp(graph, eliminated)[1]), frozenset())
 
 
 def _as_tree(decomposition: "nx.Graph") -> "nx.Graph":
@@ -65,6 +73,7 @@ def _separate(tree: "nx.Graph", above: frozenset[int]) -> Separators:
     """Splits a tree of bags at its centroid; nodes of the separators above are left out."""
     import networkx as nx
 
+    tick()
     bag = _centroid(tree)
     rest = tree.subgraph(set(tree) - {bag})
     own = bag - above

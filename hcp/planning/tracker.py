@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
+from hcp.graph.cancellation import Cancelled, cancelled_when
 from hcp.planning.compilation import COMPILING, Part
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem, Progress
 from hcp.planning.solution import INTERRUPTED, TIMED_OUT, Bound, Solution, Status, TracePoint, meets
 from hcp.schedule.actions import Schedule, ScheduleError
-from hcp.schedule.cancellation import Cancelled, cancelled_when
 from hcp.schedule.replay import Usage, replay
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from hcp.graph.cancellation import ticking
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
-from hcp.schedule.cancellation import ticking
 
 
 class ScheduleError(HcpError):

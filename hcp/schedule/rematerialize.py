@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
+from hcp.graph.cancellation import tick
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule
-from hcp.schedule.cancellation import tick
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hcp.graph.cancellation import TICK_EVERY, tick
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule, ScheduleError
-from hcp.schedule.cancellation import TICK_EVERY, tick
 from hcp.schedule.host import HostLink
 from hcp.schedule.transfers import HostCopies
 

@@ -14,6 +14,7 @@ from torch import nn
 from hcp.integrations.torch.capture import backend, compile_whole, forward_of, is_sharded
 from hcp.integrations.torch.errors import CaptureError, TorchError
 from hcp.integrations.torch.guard import guarded
+from hcp.integrations.torch.internals import is_compiled
 from hcp.integrations.torch.step_planner import Options, TorchExecutor
 
 
@@ -58,7 +59,7 @@ def attach(module: nn.Module, options: Options) -> TorchExecutor:
         CaptureError: If the module, or one in it, is compiled or planned already.
     """
     for name, inner in module.named_modules():
-        if inner._compiled_call_impl is not None or isinstance(vars(inner).get("forward"), PlannedForward):
+        if is_compiled(inner) or isinstance(vars(inner).get("forward"), PlannedForward):
             place = f"{type(inner).__name__} {name!r} in it" if name else type(module).__name__
             raise CaptureError(f"{place} is compiled or planned already; give checkpoint() a module that is not")
         if name and is_sharded(inner):

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves
 
 from hcp.graph.ir import Graph
 from hcp.integrations.interruption import heed
 from hcp.integrations.torch.checkpoint import capture_graph
 from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.internals import tree_leaves
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.step_planner import Host, link_of
 from hcp.planners import solve

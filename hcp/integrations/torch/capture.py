@@ -1,43 +1,41 @@
-"""Every touch of the semi-private parts of PyTorch: capture, code generation, and compiled calls.
-
-PyTorch gives no public way to the joint graph of a training step. What is used here (``aot_autograd`` as a
-``torch.compile`` backend with its own ``partition_fn``, boxed code generation, descriptors of inputs and outputs) was
-tested with the range of versions that pyproject.toml names; another version is refused, not guessed at.
-"""
+"""Capture of training steps as joint graphs, generated code for graphs, and compiled calls with errors translated."""
 
 import logging
 import operator
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 from torch import fx
-from torch._dynamo.backends.common import aot_autograd
-from torch._dynamo.exc import BackendCompilerFailed, FailOnRecompileLimitHit, TorchDynamoException, Unsupported
-from torch._functorch._aot_autograd.descriptors import InputMutationAOTOutput, PlainAOTInput
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.graph import _BoxedCodeGen
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
 from hcp.graph.errors import HcpError
-from hcp.integrations.torch.errors import CaptureError, ExecutionError, TorchVersionError
-
-OLDEST: Final = (2, 11)
-NEWEST: Final = (2, 13)
-
-# How autograd calls the node of a captured graph.
-COMPILED_NODE: Final = "CompiledFunctionBackward"
+from hcp.integrations.torch.errors import CaptureError, ExecutionError
+from hcp.integrations.torch.internals import (
+    BackendCompilerFailed,
+    FailOnRecompileLimitHit,
+    FakeTensorMode,
+    TorchDynamoException,
+    Unsupported,
+    boxed_code,
+    compile_joint,
+    dispatch_mode,
+    fake_mode_of,
+    given_name,
+    ignoring,
+    kernel_of,
+    mark_boxed,
+    mutated_primals,
+    outside_modes,
+    recompile_limit,
+    undivided,
+)
 
 # How generated code names an operation that it calls.
 _OPERATION: Final = re.compile(r"\btorch\.ops\.(\w+)\.(\w+)\.(\w+)(?=\()")
-
-# How Dynamo writes where it found a parameter or buffer.
-_MEMBER: Final = re.compile(r"\._(?:modules|parameters|buffers)\['([^']+)'\]")
 
 _CONTEXT: Final = "Developer debug context:"
 
@@ -93,19 +91,10 @@ class Joint:
         """One a primal, None where it needs none."""
         return self.returned[len(self.mutated) :]
 
-    def place(self, primal: fx.Node) -> int | None:
-        """Which of the traced inputs a primal is; None where PyTorch made it up from several."""
-        what = primal.meta["desc"]
-        return what.idx if isinstance(what, PlainAOTInput) else None
-
     @property
     def fake_mode(self) -> FakeTensorMode:
         """The mode that the graph's example values belong to."""
-        for node in (*self.primals, *self.tangents):
-            mode = getattr(node.meta.get("val"), "fake_mode", None)
-            if mode is not None:
-                return mode  # type: ignore[no-any-return]
-        return FakeTensorMode()
+        return fake_mode_of((*self.primals, *self.tangents))
 
 
 @dataclass(frozen=True)
@@ -114,20 +103,6 @@ class Split:
 
     forward: fx.GraphModule
     backward: fx.GraphModule
-
-
-def check_version() -> None:
-    """Refuses versions of PyTorch that were not tested.
-
-    Raises:
-        TorchVersionError: If the installed version is out of range.
-    """
-    major, minor = (int(part) for part in torch.__version__.split(".")[:2])
-    if not OLDEST <= (major, minor) <= NEWEST:
-        low, high = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
-        raise TorchVersionError(
-            f"PyTorch {torch.__version__} is not among the versions tested with hcp; install one from {low} to {high}"
-        )
 
 
 def backend(split: Callable[[Joint], Split]) -> Callable[..., Any]:
@@ -141,36 +116,27 @@ def backend(split: Callable[[Joint], Split]) -> Callable[..., Any]:
 
     def compile_traced(module: fx.GraphModule, inputs: Sequence[Any]) -> Any:  # noqa: ANN401 - as PyTorch compiles it
         # Dynamo forgets where it found the inputs once it is done.
-        names = map(_given_name, module.graph.find_nodes(op="placeholder"))
+        names = map(given_name, module.graph.find_nodes(op="placeholder"))
         traced = Traced(module, tuple(inputs), tuple(names))
 
-        def partition(
-            joint: fx.GraphModule, _inputs: object, *, num_fwd_outputs: int, **_: object
-        ) -> tuple[fx.GraphModule, fx.GraphModule]:
-            halves = split(_joint(traced, joint, num_fwd_outputs))
+        def partition(joint: fx.GraphModule, forward_outputs: int) -> tuple[fx.GraphModule, fx.GraphModule]:
+            halves = split(_joint(traced, joint, forward_outputs))
             return halves.forward, halves.backward
 
-        return aot_autograd(fw_compiler=compiler, bw_compiler=compiler, partition_fn=partition)(module, inputs)
+        return compile_joint(module, inputs, compiler, partition)
 
     return compile_traced
 
 
-def _given_name(placeholder: fx.Node) -> str:
-    given = str(placeholder.meta["grapharg"].source.name) if "grapharg" in placeholder.meta else placeholder.name
-    return ".".join(_MEMBER.findall(given)) or given
-
-
 def boxed(module: fx.GraphModule) -> Boxed:
     """The graph as a function of one list, which it empties; each value goes right after its last use."""
-    module.graph.set_codegen(_BoxedCodeGen())
-    code = module.graph.python_code("self")
+    code = boxed_code(module.graph)
     names: dict[str, Any] = dict(code.globals)
 
     def direct(found: re.Match[str]) -> str:
         op = operator.attrgetter(found[0].removeprefix("torch."))(torch)
-        # What calling the operation does; looking it up and calling it the long way takes a microsecond more.
         name = "op_" + "_".join(found.groups())
-        names[name] = op._op if type(op) is torch._ops.OpOverload else op
+        names[name] = kernel_of(op)
         return name
 
     exec(compile(_OPERATION.sub(direct, code.src), f"<hcp: {type(module).__name__}>", "exec"), names)
@@ -179,14 +145,14 @@ def boxed(module: fx.GraphModule) -> Boxed:
     def run(args: list[Any]) -> object:
         return forward(module, args)
 
-    run._boxed_call = True  # type: ignore[attr-defined]
+    mark_boxed(run)
     return run
 
 
 @contextmanager
 def real_tensors() -> Iterator[None]:
     """Leaves the modes that capture runs under, so that operations really execute."""
-    with _disable_current_modes(), torch.no_grad():
+    with outside_modes(), torch.no_grad():
         yield
 
 
@@ -248,21 +214,16 @@ def is_sharded(module: torch.nn.Module) -> bool:
     return fsdp is not None and isinstance(module, fsdp.FSDPModule)
 
 
-def packs_saved_tensors() -> bool:
-    """Whether what autograd saves goes through hooks now, as under ``torch.autograd.graph.save_on_cpu``."""
-    return torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
-
-
 def _translated(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     def translated(*args: object, **kwargs: object) -> object:
-        mode = _get_current_dispatch_mode()
+        mode = dispatch_mode()
         if mode is not None:
             raise ExecutionError(
                 f"{name} was called under {type(mode).__name__}, a TorchDispatchMode, under which torch.compile runs "
                 "nothing compiled; call it outside the mode"
             )
         try:
-            with _undivided():
+            with undivided():
                 return _without_logging(call, *args, **kwargs)
         except BackendCompilerFailed as error:
             inner = error.inner_exception
@@ -280,7 +241,7 @@ def _translated(call: Callable[..., Any], name: str) -> Callable[..., Any]:
         except FailOnRecompileLimitHit as error:
             raise ExecutionError(
                 f"{name} met more shapes or modes than torch._dynamo.config.recompile_limit "
-                f"({torch._dynamo.config.recompile_limit}) allows plans for; pad to fewer shapes or raise the limit"
+                f"({recompile_limit()}) allows plans for; pad to fewer shapes or raise the limit"
             ) from error
         except TorchDynamoException as error:
             raise CaptureError(f"PyTorch cannot capture {name}: {_first_line(error)}") from error
@@ -303,34 +264,21 @@ def _without_logging(call: Callable[..., Any], *args: object, **kwargs: object) 
         if "logging.Logger" not in str(error):
             raise
     ignored = {item for item in vars(logging.Logger).values() if callable(item)}
-    with torch._dynamo.config.patch(ignore_logger_methods=ignored):
+    with ignoring(ignored):
         return call(*args, **kwargs)
-
-
-def _undivided() -> AbstractContextManager[object]:
-    """Has Dynamo leave a module whole inside DistributedDataParallel, which it would cut at the gradient buckets."""
-    if DistributedDataParallel._get_active_ddp_module() is None:  # type: ignore[no-untyped-call]
-        return nullcontext()
-    return torch._dynamo.config.patch(optimize_ddp=False)  # type: ignore[no-any-return]
 
 
 def _joint(traced: Traced, module: fx.GraphModule, forward_outputs: int) -> Joint:
     placeholders = module.graph.find_nodes(op="placeholder")
     primals = tuple(node for node in placeholders if "tangents" not in str(node.target))
     tangents = tuple(node for node in placeholders if "tangents" in str(node.target))
-    (output,) = module.graph.find_nodes(op="output")
     symbolic = next((node for node in primals if _symbolic(node)), None)
     if symbolic is not None:
         raise CaptureError(
             f"input {symbolic.name} of the captured graph has a symbolic shape, and a plan needs sizes; "
             "call torch.compile with dynamic=False"
         )
-    descriptions = output.meta["desc"]
-    by_input = {node.meta["desc"]: node for node in primals}
-    mutated = tuple(
-        by_input[what.mutated_input] if isinstance(what, InputMutationAOTOutput) else None
-        for what in descriptions[:forward_outputs]
-    )
+    mutated = mutated_primals(module, primals, forward_outputs)
     joint = Joint(traced, module, primals, tangents, mutated)
     if len(joint.gradients) != len(primals):
         effects = [str(node.args[1]) for node in module.graph.nodes if "with_effects" in str(node.target)]

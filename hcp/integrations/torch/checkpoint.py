@@ -7,10 +7,11 @@ from torch import nn
 
 from hcp.graph.ir import Graph
 from hcp.integrations.torch.attach import attach, executor_of
-from hcp.integrations.torch.capture import Joint, check_version, trace
+from hcp.integrations.torch.capture import Joint, trace
 from hcp.integrations.torch.capture import backend as capturing
 from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.internals import check_version
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.step_planner import (
     TIME_LIMIT,

@@ -1,5 +1,6 @@
 """From a schedule to the forward and backward code that runs it: the order of the nodes *is* the schedule."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -170,8 +171,8 @@ class _Emitter:
         # Saved tensors come before the tangents, in the order of ``saved``.
         place = next((node for node in graph.nodes if node.op != "placeholder" or "tangents" in node.name), None)
         if place is None or "tangents" in name:
-            place = next((node for node in graph.nodes if node.op != "placeholder"), graph._root)
-        with graph.inserting_before(place):
+            place = next((node for node in graph.nodes if node.op != "placeholder"), None)
+        with nullcontext() if place is None else graph.inserting_before(place):
             made = graph.placeholder(name)
         made.meta["val"] = like.meta["val"]
         return made

@@ -13,13 +13,21 @@ from typing import Any, Final, Literal
 
 import torch
 from torch import fx
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._pytree import tree_leaves, tree_map
 
 from hcp.graph.ir import Graph, Node, Value
 from hcp.integrations.torch.cost import roofline
 from hcp.integrations.torch.errors import CaptureError
+from hcp.integrations.torch.internals import (
+    FakeTensor,
+    FakeTensorMode,
+    aten_graph,
+    content_version,
+    is_operation,
+    storage_id,
+    tree_flatten,
+    tree_leaves,
+    tree_map,
+)
 from hcp.integrations.torch.program import is_random
 
 Cost = Literal["roofline"] | Callable[[fx.Node], int]
@@ -112,7 +120,7 @@ class _Builder:
     def _source(self, name: str, content: object, kind: str) -> None:
         """Takes up the storages that are there when the graph starts."""
         for i, tensor in enumerate(_tensors(content)):
-            storage = _storage(tensor)
+            storage = storage_id(tensor)
             if storage not in self.value_of:
                 label = name if i == 0 else f"{name}:{i}"
                 if kind == "parameter" and label in self.operations:
@@ -127,7 +135,7 @@ class _Builder:
             self.found[node] = self._attribute(str(node.target))
             self._source(str(node.target), self.found[node], "parameter")
         elif node.op == "output":
-            self.held = {self.value_of[_storage(tensor)] for tensor in _tensors(self._content(node.args))}
+            self.held = {self.value_of[storage_id(tensor)] for tensor in _tensors(self._content(node.args))}
         else:
             self._operation(node)
 
@@ -144,19 +152,19 @@ class _Builder:
             for name, content in self._module_state(node).items():
                 self._source(name, content, "parameter")
         read = [*_tensors(self._content((node.args, node.kwargs))), *_tensors(list(self._module_state(node).values()))]
-        before = [tensor._version for tensor in read]
+        before = [content_version(tensor) for tensor in read]
         self.found[node] = self._call(node)
         changed = {
-            self.value_of[_storage(tensor)]
+            self.value_of[storage_id(tensor)]
             for tensor, version in zip(read, before, strict=True)
-            if tensor._version != version
+            if content_version(tensor) != version
         }
         self._check_changes(node, changed)
         self.changed |= changed
         fresh: dict[int, int] = {}
         for tensor in _tensors(self.found[node]):
-            if _storage(tensor) not in self.value_of:
-                fresh[_storage(tensor)] = _storage_bytes(tensor, node.name)
+            if storage_id(tensor) not in self.value_of:
+                fresh[storage_id(tensor)] = _storage_bytes(tensor, node.name)
         labels = [node.name if len(fresh) == 1 else f"{node.name}:{i}" for i in range(len(fresh))]
         self.value_of.update(zip(fresh, labels, strict=True))
         self.outputs[node] = [Value(label, size) for label, size in zip(labels, fresh.values(), strict=True)]
@@ -218,31 +226,31 @@ class _Builder:
 
     def _inner(self, node: fx.Node) -> list[fx.Node]:
         """The ATen operations that a node stands for."""
-        if isinstance(node.target, torch._ops.OpOverload) and _example(node) is not None and not self.given:
+        if is_operation(node.target) and _example(node) is not None and not self.given:
             return [node]
         if not self.outputs[node]:
             return []
         arguments = self._content((node.args, node.kwargs))
         state = self._module_state(node)
         function = self._function(node)
-        flat, spec = torch.utils._pytree.tree_flatten((state, *arguments))
+        flat, unflatten = tree_flatten((state, *arguments))
         places = [i for i, leaf in enumerate(flat) if isinstance(leaf, torch.Tensor)]
 
         def run(*tensors: torch.Tensor) -> object:
             leaves = list(flat)
             for place, tensor in zip(places, tensors, strict=True):
                 leaves[place] = tensor
-            return function(*torch.utils._pytree.tree_unflatten(leaves, spec))
+            return function(*unflatten(leaves))
 
         # Changes in place would show in what later nodes find.
         copies = [torch.empty_like(flat[place]) for place in places]
-        return list(make_fx(run, _allow_non_fake_inputs=True)(*copies).graph.nodes)
+        return list(aten_graph(run, copies).nodes)
 
     def _cost(self, node: fx.Node, inner: Sequence[fx.Node]) -> int:
         if not self.outputs[node]:
             return 0
         if self.cost == "roofline":
-            return sum(roofline(part) for part in inner if isinstance(part.target, torch._ops.OpOverload))
+            return sum(roofline(part) for part in inner if is_operation(part.target))
         amount = self.cost(node)
         if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0:
             raise CaptureError(
@@ -257,7 +265,7 @@ class _Builder:
             if not values and node not in self.once:
                 continue
             read = [*_tensors(self._content((node.args, node.kwargs))), *_tensors([*self._module_state(node).values()])]
-            inputs = dict.fromkeys(self.value_of[_storage(tensor)] for tensor in read)
+            inputs = dict.fromkeys(self.value_of[storage_id(tensor)] for tensor in read)
             # Who reads what another node changes would find something else when it ran again.
             once = node in self.once or not self.changed.isdisjoint(inputs)
             outputs = [Value(v.name, v.bytes, "output", resident=True) if v.name in self.held else v for v in values]
@@ -277,10 +285,6 @@ def _example(node: fx.Node) -> Any:  # noqa: ANN401
 
 def _tensors(content: object) -> list[torch.Tensor]:
     return [leaf for leaf in tree_leaves(content) if isinstance(leaf, torch.Tensor)]
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
 
 
 def _storage_bytes(tensor: torch.Tensor, name: str) -> int:

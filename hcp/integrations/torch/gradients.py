@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
-from torch.utils._pytree import tree_leaves
 
 from hcp.integrations.torch.capture import Joint, Traced
 from hcp.integrations.torch.errors import CaptureError
+from hcp.integrations.torch.internals import input_place, tree_leaves
 
 
 def check_gradients(joint: Joint) -> None:
@@ -21,7 +21,7 @@ def check_gradients(joint: Joint) -> None:
     Raises:
         CaptureError: Names the parameter or input.
     """
-    placed = [(joint.place(primal), gradient) for primal, gradient in zip(joint.primals, joint.gradients, strict=True)]
+    placed = [(input_place(primal), gradient) for primal, gradient in zip(joint.primals, joint.gradients, strict=True)]
     _check_devices(joint.traced, [place for place, _ in placed if place is not None])
     without = [place for place, gradient in placed if place is not None and gradient is None]
     if not any(_asks(joint.traced.inputs[place]) for place in without):

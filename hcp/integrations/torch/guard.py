@@ -9,11 +9,10 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
-from torch.utils._pytree import tree_leaves
 
 from hcp.graph.errors import HcpError
-from hcp.integrations.torch.capture import COMPILED_NODE, packs_saved_tensors
 from hcp.integrations.torch.errors import ExecutionError
+from hcp.integrations.torch.internals import COMPILED_NODE, packs_saved_tensors, tree_leaves
 from hcp.integrations.torch.step_planner import TorchExecutor
 from hcp.runtime.executor import FallbackWarning
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-import torch
 from torch import fx
 
 from hcp.graph.ir import Graph, Node, Value
 from hcp.integrations.torch import rng
 from hcp.integrations.torch.errors import CaptureError
+from hcp.integrations.torch.internals import is_operation
 from hcp.integrations.torch.probe import Footprint, Layout
 from hcp.integrations.torch.program import Program, is_random, tensor_bytes, writes_input
 
@@ -175,6 +175,6 @@ def _token(node: fx.Node) -> str:
 
 def _op_name(node: fx.Node) -> str:
     target = node.args[1] if node.target is rng.draw else node.target
-    if isinstance(target, torch._ops.OpOverload):
+    if is_operation(target):
         return str(target)
     return getattr(target, "__name__", str(target))

@@ -1,21 +1,14 @@
 """Memory that a function really takes: allocation events on the CPU, the allocator's own peak on a GPU."""
 
-import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from hcp.integrations.torch.errors import ExecutionError
-
-_ALLOCATION: Final = "[memory]"
-
-# The profiler's library otherwise writes two lines to stderr for each recording.
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+from hcp.integrations.torch.internals import profiled, profiler_runs
 
 
 @dataclass(frozen=True)
@@ -53,26 +46,15 @@ def record(fn: Callable[[], object]) -> Memory:
     Raises:
         ExecutionError: If a profiler runs already; PyTorch has one at a time.
     """
-    if torch.autograd.profiler._is_profiler_enabled:
+    if profiler_runs():
         raise ExecutionError(
             "a PyTorch profiler is running already, and hcp needs it to see allocations; "
             "make the first call of a planned module, and measurements, outside of it"
         )
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        result = fn()
-    del result
-    results = profiler.profiler
-    events = [] if results is None or results.kineto_results is None else results.kineto_results.events()
-    allocations = sorted(
-        ((event.start_ns(), event.nbytes()) for event in events if event.name() == _ALLOCATION),
-        key=lambda event: event[0],
-    )
-    marks = {event.name(): (event.start_ns(), event.end_ns()) for event in events if event.is_user_annotation()}
+    allocations, marks, recorded = profiled(fn)
     operations: list[tuple[str, int]] = []
     done = 0
-    for start, end, name in sorted(
-        (e.start_ns(), e.end_ns(), e.name()) for e in events if e.name().startswith("aten::")
-    ):
+    for start, end, name in recorded:
         if start >= done:
             operations.append((name.removeprefix("aten::"), start))
             done = end

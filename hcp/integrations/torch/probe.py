@@ -16,11 +16,11 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import fx
 from torch.profiler import record_function
-from torch.utils._pytree import tree_leaves
 
 from hcp.integrations.torch.calibration import Store
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.errors import CaptureError
+from hcp.integrations.torch.internals import storage_id, tree_leaves
 from hcp.integrations.torch.measure import record
 from hcp.integrations.torch.program import Program
 
@@ -106,21 +106,21 @@ class _Sample:
     def outputs(self) -> Footprint:
         """Runs it once; the footprint lacks what the allocator has to say."""
         args, kwargs = self.stand_ins()
-        given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
+        given = {storage_id(t) for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
         result = self.target(*args, **kwargs)
         items = result if isinstance(result, list | tuple) else (result,)
         numbers: dict[int, int] = {}
         sizes: list[int] = []
         outputs: list[int | None] = []
         for item in items:
-            if not isinstance(item, torch.Tensor) or item.untyped_storage()._cdata in given:
+            if not isinstance(item, torch.Tensor) or storage_id(item) in given:
                 outputs.append(None)
                 continue
-            storage = item.untyped_storage()
-            if storage._cdata not in numbers:
-                numbers[storage._cdata] = len(sizes)
-                sizes.append(storage.nbytes())
-            outputs.append(numbers[storage._cdata])
+            storage = storage_id(item)
+            if storage not in numbers:
+                numbers[storage] = len(sizes)
+                sizes.append(item.untyped_storage().nbytes())
+            outputs.append(numbers[storage])
         return Footprint(tuple(outputs), tuple(sizes), tuple(_layout(item) for item in items))
 
     def least_time(self) -> int:

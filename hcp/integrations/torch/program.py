@@ -16,12 +16,19 @@ from torch import fx
 from hcp.integrations.torch import rng
 from hcp.integrations.torch.capture import Joint
 from hcp.integrations.torch.errors import CaptureError
+from hcp.integrations.torch.internals import (
+    FUNCTIONAL_BATCH_NORM,
+    IN_PLACE_BATCH_NORM,
+    PLAIN_BATCH_NORM,
+    argument_names,
+    changes_input,
+    is_operation,
+    storage_id,
+)
 
 aten = torch.ops.aten
 
 _IDENTITIES: Final = (aten.detach.default, aten.alias.default)
-_IN_PLACE_NORM: Final = aten._native_batch_norm_legit.default
-_BATCH_NORM: Final = aten._native_batch_norm_legit_functional.default
 
 
 @dataclass(frozen=True)
@@ -126,9 +133,9 @@ def is_random(node: fx.Node) -> bool:
     if node.target is rng.draw:
         return True
     target = node.target
-    if not isinstance(target, torch._ops.OpOverload) or torch.Tag.nondeterministic_seeded not in target.tags:
+    if not is_operation(target) or torch.Tag.nondeterministic_seeded not in target.tags:
         return False
-    names = [argument.name for argument in target._schema.arguments]
+    names = argument_names(target)
     given = dict(zip(names, node.args, strict=False)) | node.kwargs
     # Fused attention carries the tag whether or not it drops anything.
     return not ("dropout_p" in names and given.get("dropout_p", 0.0) == 0.0)
@@ -136,7 +143,7 @@ def is_random(node: fx.Node) -> bool:
 
 def writes_input(node: fx.Node) -> bool:
     """Whether a node changes one of its inputs."""
-    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+    return is_operation(node.target) and changes_input(node.target)
 
 
 def _batch_norms(program: Program) -> None:
@@ -148,20 +155,23 @@ def _batch_norms(program: Program) -> None:
     mutated = {primal for primal in program.joint.mutated if primal is not None}
     last_writer: dict[Any, fx.Node] = {}
     for node in list(program.operations):
-        if node.target is not _BATCH_NORM or not node.args[5]:
+        if node.target is not FUNCTIONAL_BATCH_NORM or not node.args[5]:
             continue
         x, weight, bias, mean, var, training, momentum, eps = node.args
         renewed = {item.args[1]: item for item in node.users}
         if not {mean, var} <= mutated or not all(
-            use.op == "output" or use.target is _BATCH_NORM for i in (3, 4) if i in renewed for use in renewed[i].users
+            use.op == "output" or use.target is FUNCTIONAL_BATCH_NORM
+            for i in (3, 4)
+            if i in renewed
+            for use in renewed[i].users
         ):
             continue
         if mean in last_writer:
             program.order(node, last_writer[mean])
         last_writer[mean] = node
-        node.target = _IN_PLACE_NORM
+        node.target = IN_PLACE_BATCH_NORM
         node.meta["val"] = tuple(node.meta["val"][:3])
-        program.again[node] = Call(aten._native_batch_norm_legit.no_stats, (x, weight, bias, training, momentum, eps))
+        program.again[node] = Call(PLAIN_BATCH_NORM, (x, weight, bias, training, momentum, eps))
         for index, buffer in ((3, mean), (4, var)):
             if index in renewed:
                 renewed[index].replace_all_uses_with(buffer)  # type: ignore[arg-type]
@@ -171,11 +181,11 @@ def _batch_norms(program: Program) -> None:
 def _check_operations(program: Program) -> None:
     for node in program.operations:
         target = node.target
-        if target is operator.getitem or target is _IN_PLACE_NORM:
+        if target is operator.getitem or target is IN_PLACE_BATCH_NORM:
             continue
-        if not isinstance(target, torch._ops.OpOverload):
+        if not is_operation(target):
             raise CaptureError(f"operation {target} ({node.name}) is not a plain ATen operation; hcp cannot plan it")
-        if target._schema.is_mutable:
+        if changes_input(target):
             raise CaptureError(
                 f"operation {target} ({node.name}) changes its input inside the captured graph; "
                 "write it without the in-place change"
@@ -216,7 +226,7 @@ def _mutations(program: Program) -> None:
 
 def _check_norm_buffer(primal: fx.Node) -> None:
     for user in primal.users:
-        if user.op != "output" and user.target is not _IN_PLACE_NORM:
+        if user.op != "output" and user.target is not IN_PLACE_BATCH_NORM:
             raise CaptureError(
                 f"{user.name} ({user.target}) reads the running statistics that a batch norm of the same step "
                 "changes; read them outside the module"
@@ -224,8 +234,8 @@ def _check_norm_buffer(primal: fx.Node) -> None:
 
 
 def _is_view(node: fx.Node, base: fx.Node) -> bool:
-    storage = base.meta["val"].untyped_storage()._cdata
-    return any(value.untyped_storage()._cdata == storage for value in tensors_of(node))
+    storage = storage_id(base.meta["val"])
+    return any(storage_id(value) == storage for value in tensors_of(node))
 
 
 def _snapshot(program: Program, primal: fx.Node, readers: list[fx.Node]) -> fx.Node:
@@ -268,16 +278,14 @@ def _gradient_layouts(program: Program) -> None:
     returned = list(output.args[0])
     start = len(program.joint.mutated)
     inputs = {
-        value.untyped_storage()._cdata
-        for node in (*program.joint.primals, *program.joint.tangents)
-        for value in tensors_of(node)
+        storage_id(value) for node in (*program.joint.primals, *program.joint.tangents) for value in tensors_of(node)
     }
     seen: set[Any] = set()
     for position, (gradient, primal) in enumerate(zip(returned[start:], program.joint.primals, strict=True), start):
         if not isinstance(gradient, fx.Node):
             continue
         value, like = gradient.meta["val"], primal.meta["val"]
-        if gradient in seen or value.untyped_storage()._cdata in inputs or not _same_layout(value, like):
+        if gradient in seen or storage_id(value) in inputs or not _same_layout(value, like):
             with program.graph.inserting_before(output):
                 copy = program.graph.call_function(laid_out, (gradient, tuple(like.shape), tuple(_layout(like))))
             with program.joint.fake_mode:

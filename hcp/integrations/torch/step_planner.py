@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from hcp.feasibility import check_budget, smallest_known
 from hcp.graph.ir import Graph
@@ -17,6 +16,7 @@ from hcp.integrations.torch.cost import Cost, check_cost, costs, device_of
 from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.errors import ExecutionError, TorchError
 from hcp.integrations.torch.gradients import check_gradients
+from hcp.integrations.torch.internals import tree_leaves
 from hcp.integrations.torch.lower import Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.probe import probe

@@ -1,0 +1,307 @@
+"""What hcp relies on in PyTorch beyond its public interface: the one file that a new version can break.
+
+All that is private is here, each behind a word of hcp's own, and a test keeps it out of the other files: PyTorch's
+capture (``aot_autograd`` as a ``torch.compile`` backend with its own ``partition_fn``, boxed code generation, what both
+note on nodes), its modes, the identity of storages, and the profiler's own events. There is no public way to the joint
+graph of a training step. What is used was tested with the range of versions that pyproject.toml names; another version
+is refused, not guessed at.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, NamedTuple, TypeGuard
+
+import torch
+from torch import fx, nn
+from torch._dynamo.backends.common import aot_autograd
+
+# The errors of capture, which torch.compile raises to its users and exports nowhere else.
+from torch._dynamo.exc import BackendCompilerFailed, FailOnRecompileLimitHit, TorchDynamoException, Unsupported
+from torch._functorch._aot_autograd.descriptors import InputMutationAOTOutput, PlainAOTInput
+
+# The type of an ATen operation as graphs hold it; `torch.ops` has instances alone.
+from torch._ops import OpOverload
+
+# Tensors without memory: the examples on captured graphs are such, and nothing public makes or recognises them.
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.graph import PythonCode, _BoxedCodeGen
+from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import ProfilerActivity, profile
+from torch.utils import _pytree
+from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
+
+from hcp.integrations.torch.errors import TorchVersionError
+
+# Imported from here by the other files.
+__all__ = [
+    "BackendCompilerFailed",
+    "FailOnRecompileLimitHit",
+    "FakeTensor",
+    "FakeTensorMode",
+    "OpOverload",
+    "TorchDynamoException",
+    "Unsupported",
+]
+
+OLDEST: Final = (2, 11)
+NEWEST: Final = (2, 13)
+
+# How autograd calls the node of a captured graph.
+COMPILED_NODE: Final = "CompiledFunctionBackward"
+
+# Batch norm with its new running statistics as results, as capture writes it; with the statistics written in place; and
+# with none. ATen marks all three as its own.
+FUNCTIONAL_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit_functional.default
+IN_PLACE_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit.default
+PLAIN_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit.no_stats
+
+# How Dynamo writes where it found a parameter or buffer.
+_MEMBER: Final = re.compile(r"\._(?:modules|parameters|buffers)\['([^']+)'\]")
+
+_ALLOCATION: Final = "[memory]"
+
+# The profiler's library otherwise writes two lines to stderr for each recording.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+
+
+def check_version() -> None:
+    """Refuses versions of PyTorch that were not tested.
+
+    Raises:
+        TorchVersionError: If the installed version is out of range.
+    """
+    major, minor = (int(part) for part in torch.__version__.split(".")[:2])
+    if not OLDEST <= (major, minor) <= NEWEST:
+        low, high = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
+        raise TorchVersionError(
+            f"PyTorch {torch.__version__} is not among the versions tested with hcp; install one from {low} to {high}"
+        )
+
+
+def tree_leaves(tree: object) -> list[Any]:
+    """What nested lists, tuples, dictionaries and the user's registered containers hold.
+
+    The registry of containers is behind ``torch.utils._pytree`` alone.
+    """
+    return _pytree.tree_leaves(tree)
+
+
+def tree_map(change: Callable[[Any], object], tree: object) -> Any:  # noqa: ANN401 - the same containers
+    """The same containers with each leaf changed; private as ``tree_leaves`` is."""
+    return _pytree.tree_map(change, tree)
+
+
+def tree_flatten(tree: object) -> tuple[list[Any], Callable[[Iterable[Any]], Any]]:
+    """The leaves, and what puts others in their places; private as ``tree_leaves`` is."""
+    leaves, spec = _pytree.tree_flatten(tree)
+    return leaves, lambda others: _pytree.tree_unflatten(others, spec)
+
+
+def storage_id(tensor: torch.Tensor) -> int:
+    """Which storage a tensor looks at, for as long as that lives.
+
+    Public addresses of memory do not tell storages apart that are empty, or of tensors without memory.
+    """
+    return int(tensor.untyped_storage()._cdata)
+
+
+def content_version(tensor: torch.Tensor) -> int:
+    """How often a tensor, or a view of the same, was changed in place; autograd counts it for itself alone."""
+    return tensor._version
+
+
+def is_operation(target: object) -> TypeGuard[OpOverload]:
+    """Whether a node's target is one operation of ATen or of a library, rather than a Python function."""
+    return isinstance(target, OpOverload)
+
+
+def changes_input(operation: OpOverload) -> bool:
+    """Whether an operation is declared to change an argument; only its schema says so, which is private."""
+    return bool(operation._schema.is_mutable)
+
+
+def argument_names(operation: OpOverload) -> list[str]:
+    """What an operation's positional arguments are called, which is in its schema as well."""
+    return [argument.name for argument in operation._schema.arguments]
+
+
+def kernel_of(operation: Any) -> Any:  # noqa: ANN401 - overloads and packets of them
+    """What calling an operation does; looking it up and calling it the long way takes a microsecond more."""
+    return operation._op if type(operation) is OpOverload else operation
+
+
+def aten_graph(function: Callable[..., object], tensors: Sequence[torch.Tensor]) -> fx.Graph:
+    """The ATen operations that a function of fake tensors runs.
+
+    That the function may hold real tensors besides is an option without a public name.
+    """
+    graph: fx.Graph = make_fx(function, _allow_non_fake_inputs=True)(*tensors).graph
+    return graph
+
+
+def compile_joint(
+    module: fx.GraphModule,
+    inputs: Sequence[Any],
+    compiler: Callable[[fx.GraphModule, object], Callable[..., Any]],
+    partition: Callable[[fx.GraphModule, int], tuple[fx.GraphModule, fx.GraphModule]],
+) -> Any:  # noqa: ANN401 - as PyTorch compiles it
+    """Compiles what Dynamo captured, by way of the joint graph of its forward and backward.
+
+    ``torch.compile`` lets backends see the forward alone; the joint graph is handed to AOTAutograd's partitioners.
+
+    Args:
+        module: The forward, as a backend of ``torch.compile`` gets it.
+        inputs: The same.
+        compiler: Makes a function of each half.
+        partition: Cuts the joint graph into halves, given it and the number of the forward's outputs.
+    """
+
+    def partition_joint(
+        joint: fx.GraphModule, _inputs: object, *, num_fwd_outputs: int, **_: object
+    ) -> tuple[fx.GraphModule, fx.GraphModule]:
+        return partition(joint, num_fwd_outputs)
+
+    return aot_autograd(fw_compiler=compiler, bw_compiler=compiler, partition_fn=partition_joint)(module, inputs)
+
+
+def given_name(placeholder: fx.Node) -> str:
+    """What an input is called in the user's module, or among the arguments.
+
+    Only Dynamo's own notes say it, and only until it is done.
+    """
+    given = str(placeholder.meta["grapharg"].source.name) if "grapharg" in placeholder.meta else placeholder.name
+    return ".".join(_MEMBER.findall(given)) or given
+
+
+def input_place(primal: fx.Node) -> int | None:
+    """Which input of the forward a primal of the joint graph is; None where PyTorch made it up from several.
+
+    Only AOTAutograd's descriptors say it.
+    """
+    what = primal.meta["desc"]
+    return what.idx if isinstance(what, PlainAOTInput) else None
+
+
+def mutated_primals(joint: fx.GraphModule, primals: Sequence[fx.Node], outputs: int) -> tuple[fx.Node | None, ...]:
+    """For each of the forward's outputs, the primal that it becomes the new content of, or None.
+
+    Only AOTAutograd's descriptors say it.
+    """
+    (output,) = joint.graph.find_nodes(op="output")
+    by_input = {primal.meta["desc"]: primal for primal in primals}
+    return tuple(
+        by_input[what.mutated_input] if isinstance(what, InputMutationAOTOutput) else None
+        for what in output.meta["desc"][:outputs]
+    )
+
+
+def fake_mode_of(nodes: Iterable[fx.Node]) -> FakeTensorMode:
+    """The mode that the examples of captured nodes belong to; examples of several do not mix.
+
+    PyTorch finds it in the same way, by a function of its own.
+    """
+    for node in nodes:
+        mode = getattr(node.meta.get("val"), "fake_mode", None)
+        if mode is not None:
+            return mode  # type: ignore[no-any-return]
+    return FakeTensorMode()
+
+
+def boxed_code(graph: fx.Graph) -> PythonCode:
+    """The graph as code of one list, which it empties, so that each input can go right after its last use.
+
+    The public code generator makes code of separate arguments, which its caller keeps alive.
+    """
+    graph.set_codegen(_BoxedCodeGen())
+    return graph.python_code("self")
+
+
+def mark_boxed(function: Callable[[list[Any]], object]) -> None:
+    """Tells AOTAutograd to call a function with one list; it looks for this mark."""
+    function._boxed_call = True  # type: ignore[attr-defined]
+
+
+def outside_modes() -> AbstractContextManager[object]:
+    """Leaves all dispatch modes for a while, those of capture included.
+
+    Publicly a mode ends only where it began.
+    """
+    return _disable_current_modes()
+
+
+def dispatch_mode() -> object | None:
+    """The innermost ``TorchDispatchMode`` in force, or None; the stack of modes is private."""
+    return _get_current_dispatch_mode()
+
+
+def packs_saved_tensors() -> bool:
+    """Whether what autograd saves goes through hooks now, as under ``torch.autograd.graph.save_on_cpu``.
+
+    Such hooks can be set publicly, but not asked for.
+    """
+    return torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether ``module.compile()`` was called; the module keeps it to itself."""
+    return module._compiled_call_impl is not None
+
+
+def recompile_limit() -> int:
+    """How many variants of one function Dynamo compiles; its settings are where its users change them, but private."""
+    return int(torch._dynamo.config.recompile_limit)
+
+
+def ignoring(methods: set[Callable[..., Any]]) -> AbstractContextManager[object]:
+    """Has Dynamo leave calls of some methods out of what it captures; a setting, as ``recompile_limit`` is."""
+    return torch._dynamo.config.patch(ignore_logger_methods=methods)  # type: ignore[no-any-return]
+
+
+def undivided() -> AbstractContextManager[object]:
+    """Has Dynamo leave a module whole inside DistributedDataParallel, which it would cut at the gradient buckets.
+
+    Whether a module runs inside of one is asked in Dynamo's own way.
+    """
+    if DistributedDataParallel._get_active_ddp_module() is None:  # type: ignore[no-untyped-call]
+        return nullcontext()
+    return torch._dynamo.config.patch(optimize_ddp=False)  # type: ignore[no-any-return]
+
+
+class Recording(NamedTuple):
+    """What the profiler saw on the CPU; times are in nanoseconds.
+
+    Attributes:
+        allocations: Time, and bytes taken or (below zero) released, ascending by time.
+        marks: Start and end of each ``record_function`` block, by name.
+        operations: Start, end and name of each ATen operation, ascending.
+    """
+
+    allocations: list[tuple[int, int]]
+    marks: dict[str, tuple[int, int]]
+    operations: list[tuple[int, int, str]]
+
+
+def profiler_runs() -> bool:
+    """Whether a profiler runs in this process; PyTorch has one at a time, and says so by a warning alone."""
+    return bool(torch.autograd.profiler._is_profiler_enabled)
+
+
+def profiled(fn: Callable[[], object]) -> Recording:
+    """Runs a function and records what happened meanwhile.
+
+    The profiler's public tables add allocations up for each operation; when each happened is in its own events alone.
+    """
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        result = fn()
+    del result
+    results = profiler.profiler
+    events = [] if results is None or results.kineto_results is None else results.kineto_results.events()
+    allocations = [(event.start_ns(), event.nbytes()) for event in events if event.name() == _ALLOCATION]
+    return Recording(
+        sorted(allocations, key=lambda allocation: allocation[0]),
+        {event.name(): (event.start_ns(), event.end_ns()) for event in events if event.is_user_annotation()},
+        sorted((e.start_ns(), e.end_ns(), e.name()) for e in events if e.name().startswith("aten::")),
+    )

@@ -167,7 +167,8 @@ def solve(
     check_budget(problem)
     with stop_on_interrupt(stop) as asked:
         control = Control(asked, monitor, incumbent)
-        solution = ask(planner if link is None else WithHost(planner), problem, limits, control)
+        wrapped = link is None or isinstance(planner, WithHost)
+        solution = ask(planner if wrapped else WithHost(planner), problem, limits, control)
         # One that takes the problem alone does not know.
         solution = replace(solution, interrupted=solution.interrupted or asked())
     if solution.status is Status.INFEASIBLE:

@@ -19,6 +19,7 @@ from hcp.heuristics.rotor import Rotor
 from hcp.heuristics.sqrt_n import SqrtN
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
 from hcp.planning.deadline import Stop
+from hcp.planning.parameters import Count, Params, Positive, Share
 from hcp.planning.planner import Planner
 from hcp.planning.problem import (
     DEFAULT_CONTROL,
@@ -34,9 +35,11 @@ from hcp.planning.solution import Solution, Status
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import keep_everything
 from hcp.solvers.cpsat import CpSat
-from hcp.solvers.memetic import Evolution
+from hcp.solvers.cut_relaxation.relaxation import Relaxation
+from hcp.solvers.memetic import Evolution, MemeticParams
 from hcp.solvers.milp import Milp
 from hcp.solvers.root import Root, solve_root
+from hcp.solvers.search import SearchParams
 
 _Result = Callable[[], Solution]
 
@@ -51,23 +54,43 @@ QUICK: Final[tuple[Planner, ...]] = (
     IntervalTree(),
     Revolve(),
 )
-# Of the time that is left, for each, and for all; and while the searches, which serve better, are being compiled.
-QUICK_SHARE: Final = 0.02
-ALL_QUICK_SHARE: Final = 0.08
-COLD_SHARE: Final = 0.2
-ALL_COLD_SHARE: Final = 0.6
-ROOT_SHARE: Final = 0.3
-# CP-SAT is the quicker to prove; of larger models HiGHS makes more.
-MOST_COLUMNS_PROVED: Final = 20_000
-PROOF_SHARE: Final = 0.5
-# What the memetic search gets beside the quick heuristics and the relaxation even where these take less.
-LEAST_SEARCH: Final = 0.06
-# Where the bound explains less of the extra cost, the relaxation misses what makes the graph hard: the memetic search
-# has more use for the time than the relaxation's integer form.
-LEAST_EXPLAINED: Final = 0.5
-GLANCE_SHARE: Final = 0.05
-# Of any turn, which has to load its solver.
-LEAST_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True)
+class AutoParams(Params):
+    """Parameters of the portfolio.
+
+    Attributes:
+        quick_share: Of the time that is left, for each quick heuristic; 0 leaves them out.
+        all_quick_share: Of the time that is left, for all of them.
+        cold_share: The same as quick_share while the searches, which serve better, are being compiled.
+        all_cold_share: The same as all_quick_share while the searches are being compiled.
+        proof_share: Of the time that is left, for the exact search; 0 leaves it out.
+        least_explained: Where the bound explains a smaller part of the extra cost, the relaxation misses what makes the
+            graph hard: the memetic search has more use for the time than the relaxation's integer form.
+        glance_share: What the exact search gets there; 0 leaves it out.
+        most_columns_proved: Models with at most so many columns go to CP-SAT, which is the quicker to prove; of larger
+            ones HiGHS makes more.
+        least_search: Of the time that is left, what the memetic search gets beside the quick heuristics and the
+            relaxation even where these take less.
+        least_seconds: Of any turn, which has to load its solver.
+        memetic: Of the memetic search.
+        search: Of the first bounds, whose share of the time is its root_share, and of the exact search, which needs
+            them: a root_share of 0 leaves out both.
+    """
+
+    quick_share: Share = 0.02
+    all_quick_share: Share = 0.08
+    cold_share: Share = 0.2
+    all_cold_share: Share = 0.6
+    proof_share: Share = 0.5
+    least_explained: Share = 0.5
+    glance_share: Share = 0.05
+    most_columns_proved: Count = 20_000
+    least_search: Share = 0.06
+    least_seconds: Positive = 0.1
+    memetic: MemeticParams = field(default_factory=MemeticParams)
+    search: SearchParams = field(default_factory=SearchParams)
 
 
 @dataclass(frozen=True)
@@ -76,7 +99,12 @@ class Auto:
 
     The quick heuristics and the memetic search beside them give an incumbent; conflicts prove what is small; the linear
     relaxation is solved once for both exact solvers, beside which the memetic search goes on.
+
+    Attributes:
+        params: Tuned choices, with those of the members.
     """
+
+    params: AutoParams = field(default_factory=AutoParams)
 
     def __call__(
         self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
@@ -85,7 +113,7 @@ class Auto:
         # Begins to compile what is not; the members that need none go first.
         compiled = ANNEALING.ready()
         tracker = Tracker(problem, limits, control, "auto")
-        solution = tracker.run(lambda _: _Portfolio(tracker).run()())
+        solution = tracker.run(lambda _: _Portfolio(tracker, self.params).run()())
         if compiled or tracker.done or ANNEALING.ready():
             return solution
         return replace(solution, note=f"{solution.note}; {STILL_COMPILING}".removeprefix("; "))
@@ -97,45 +125,47 @@ class _Portfolio:
 
     Attributes:
         tracker: Best schedule and bounds.
+        params: Tuned choices.
         evolution: The memetic search, which goes on from turn to turn.
-        beside: Cost of the best schedule that the search beside the others has and the tracker has not yet.
+        background_cost: Cost of the best schedule that the search beside the others has and the tracker has not yet.
     """
 
     tracker: Tracker
-    evolution: Evolution = field(default_factory=Evolution)
-    beside: int | None = None
+    params: AutoParams
+    evolution: Evolution = field(init=False)
+    background_cost: int | None = None
+
+    def __post_init__(self) -> None:
+        self.evolution = Evolution(params=self.params.memetic)
 
     def run(self) -> _Result:
         """Lets the members take their turns; returns how to make the result when all threads have ended."""
-        tracker = self.tracker
+        tracker, params = self.tracker, self.params
         graph = tracker.problem.graph
         tracker.offer(keep_everything(graph, tracker.problem.given_order))
         if tracker.done:
             return tracker.solution
-        with self.searching_beside(ALL_QUICK_SHARE + ROOT_SHARE, LEAST_SEARCH):
+        share = min(1.0, params.all_quick_share + params.search.root_share)
+        with self.searching_beside(share, params.least_search):
             result = self.quick()
             if result is not None:
                 return result
-            root = Root() if self.met() else solve_root(tracker, tracker.deadline.left * ROOT_SHARE)
-        if root.hopeless is not None:
-            return partial(tracker.infeasible, root.hopeless, root.note)
-        relaxation = root.relaxation
+            root = self.root()
+        if root.infeasibility is not None:
+            return partial(tracker.infeasible, root.infeasibility, root.note)
         # A relaxation that says no more than "every node runs once" has no skeleton of a schedule either.
-        if relaxation is not None and relaxation.bound.value > graph.base_cost:
-            small = relaxation.cut.model.shape[1] <= MOST_COLUMNS_PROVED
-            explained = self.explained() >= LEAST_EXPLAINED
-            start_from = self.evolution.start_from
-            exact = CpSat(relaxation, start_from) if small else Milp(relaxation=relaxation, on_lifted=start_from)
-            share = PROOF_SHARE if explained else GLANCE_SHARE
-            with self.searching_beside(share):
-                result = self.turn(exact, share)
+        if root.relaxation is not None and root.relaxation.bound.value > graph.base_cost:
+            result = self.exact(root.relaxation)
             if result is not None:
                 return result
         return self.turn(self.evolution, 1.0) or tracker.solution
 
     def quick(self) -> _Result | None:
         """The heuristics that take no time worth speaking of; returns how to make the result where one ends it."""
-        share, of_all = (QUICK_SHARE, ALL_QUICK_SHARE) if ANNEALING.ready() else (COLD_SHARE, ALL_COLD_SHARE)
+        params = self.params
+        share, of_all = params.quick_share, params.all_quick_share
+        if not ANNEALING.ready():
+            share, of_all = params.cold_share, params.all_cold_share
         deadline = self.tracker.deadline.part(self.tracker.deadline.left * of_all)
         for planner in QUICK:
             if self.met() or deadline.over:
@@ -143,16 +173,40 @@ class _Portfolio:
             result = self.turn(planner, share)
             if result is not None:
                 return result
-        if self.tracker.schedule is None and self.beside is None:
+        if self.tracker.schedule is None and self.background_cost is None:
             # Its schedules are far too long to be worth a look where anything else fits.
-            return self.turn(RecomputeAll(), QUICK_SHARE)
+            return self.turn(RecomputeAll(), params.quick_share)
         return None
+
+    def root(self) -> Root:
+        """The first bounds, unless they are needless."""
+        params = self.params.search
+        if not params.root_share or self.met():
+            return Root()
+        return solve_root(self.tracker, self.tracker.deadline.left * params.root_share, params.root)
+
+    def exact(self, relaxation: Relaxation) -> _Result | None:
+        """The exact search, with the memetic search beside it; returns how to make the result where that ends it."""
+        params, on_lifted = self.params, self.evolution.start_from
+        share = params.proof_share if self.explained() >= params.least_explained else params.glance_share
+        if not share:
+            return None
+        small = relaxation.cut.model.shape[1] <= params.most_columns_proved
+        solver = (
+            CpSat(relaxation, on_lifted, params.search)
+            if small
+            else Milp(relaxation=relaxation, on_lifted=on_lifted, params=params.search)
+        )
+        with self.searching_beside(share):
+            return self.turn(solver, share)
 
     def turn(self, planner: Planner, share: float) -> _Result | None:
         """Lets one member search; returns how to make the portfolio's own result where that ends it."""
         tracker = self.tracker
         if tracker.over:
             return tracker.solution
+        if not share:
+            return None
         try:
             solution = planner(tracker.problem, self.limits(share), self.control(self.report, self.met))
         except NotApplicable:
@@ -180,7 +234,7 @@ class _Portfolio:
         deadline = tracker.deadline.part(tracker.deadline.left * least)
 
         def monitor(progress: Progress) -> None:
-            self.beside = progress.incumbent
+            self.background_cost = progress.incumbent
 
         limits = replace(self.limits(share), workers=1)
         control = self.control(monitor, lambda: enough.is_set() or self.met())
@@ -200,13 +254,13 @@ class _Portfolio:
 
     def met(self) -> bool:
         """Whether the best schedule of all meets the best bound: nobody has to go on."""
-        return self.tracker.done or (self.beside is not None and self.beside <= self.tracker.bound)
+        return self.tracker.done or (self.background_cost is not None and self.background_cost <= self.tracker.bound)
 
     def explained(self) -> float:
         """The part of the best schedule's extra cost that the bound shows to be needed; 1 where there is none."""
         tracker = self.tracker
         base = tracker.problem.graph.base_cost
-        costs = [cost for cost in (tracker.cost, self.beside) if cost is not None]
+        costs = [cost for cost in (tracker.cost, self.background_cost) if cost is not None]
         return 1.0 if not costs or min(costs) == base else (tracker.bound - base) / (min(costs) - base)
 
     def take_bounds(self, solution: Solution) -> None:
@@ -220,7 +274,7 @@ class _Portfolio:
         """Shows a member's progress against the best of all members."""
         tracker = self.tracker
         tracker.raise_bound(progress.bound or 0)
-        costs = [cost for cost in (tracker.cost, progress.incumbent, self.beside) if cost is not None]
+        costs = [cost for cost in (tracker.cost, progress.incumbent, self.background_cost) if cost is not None]
         tracker.control.monitor(
             replace(
                 progress,
@@ -234,7 +288,7 @@ class _Portfolio:
     def limits(self, share: float) -> Limits:
         """What a member may take: a share of what is left."""
         deadline = self.tracker.deadline
-        return self.tracker.limits.part(deadline, max(LEAST_SECONDS, deadline.left * share))
+        return self.tracker.limits.part(deadline, max(self.params.least_seconds, deadline.left * share))
 
     def control(self, monitor: Monitor, stop: Stop) -> Control:
         """A member starts from the best schedule, and stops when the portfolio has to."""

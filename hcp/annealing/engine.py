@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 
@@ -25,27 +25,21 @@ from hcp.graph.errors import HcpError
 from hcp.graph.instances import chain
 from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
+from hcp.planning.parameters import Params, Range, Whole, check_ranges
 from hcp.schedule.actions import Schedule
 
 # Moves that count as a unit of work: about what a core makes in a second.
 MOVES_PER_UNIT: Final = 200_000
-# Moves between two even spreadings of the executions over the slots.
-RESPACE: Final = 20_000
-# Slots per node, and per execution where a start has many of them.
-SLOTS_PER_NODE: Final = 2.5
-SLOTS_PER_EXECUTION: Final = 1.6
 # Seconds between two looks at the clock, about, and moves before the first.
 _LONGEST_STRETCH: Final = 0.2
 _TRIAL_STRETCH: Final = 500
-# A node runs at most so often, or twice as often as the start has it.
-MOST_EXECUTIONS: Final = 12
 
 CHAINS: Final = Mix(shift=0.08, push=0.12, chain=0.30, drop=0.25, swap=0.17, far=0.1)
 BRISK: Final = Mix(shift=0.24, push=0.36, chain=0.15, drop=0.125, swap=0.085, far=0.5)
 
 
 @dataclass(frozen=True)
-class Cooling:
+class Cooling(Params):
     """Geometric schedules from the first to the last move.
 
     Attributes:
@@ -62,24 +56,49 @@ class Cooling:
         for what, (first, last) in (("temperature", self.temperature), ("penalty", self.penalty)):
             if not (0 < first < math.inf and 0 < last < math.inf):
                 raise HcpError(f"{what} goes from {first} to {last}; give two finite numbers above zero")
+        check_ranges(self.mix)
+        drawn = sum(self.mix) - self.mix.far
+        if drawn > 1 + 1e-9:
+            raise HcpError(f"the shares of moves in mix add up to {drawn:g}; expected at most 1")
 
     def harder(self) -> "Cooling":
         """The same with more heat and a penalty that ends higher, for budgets that are hard to meet."""
-        (hot, cold), (lax, strict) = self.temperature, self.penalty
+        (hot, cold), (initial, final) = self.temperature, self.penalty
         return replace(
-            self, temperature=(max(hot, min(3 * hot, 3e-2)), cold), penalty=(lax, max(strict, min(10 * strict, 1e3)))
+            self, temperature=(max(hot, min(3 * hot, 3e-2)), cold), penalty=(initial, max(final, min(10 * final, 1e3)))
         )
 
     def between(self, start: float, stop: float, moves: int) -> Stretch:
         """A number of moves that take the run from one fraction of it to another."""
-        (hot, cold), (lax, strict) = self.temperature, self.penalty
+        (hot, cold), (initial, final) = self.temperature, self.penalty
         return Stretch(
             moves,
             hot * (cold / hot) ** start,
             hot * (cold / hot) ** stop,
-            lax * (strict / lax) ** start,
-            lax * (strict / lax) ** stop,
+            initial * (final / initial) ** start,
+            initial * (final / initial) ** stop,
         )
+
+
+@dataclass(frozen=True)
+class EngineParams(Params):
+    """Parameters of every run.
+
+    Attributes:
+        respace: Moves between two even spreadings of the executions over the slots.
+        slots_per_node: Slots of a timeline for each node of the graph.
+        slots_per_execution: Slots of a timeline for each execution, where a start has many of them.
+        most_executions: A node runs at most so often, or twice as often as the start has it.
+    """
+
+    respace: Whole = 20_000
+    # Totals of a timeline fit 64 bits up to 64 slots a node.
+    slots_per_node: Annotated[float, Range(1, 32)] = 2.5
+    slots_per_execution: Annotated[float, Range(1, 4)] = 1.6
+    most_executions: Whole = 12
+
+
+DEFAULT_ENGINE: Final = EngineParams()
 
 
 @dataclass(frozen=True)
@@ -116,11 +135,13 @@ class Annealer:
         graph: The computation.
         budget: Bytes.
         order: Where given, first executions follow it.
+        params: Of its runs.
     """
 
     graph: Graph
     budget: int
     order: tuple[str, ...] | None = None
+    params: EngineParams = DEFAULT_ENGINE
 
     def indices(self, computes: Sequence[str]) -> tuple[int, ...]:
         """Nodes of the graph's index by their names."""
@@ -142,9 +163,10 @@ class Annealer:
         unit = memory_unit(self.graph.index)
         steps = np.asarray(sequence, np.int64)
         often = int(np.bincount(steps).max())
-        slots = int(max(SLOTS_PER_NODE * self.graph.index.n, SLOTS_PER_EXECUTION * len(steps))) + 2
+        params = self.params
+        slots = int(max(params.slots_per_node * self.graph.index.n, params.slots_per_execution * len(steps))) + 2
         base = -(-self.graph.index.base_bytes // unit)
-        line = new_timeline(self.network, slots, max(MOST_EXECUTIONS, 2 * often), self.budget // unit, base)
+        line = new_timeline(self.network, slots, max(params.most_executions, 2 * often), self.budget // unit, base)
         fill(self.network, line, steps)
         return line
 
@@ -184,10 +206,10 @@ class Annealer:
         progress, pace = 1.0 if moves == 0 else 0.0, 0.0
         while progress < 1.0 and not (found.moves and ends.over):
             if moves is not None:
-                stretch = min(RESPACE, moves - found.moves)
+                stretch = min(self.params.respace, moves - found.moves)
                 following = (found.moves + stretch) / moves
             else:
-                stretch = min(RESPACE, int(_LONGEST_STRETCH / pace)) if pace else _TRIAL_STRETCH
+                stretch = min(self.params.respace, int(_LONGEST_STRETCH / pace)) if pace else _TRIAL_STRETCH
                 following = min(1.0, (now - began + pace * stretch) / max(total, 1e-9))
             best = new_best(len(line.slot))
             best.score[:] = (found.cost, found.area)

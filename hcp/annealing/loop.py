@@ -9,6 +9,7 @@ from hcp.annealing.compiled import Random, compiled, uniform
 from hcp.annealing.moves import add, chain, drop, push, shift
 from hcp.annealing.network import Int32, Int64, Network
 from hcp.annealing.timeline import AREA, BUDGET, COST, LIMIT, Timeline, settle, undo
+from hcp.planning.parameters import Share
 
 # Moves between two changes of temperature and penalty.
 _STEP: Final = 64
@@ -47,22 +48,22 @@ class Mix(NamedTuple):
         far: Of the shifts, how many go anywhere.
     """
 
-    shift: float
-    push: float
-    chain: float
-    drop: float
-    swap: float
-    far: float
+    shift: Share
+    push: Share
+    chain: Share
+    drop: Share
+    swap: Share
+    far: Share
 
 
 class Stretch(NamedTuple):
-    """A number of moves, while the temperature goes from hot to cold and the penalty from lax to strict."""
+    """A number of moves, while temperature and penalty go from their initial to their final values."""
 
     moves: int
     hot: float
     cold: float
-    lax: float
-    strict: float
+    initial_penalty: float
+    final_penalty: float
 
 
 def new_best(slots: int) -> Best:
@@ -111,12 +112,12 @@ def walk(net: Network, line: Timeline, best: Best, random: Random, mix: Mix, str
     """
     per_cost = 1.0 / max(1.0, float(net.cost.sum()))
     per_area = 1.0 / max(1.0, float(line.total[BUDGET]))
-    temperature, penalty = stretch.hot, stretch.lax
+    temperature, penalty = stretch.hot, stretch.initial_penalty
     for move in range(stretch.moves):
         if move % _STEP == 0:
             part = move / stretch.moves
             temperature = stretch.hot * (stretch.cold / stretch.hot) ** part
-            penalty = stretch.lax * (stretch.strict / stretch.lax) ** part
+            penalty = stretch.initial_penalty * (stretch.final_penalty / stretch.initial_penalty) ** part
         cost, area = line.total[COST], line.total[AREA]
         # Metropolis, with the draw made first: a chain stops where its cost alone exceeds all it can gain.
         most_rise = -temperature * math.log(1.0 - uniform(random))

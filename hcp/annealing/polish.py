@@ -1,30 +1,46 @@
 """The cool anneal that repairs schedules lifted from a relaxation."""
 
+from dataclasses import dataclass, replace
 from typing import Final
 
-from hcp.annealing.engine import BRISK, MOVES_PER_UNIT, Annealer, Cooling
+from hcp.annealing.engine import BRISK, CHAINS, DEFAULT_ENGINE, MOVES_PER_UNIT, Annealer, Cooling, EngineParams
 from hcp.graph.errors import HcpError
 from hcp.planning.deadline import Deadline
+from hcp.planning.parameters import Count, Params
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
 
-MOVES: Final = 300_000
 # A lifted schedule costs too little and breaks the budget, often by a third. A penalty that hardly counts at first lets
 # it find the place in its cheap neighbourhood that breaks the budget least.
-LAX: Final = Cooling((1e-5, 3e-6), (3e-4, 100.0), BRISK)
+REPAIR: Final = Cooling((1e-5, 3e-6), (3e-4, 100.0), BRISK)
 # From a schedule that about fits: too little heat to lose its structure.
 NEARBY: Final = Cooling((3e-5, 3e-6), (1.0, 1000.0))
+
+
+@dataclass(frozen=True)
+class PolishParams(Params):
+    """How lifted schedules are polished.
+
+    Attributes:
+        moves: Moves of one cool anneal.
+        coolings: Of the anneals of a lifted schedule, one after the other; none leaves polishing out. The last keeps
+            closest to the schedule.
+    """
+
+    moves: Count = 300_000
+    coolings: tuple[Cooling, ...] = (REPAIR, replace(REPAIR, mix=CHAINS), NEARBY)
 
 
 def polish(
     problem: Problem,
     start: Schedule,
     *,
-    cooling: Cooling = LAX,
-    moves: int = MOVES,
+    cooling: Cooling = REPAIR,
+    moves: int = PolishParams.moves,
     seed: int = 0,
     deadline: Deadline | None = None,
+    params: EngineParams = DEFAULT_ENGINE,
 ) -> Schedule | None:
     """Makes a schedule fit the budget and cheaper, keeping to its neighbourhood: hotter runs lose its structure.
 
@@ -35,6 +51,7 @@ def polish(
         moves: Moves to make; fewer where the deadline comes first.
         seed: Of the random numbers.
         deadline: Of the moves; a limit in units of work is charged for them.
+        params: Of the run.
 
     Returns:
         The cheapest schedule within the budget that was met, the start included; None where none was.
@@ -48,7 +65,7 @@ def polish(
     graph = problem.graph
     given = Schedule.from_computes(graph, start.computes)
     replay(graph, given)
-    annealer = Annealer(graph, problem.budget, problem.order)
+    annealer = Annealer(graph, problem.budget, problem.order, params)
     outcome = annealer.run(annealer.indices(start.computes), cooling, moves=moves, seed=seed, deadline=deadline)
     if deadline is not None:
         deadline.spend(outcome.moves / MOVES_PER_UNIT)

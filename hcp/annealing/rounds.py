@@ -1,41 +1,102 @@
 """Rounds of annealing runs: kinds of run, several at a time, and which of them to run again."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, Final, Literal
 
-from hcp.annealing.engine import BRISK, MOVES_PER_UNIT, Annealer, Cooling, Outcome
-from hcp.annealing.polish import NEARBY
+from hcp.annealing.engine import BRISK, MOVES_PER_UNIT, Annealer, Cooling, EngineParams, Outcome
 from hcp.annealing.team import Run, run_together
+from hcp.graph.errors import HcpError
 from hcp.planning.cores import cores
+from hcp.planning.parameters import Amount, Params, Positive, Range, Whole
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 
-# A first-round run: enough per node to rank the kinds of run, and a small part of what there is to spend.
-_FIRST_MOVES_PER_NODE: Final = 600
-_FIRST_SECONDS_PER_NODE: Final = 1.5e-3
-_FIRST_SHARE: Final = 0.02
-# Executions per node of an incumbent that is worth starting from: moves on long sequences are slow.
-_LONGEST_START: Final = 6
 _UNTRIED: Final = (True, math.inf, math.inf)
 
 # A penalty that hardly counts at first finds what is cheap and then makes that fit, with little heat: mostly the best.
-# Much heat serves tight budgets, and graphs that gain from other orders; a strict end then makes the result fit.
+# Much heat serves tight budgets, and graphs that gain from other orders; a high final penalty then makes the result
+# fit.
 _COLD: Final = (1e-5, 3e-6)
 _COOL: Final = (1e-4, 3e-6)
 _WARM: Final = (3e-4, 3e-6)
 _HOT: Final = (1e-2, 3e-6)
 _HOTTEST: Final = (3e-2, 3e-6)
-_LAX: Final = (3e-3, 10.0)
-_LAXEST: Final = (3e-4, 10.0)
-_STRICT: Final = (0.03, 100.0)
-_STRICTEST: Final = (0.03, 1000.0)
+_LOW: Final = (3e-3, 10.0)
+_LOWEST: Final = (3e-4, 10.0)
+_HIGH: Final = (0.03, 100.0)
+_HIGHEST: Final = (0.03, 1000.0)
+
+
+@dataclass(frozen=True)
+class RunConfig(Params):
+    """A kind of annealing run from a given schedule.
+
+    Attributes:
+        name: What reports call it.
+        cooling: Its temperatures, penalties and mix of moves.
+    """
+
+    name: str
+    cooling: Cooling
+
+
+@dataclass(frozen=True)
+class FreshRunConfig(Params):
+    """A kind of annealing run from the order alone.
+
+    Attributes:
+        name: What reports call it.
+        start: From everything in the given order, or from that order after greedy eviction.
+        cooling: Its temperatures, penalties and mix of moves.
+    """
+
+    name: str
+    start: Literal["order", "eviction"]
+    cooling: Cooling
+
+
+@dataclass(frozen=True)
+class RoundsParams(Params):
+    """Parameters of rounds of annealing runs.
+
+    Attributes:
+        first_moves_per_node: Moves of a run of the first round for each node, where moves are counted: enough to rank
+            the kinds of run.
+        first_seconds_per_node: Seconds of a run of the first round for each node.
+        first_share: Of all moves or seconds, what a run of the first round takes at most.
+        longest_start: Executions per node of a schedule that is worth starting from: moves on long sequences are slow.
+        runs: The kinds of run that start from the order alone; the rounds keep those that serve the graph.
+        engine: Of every run.
+    """
+
+    first_moves_per_node: Whole = 600
+    first_seconds_per_node: Positive = 1.5e-3
+    first_share: Annotated[float, Range(0, 1, above=True)] = 0.02
+    longest_start: Amount = 6
+    runs: tuple[FreshRunConfig, ...] = (
+        FreshRunConfig("the order, low penalty", "order", Cooling(_COOL, _LOW, BRISK)),
+        FreshRunConfig("the order, lowest penalty", "order", Cooling(_COOL, _LOWEST, BRISK)),
+        FreshRunConfig("eviction, low penalty", "eviction", Cooling(_WARM, _LOW, BRISK)),
+        FreshRunConfig("eviction, low penalty, cold", "eviction", Cooling(_COLD, _LOW, BRISK)),
+        FreshRunConfig("eviction, lowest penalty", "eviction", Cooling(_COOL, _LOWEST, BRISK)),
+        FreshRunConfig("eviction, high penalty", "eviction", Cooling(_COOL)),
+        FreshRunConfig("the order, hot", "order", Cooling(_HOT, _HIGH)),
+        FreshRunConfig("eviction, hot", "eviction", Cooling(_HOT, _HIGH)),
+        FreshRunConfig("the order, hottest", "order", Cooling(_HOTTEST, _HIGHEST, BRISK)),
+    )
+    engine: EngineParams = field(default_factory=EngineParams)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.runs:
+            raise HcpError("runs is empty; expected one kind of run at least")
 
 
 @dataclass
-class Kind:
-    """A kind of run: where it starts and how it cools, its best result so far, and the round it ran in last."""
+class Arm:
+    """A kind of run in successive halving: its start and cooling, its best result, and the round it ran in last."""
 
     name: str
     start: tuple[int, ...]
@@ -51,11 +112,13 @@ class Rounds:
     Attributes:
         tracker: The search's.
         moves: Moves in all, or None where the search's limit is what counts.
+        params: Of the rounds and their runs.
         annealer: Shared by all runs.
     """
 
     tracker: Tracker
     moves: int | None = None
+    params: RoundsParams = RoundsParams()
     runs: int = 0
     done: int = 0
     number: int = 0
@@ -63,7 +126,7 @@ class Rounds:
 
     def __post_init__(self) -> None:
         problem = self.tracker.problem
-        self.annealer = Annealer(problem.graph, problem.budget, problem.order)
+        self.annealer = Annealer(problem.graph, problem.budget, problem.order, self.params.engine)
 
     @property
     def threads(self) -> int:
@@ -75,17 +138,27 @@ class Rounds:
         """Whether runs get moves, and not seconds, so that the outcome depends on nothing else."""
         return self.moves is not None or self.tracker.deadline.counts_work
 
-    def fresh(self) -> list[Kind]:
-        """The kinds of run that start from the order alone, hot to cool; offers what they start from."""
-        kinds = _fresh_kinds(self.annealer, self.tracker.problem.given_order)
-        for kind in kinds:
-            self.tracker.offer(self.annealer.schedule(kind.start))
-        return kinds
+    def fresh(self) -> list[Arm]:
+        """The kinds of run that start from the order alone; offers what they start from."""
+        order = self.annealer.indices(self.tracker.problem.given_order)
+        starts = {"order": order, "eviction": self.annealer.evicted(order)}
+        arms = [Arm(run.name, starts[run.start], run.cooling) for run in self.params.runs]
+        for arm in arms:
+            self.tracker.offer(self.annealer.schedule(arm.start))
+        return arms
+
+    def near(self, schedule: Schedule | None, runs: Iterable[RunConfig]) -> list[Arm]:
+        """Runs that start from a schedule and stay near it; none where its sequence is too long for that."""
+        annealer = self.annealer
+        if schedule is None or len(schedule.computes) > self.params.longest_start * annealer.graph.index.n:
+            return []
+        return [Arm(run.name, annealer.indices(schedule.computes), run.cooling) for run in runs]
 
     def first_length(self) -> float:
         """Moves or seconds of a run in the first round."""
-        per_node = _FIRST_MOVES_PER_NODE if self.counted else _FIRST_SECONDS_PER_NODE
-        return min(per_node * self.tracker.problem.graph.index.n, _FIRST_SHARE * self.left())
+        params = self.params
+        per_node = params.first_moves_per_node if self.counted else params.first_seconds_per_node
+        return min(per_node * self.tracker.problem.graph.index.n, params.first_share * self.left())
 
     def spent(self, length: float, runs: int) -> float:
         """Of the moves or the seconds, by a round."""
@@ -98,17 +171,17 @@ class Rounds:
             left = int(left * MOVES_PER_UNIT)
         return left if self.moves is None or left <= 0 else self.moves - self.done
 
-    def run(self, chosen: Sequence[Kind], length: float) -> list[tuple[Kind, Outcome]]:
+    def run(self, chosen: Sequence[Arm], length: float) -> list[tuple[Arm, Outcome]]:
         """One round; returns the kinds of run that started with their outcomes."""
         tracker, annealer = self.tracker, self.annealer
         self.number += 1
         runs = []
-        for kind in chosen:
+        for arm in chosen:
             self.runs += 1
             seed = tracker.limits.seed * 1_000_003 + self.runs
             # Equal time, not equal moves, is what kinds of run are compared by: plain moves are many times faster.
             moves, seconds = (max(1, int(length)), None) if self.counted else (None, length)
-            runs.append(Run(kind.start, kind.cooling, seed, moves, seconds))
+            runs.append(Run(arm.start, arm.cooling, seed, moves, seconds))
 
         def note(place: int, outcome: Outcome, better: bool) -> bool:
             if better and not self.counted:
@@ -123,43 +196,20 @@ class Rounds:
                 tracker.offer(annealer.schedule(outcome.least))
                 tracker.deadline.spend(outcome.moves / MOVES_PER_UNIT)
             self.done += outcome.moves
-            kind = chosen[place]
-            kind.result = min(kind.result, (outcome.within is None, outcome.cost, outcome.area))
-            kind.used = self.number
+            arm = chosen[place]
+            arm.result = min(arm.result, (outcome.within is None, outcome.cost, outcome.area))
+            arm.used = self.number
         return [(chosen[place], outcome) for place, outcome in sorted(outcomes.items())]
 
 
-def ranked(kinds: Sequence[Kind]) -> list[Kind]:
-    """The kinds, best results first."""
-    return sorted(kinds, key=lambda kind: kind.result)
+def ranked(arms: Sequence[Arm]) -> list[Arm]:
+    """The arms, best results first."""
+    return sorted(arms, key=lambda arm: arm.result)
 
 
-def better_half(kinds: Sequence[Kind]) -> list[Kind]:
-    """The untried kinds, those with the best results, and of the others the one that waits longest."""
-    tried = [kind for kind in ranked(kinds) if kind.used]
-    untried = [kind for kind in kinds if not kind.used]
+def halved(arms: Sequence[Arm]) -> list[Arm]:
+    """Successive halving: untried arms, those with the best results, and of the others the one that waits longest."""
+    tried = [arm for arm in ranked(arms) if arm.used]
+    untried = [arm for arm in arms if not arm.used]
     half = (len(tried) + 1) // 2
-    return [*untried, *tried[: half - 1], *sorted(tried[half - 1 :], key=lambda kind: kind.used)[:1]]
-
-
-def _fresh_kinds(annealer: Annealer, given_order: tuple[str, ...]) -> list[Kind]:
-    order = annealer.indices(given_order)
-    evicted = annealer.evicted(order)
-    return [
-        Kind("the order, lax", order, Cooling(_COOL, _LAX, BRISK)),
-        Kind("the order, very lax", order, Cooling(_COOL, _LAXEST, BRISK)),
-        Kind("eviction, lax", evicted, Cooling(_WARM, _LAX, BRISK)),
-        Kind("eviction, lax, cold", evicted, Cooling(_COLD, _LAX, BRISK)),
-        Kind("eviction, very lax", evicted, Cooling(_COOL, _LAXEST, BRISK)),
-        Kind("eviction, strict", evicted, Cooling(_COOL)),
-        Kind("the order, hot", order, Cooling(_HOT, _STRICT)),
-        Kind("eviction, hot", evicted, Cooling(_HOT, _STRICT)),
-        Kind("the order, hottest", order, Cooling(_HOTTEST, _STRICTEST, BRISK)),
-    ]
-
-
-def from_schedule(annealer: Annealer, schedule: Schedule | None, name: str, cooling: Cooling = NEARBY) -> list[Kind]:
-    """The run that starts from a schedule and stays near it; none where its sequence is too long for that."""
-    if schedule is None or len(schedule.computes) > _LONGEST_START * annealer.graph.index.n:
-        return []
-    return [Kind(name, annealer.indices(schedule.computes), cooling)]
+    return [*untried, *tried[: half - 1], *sorted(tried[half - 1 :], key=lambda arm: arm.used)[:1]]

@@ -1,31 +1,48 @@
 """Simulated annealing on execution sequences: several starts, the promising ones again for longer.
 
 The engine, with its source, is ``hcp.annealing``. Runs come in rounds of growing length, two at a time on two
-cores, and each round keeps the better half of the kinds of run: which start and which mix of moves serve a graph shows
-in short runs already. The last round, of the best kinds, has half of the time; fresh runs end lower than reheated ones.
-The result is optimal where it recomputes nothing; otherwise nothing is proved.
+cores, and each round keeps the better half of the kinds of run (successive halving): which start and which mix of moves
+serve a graph shows in short runs already. The last round, of the best kinds, has half of the time; fresh runs end lower
+than reheated ones. The result is optimal where it recomputes nothing; otherwise nothing is proved.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from hcp.annealing import Cooling
+from hcp.annealing.polish import NEARBY
+from hcp.annealing.rounds import Arm, Rounds, RoundsParams, RunConfig, halved, ranked
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
 from hcp.planning.deadline import check_moves
+from hcp.planning.parameters import Growth, Params, Share, Whole
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
 
-if TYPE_CHECKING:
-    from hcp.annealing.rounds import Kind, Rounds
-
 NAME: Final = "anneal"
 
-_GROWTH: Final = 2
-_LAST_SHARE: Final = 0.5
-_LAST_RUNS: Final = 2
+
+@dataclass(frozen=True)
+class AnnealParams(Params):
+    """Parameters of the annealing planner.
+
+    Attributes:
+        growth: Factor on the length of runs from round to round.
+        last_share: Of all moves or seconds, for the last round, of the best kinds of run alone: fresh runs end lower
+            than reheated ones.
+        last_runs: Kinds of run in the last round.
+        incumbent: Of the runs that start from a given schedule.
+        rounds: Of the rounds of runs.
+    """
+
+    growth: Growth = 2
+    last_share: Share = 0.5
+    last_runs: Whole = 2
+    incumbent: Cooling = NEARBY
+    rounds: RoundsParams = field(default_factory=RoundsParams)
 
 
 @dataclass(frozen=True)
@@ -34,12 +51,14 @@ class Anneal:
 
     Attributes:
         moves: Moves in all, which make the result the same on every machine; None for as many as fit the time limit.
+        params: Tuned choices.
 
     Raises:
         HcpError: If moves is not above zero.
     """
 
     moves: int | None = None
+    params: AnnealParams = field(default_factory=AnnealParams)
 
     def __post_init__(self) -> None:
         check_moves(self.moves)
@@ -61,7 +80,7 @@ class Anneal:
         return Tracker(problem, limits, control, NAME).run(self._planned)
 
     def _planned(self, tracker: Tracker) -> Solution:
-        _search(tracker, self.moves)
+        _search(tracker, self.moves, self.params)
         if not ANNEALING.ready():
             return tracker.solution(STILL_COMPILING)
         if tracker.schedule is None:
@@ -69,35 +88,31 @@ class Anneal:
         return tracker.solution()
 
 
-def _search(tracker: Tracker, moves: int | None) -> None:
+def _search(tracker: Tracker, moves: int | None, params: AnnealParams) -> None:
     problem = tracker.problem
     tracker.offer(Schedule.from_computes(problem.graph, problem.given_order))
     if tracker.done or not tracker.wait_for(ANNEALING):
         return
-    from hcp.annealing.rounds import Rounds, better_half, from_schedule
-
-    rounds = Rounds(tracker, moves)
-    kinds = rounds.fresh() + from_schedule(rounds.annealer, tracker.control.incumbent, "the incumbent")
-    length, least = rounds.first_length(), _LAST_SHARE * rounds.left()
-    chosen = kinds
+    rounds = Rounds(tracker, moves, params.rounds)
+    arms = rounds.fresh() + rounds.near(tracker.control.incumbent, [RunConfig("the incumbent", params.incumbent)])
+    length, least = rounds.first_length(), params.last_share * rounds.left()
+    chosen = arms
     while not tracker.done and rounds.left() > 0:
         last = rounds.left() - rounds.spent(length, len(chosen)) < least
         if last:
-            chosen = _finalists(rounds, kinds)
+            chosen = _finalists(rounds, arms, params.last_runs)
             length = rounds.left() / rounds.spent(1.0, len(chosen))
         rounds.run(chosen, length)
         if last:
             return
         if tracker.schedule is None:
-            for kind in kinds:
-                kind.cooling = kind.cooling.harder()
-        chosen = better_half(kinds)
-        length *= _GROWTH
+            for arm in arms:
+                arm.cooling = arm.cooling.harder()
+        chosen = halved(arms)
+        length *= params.growth
 
 
-def _finalists(rounds: "Rounds", kinds: "list[Kind]") -> "list[Kind]":
-    """The best kinds, some more than once where there are many cores; moves are to give the same anywhere."""
-    from hcp.annealing.rounds import ranked
-
-    count = _LAST_RUNS if rounds.counted else max(_LAST_RUNS, rounds.threads)
-    return list(islice(cycle(ranked(kinds)[:_LAST_RUNS]), count))
+def _finalists(rounds: Rounds, arms: list[Arm], wanted: int) -> list[Arm]:
+    """The best arms, some more than once where there are many cores; moves are to give the same anywhere."""
+    count = wanted if rounds.counted else max(wanted, rounds.threads)
+    return list(islice(cycle(ranked(arms)[:wanted]), count))

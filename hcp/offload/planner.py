@@ -9,13 +9,14 @@ Paging is planned together with rematerialization by integer programmes in POET 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
 
+from hcp.graph.errors import HcpError
 from hcp.graph.ir import LARGEST_TOTAL, Graph, Node
 from hcp.offload.improve import improved
 from hcp.offload.surrogate import Surrogate
 from hcp.planning.deadline import Deadline
+from hcp.planning.parameters import Count, Params, Share
 from hcp.planning.planner import AnyPlanner, ask
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, NotApplicable, Problem, Progress
 from hcp.planning.solution import Bound, Solution, Status
@@ -24,11 +25,24 @@ from hcp.schedule.actions import Fetch, Schedule, ScheduleError
 from hcp.schedule.host import HostLink
 from hcp.solvers.certificates.host import fetchable
 
-# Of the time that is left: for the plan without transfers, then for bounds, and for each surrogate.
-PLAIN_SHARE: Final = 0.35
-BOUND_SHARE: Final = 0.2
-SURROGATE_SHARE: Final = 0.5
-ROUNDS: Final = 6
+
+@dataclass(frozen=True)
+class HostParams(Params):
+    """Parameters of planning with a host.
+
+    Attributes:
+        plain_share: Of the time that is left, for the plan without transfers.
+        bound_share: Of the time that is left after that, for bounds; 0 leaves them out.
+        conflict_share: Of the bounds' time, for conflicts.
+        surrogate_share: Of the time that is left, for each surrogate.
+        rounds: Rounds of surrogates.
+    """
+
+    plain_share: Share = 0.35
+    bound_share: Share = 0.2
+    conflict_share: Share = 0.3
+    surrogate_share: Share = 0.5
+    rounds: Count = 6
 
 
 @dataclass(frozen=True)
@@ -37,9 +51,11 @@ class WithHost:
 
     Attributes:
         planner: Plans graphs without one.
+        params: Tuned choices.
     """
 
     planner: AnyPlanner
+    params: HostParams = field(default_factory=HostParams)
 
     def __call__(
         self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
@@ -47,22 +63,25 @@ class WithHost:
         """The best plan found within the time limit; Ctrl-C ends the search with it.
 
         Raises:
+            HcpError: If the problem has no host.
             NotApplicable: If the planner does not fit the graph.
         """
-        assert problem.host is not None
+        if problem.host is None:
+            raise HcpError("the planner plans with a host, and the problem has none; give host, such as '12GiB/s'")
         tracker = Tracker(problem, limits, control)
-        search = _Search(tracker, problem.host, self.planner)
+        search = _Search(tracker, problem.host, self.planner, self.params)
         return tracker.run(lambda _: search.solution())
 
 
 @dataclass
 class _Search:
-    """The search's state; ``hopeless`` tells why no plan can exist."""
+    """The search's state; ``infeasibility`` tells why no plan can exist."""
 
     tracker: Tracker
     host: HostLink
     planner: AnyPlanner
-    hopeless: Bound | None = None
+    params: HostParams
+    infeasibility: Bound | None = None
 
     @property
     def problem(self) -> Problem:
@@ -76,7 +95,7 @@ class _Search:
         deadline = self.tracker.deadline
         if self.tracker.schedule is not None:
             self._offer_improved(self.tracker.schedule)
-        plain = self._ask(self._surrogate(), deadline.left * PLAIN_SHARE)
+        plain = self._ask(self._surrogate(), deadline.left * self.params.plain_share)
         # Planners that only search are not made to wait for bounds.
         proves = bool(plain.bounds) or plain.status is Status.INFEASIBLE
         if self._over() or (proves and not self._bounded()):
@@ -96,10 +115,10 @@ class _Search:
 
     def solution(self) -> Solution:
         self.run()
-        if self.hopeless is not None:
-            least = self.hopeless.value
+        if self.infeasibility is not None:
+            least = self.infeasibility.value
             note = f"every schedule, with transfers or without, holds at least {least} bytes at some time"
-            return self.tracker.infeasible(self.hopeless, note)
+            return self.tracker.infeasible(self.infeasibility, note)
         return self.tracker.solution()
 
     def _bounded(self) -> bool:
@@ -107,10 +126,13 @@ class _Search:
         # Loads solvers, which heuristics do without.
         from hcp.solvers.host_bounds import host_bounds
 
+        if not self.params.bound_share:
+            return True
         self.tracker.report("bounds with transfers")
-        for bound in host_bounds(self.graph, self.problem.budget, self.host, self._share(BOUND_SHARE)):
+        limit, of_conflicts = self._share(self.params.bound_share), self.params.conflict_share
+        for bound in host_bounds(self.graph, self.problem.budget, self.host, limit, of_conflicts):
             if bound.of == "peak":
-                self.hopeless = bound
+                self.infeasibility = bound
                 return False
             self.tracker.add_bound(bound)
         return not self.tracker.done
@@ -121,7 +143,7 @@ class _Search:
     def _choices(self) -> Iterator[frozenset[str]]:
         """Which nodes' values to fetch: those that seem worth it, and, where a plan is lacking, all."""
         cheap = [node for node in self._movable() if not node.recomputable or self._cost(node) <= node.cost]
-        for _ in range(ROUNDS):
+        for _ in range(self.params.rounds):
             yield self._affordable([*self._moved(), *cheap])
             if self.tracker.schedule is None:
                 yield self._affordable(self._movable())
@@ -168,7 +190,7 @@ class _Search:
 
     def _ask_again(self, surrogate: Surrogate) -> None:
         try:
-            self._ask(surrogate, self.tracker.deadline.left * SURROGATE_SHARE)
+            self._ask(surrogate, self.tracker.deadline.left * self.params.surrogate_share)
         except NotApplicable:
             # Surrogates lack structure that some planners need; the plan without transfers is there.
             return

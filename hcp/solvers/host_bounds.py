@@ -14,9 +14,12 @@ from hcp.solvers.cut_relaxation.relaxation import Relaxer
 CONFLICT_SHARE: Final = 0.3
 
 
-def host_bounds(graph: Graph, budget: int, host: HostLink, deadline: Deadline) -> tuple[Bound, ...]:
+def host_bounds(
+    graph: Graph, budget: int, host: HostLink, deadline: Deadline, conflict_share: float = CONFLICT_SHARE
+) -> tuple[Bound, ...]:
     """The bounds found before a deadline; one on the peak, which then comes alone, shows the budget hopeless."""
-    conflicts = conflict_bound(relax(graph, host, "again").graph, budget, deadline.part(deadline.left * CONFLICT_SHARE))
+    limit = deadline.part(deadline.left * conflict_share)
+    conflicts = conflict_bound(relax(graph, host, "again").graph, budget, limit)
     found = () if conflicts is None else (_carried(graph, host, "again", conflicts),)
     if found and found[0].of == "peak":
         return found

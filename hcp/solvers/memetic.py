@@ -8,40 +8,60 @@ without recomputation is optimal.
 """
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from random import Random
-from typing import Final
+from typing import Annotated, Final
 
-from hcp.annealing import CHAINS, Annealer, Cooling
+from hcp.annealing import CHAINS, Cooling
 from hcp.annealing.engine import MOVES_PER_UNIT
-from hcp.annealing.polish import LAX, NEARBY
-from hcp.annealing.rounds import Kind, Rounds, better_half, from_schedule
+from hcp.annealing.polish import NEARBY, REPAIR
+from hcp.annealing.rounds import Arm, Rounds, RoundsParams, RunConfig, halved
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
 from hcp.planning.deadline import Deadline, check_moves
+from hcp.planning.parameters import Amount, Growth, Params, Range
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
-from hcp.solvers.recombination.recombine import Nodes, Population, recombine
+from hcp.solvers.recombination.recombine import Nodes, Population, RecombinationParams, recombine
 
 NAME: Final = "memetic"
 
-_GROWTH: Final = 1.25
-# Runs that start from the best schedule. A penalty that is lax at first melts more of it than heat does.
-_NEAR: Final = {
-    "the best": NEARBY,
-    "the best, lax": Cooling(LAX.temperature, (3e-3, 100.0)),
-    "the best, very lax": Cooling(NEARBY.temperature, LAX.penalty),
-}
-# Runs that start from a schedule that was lifted from a relaxation.
-_LIFTED: Final = {"a lifted schedule": LAX, "a lifted schedule, chains": replace(LAX, mix=CHAINS)}
-# Recombining gets this much of a round's time, and at least so many seconds where there are any.
-_RECOMBINING: Final = 0.6
-_LEAST_SECONDS: Final = 1.0
-# Of the time that is left, the longest round: recombining follows.
-_LONGEST_ROUND: Final = 0.85
+
+@dataclass(frozen=True)
+class MemeticParams(Params):
+    """Parameters of the memetic search.
+
+    Attributes:
+        growth: Factor on the length of runs from round to round.
+        longest_round: Of the time that is left, the longest round: recombining follows.
+        recombining: Seconds for recombining, as a part of its round's.
+        least_recombining: The least of these seconds, where there are any.
+        near: The kinds of run that start from the best schedule, the first of them alone in the first round. A penalty
+            that is low at first dissolves more of the schedule than heat does.
+        lifted: The kinds of run that start from a schedule that was lifted from a relaxation.
+        rounds: Of the rounds of runs.
+        recombination: Of the recombination.
+    """
+
+    growth: Growth = 1.25
+    longest_round: Annotated[float, Range(0, 1, above=True)] = 0.85
+    recombining: Amount = 0.6
+    least_recombining: Amount = 1.0
+    near: tuple[RunConfig, ...] = (
+        RunConfig("the best", NEARBY),
+        RunConfig("the best, low penalty", Cooling(REPAIR.temperature, (3e-3, 100.0))),
+        RunConfig("the best, lowest penalty", Cooling(NEARBY.temperature, REPAIR.penalty)),
+    )
+    lifted: tuple[RunConfig, ...] = (
+        RunConfig("a lifted schedule", REPAIR),
+        RunConfig("a lifted schedule, chains", replace(REPAIR, mix=CHAINS)),
+    )
+    rounds: RoundsParams = field(default_factory=RoundsParams)
+    recombination: RecombinationParams = field(default_factory=RecombinationParams)
+
+
+DEFAULT_MEMETIC: Final = MemeticParams()
 
 
 @dataclass(frozen=True)
@@ -51,12 +71,14 @@ class Memetic:
     Attributes:
         moves: Annealing moves in all, for the same result on every machine that solves each recombination in time;
             None for as many as fit the time limit.
+        params: Tuned choices.
 
     Raises:
         HcpError: If moves is not above zero.
     """
 
     moves: int | None = None
+    params: MemeticParams = DEFAULT_MEMETIC
 
     def __post_init__(self) -> None:
         check_moves(self.moves)
@@ -65,7 +87,7 @@ class Memetic:
         self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
     ) -> Solution:
         """Searches until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C."""
-        return Evolution(self.moves)(problem, limits, control)
+        return Evolution(self.moves, self.params)(problem, limits, control)
 
 
 class Evolution:
@@ -74,8 +96,9 @@ class Evolution:
     All calls are for the same graph, budget and order; time limit, incumbent, workers and monitor may differ.
     """
 
-    def __init__(self, moves: int | None = None) -> None:
+    def __init__(self, moves: int | None = None, params: MemeticParams = DEFAULT_MEMETIC) -> None:
         self.moves = moves
+        self.params = params
         self._state: _State | None = None
         self._lifted: deque[Schedule] = deque(maxlen=1)
 
@@ -97,7 +120,7 @@ class Evolution:
         if tracker.done or not tracker.wait_for(ANNEALING):
             return
         if self._state is None:
-            self._state = _State.new(tracker, self.moves, self._lifted)
+            self._state = _State.new(tracker, self.moves, self.params, self._lifted)
         self._state.rounds.tracker = tracker
         self._state.evolve()
 
@@ -111,52 +134,59 @@ class _State:
     """A search's state between its rounds.
 
     Attributes:
+        params: Tuned choices.
         rounds: Its runs.
         random: Draws windows.
         fresh: The kinds of run that start from the order alone, with what they reached.
         arrived: The latest schedule that was lifted from a relaxation, if it is new.
         length: Of the next round's runs.
-        lifted: The kinds of run that start from a lifted schedule.
         population: What was found.
+        lifted: The kinds of run that start from a lifted schedule.
     """
 
+    params: MemeticParams
     rounds: Rounds
     random: Random
-    fresh: list[Kind]
+    fresh: list[Arm]
     arrived: deque[Schedule]
     length: float
-    lifted: list[Kind] = field(default_factory=list)
-    population: Population = field(default_factory=Population)
+    population: Population
+    lifted: list[Arm] = field(default_factory=list)
 
     @classmethod
-    def new(cls, tracker: Tracker, moves: int | None, arrived: deque[Schedule]) -> "_State":
-        rounds = Rounds(tracker, moves)
-        return cls(rounds, Random(tracker.limits.seed), rounds.fresh(), arrived, rounds.first_length())
+    def new(cls, tracker: Tracker, moves: int | None, params: MemeticParams, arrived: deque[Schedule]) -> "_State":
+        rounds = Rounds(tracker, moves, params.rounds)
+        random, population = Random(tracker.limits.seed), Population(params.recombination)
+        return cls(params, rounds, random, rounds.fresh(), arrived, rounds.first_length(), population)
 
     def evolve(self) -> None:
         """Makes rounds until the time or the moves are spent."""
-        rounds = self.rounds
-        tracker, annealer = rounds.tracker, rounds.annealer
+        rounds, params = self.rounds, self.params
+        tracker = rounds.tracker
         while not tracker.done and rounds.left() > 0:
             self.take_lifted()
-            chosen = better_half([*self.fresh, *self.lifted])
-            near = dict(islice(_NEAR.items(), len(_NEAR) if rounds.number else 1))
-            runs = [*chosen, *_starting_from(annealer, tracker.schedule, near)]
-            length = min(self.length, _LONGEST_ROUND * rounds.left() / rounds.spent(1.0, len(runs)))
-            # Runs near the best find what is near the best, and would crowd out what differs from it.
-            new = Population()
-            for kind, outcome in rounds.run(runs, length):
-                if kind in chosen:
-                    new.add(annealer.graph.index, outcome.area, outcome.least)
-            recombining = _RECOMBINING * rounds.spent(length, len(runs))
+            chosen = halved([*self.fresh, *self.lifted])
+            runs = [*chosen, *rounds.near(tracker.schedule, params.near if rounds.number else params.near[:1])]
+            length = min(self.length, params.longest_round * rounds.left() / rounds.spent(1.0, len(runs)))
+            new = self.run(chosen, runs, length)
+            recombining = params.recombining * rounds.spent(length, len(runs))
             if rounds.counted:
                 recombining = tracker.deadline.left if rounds.moves is not None else recombining / MOVES_PER_UNIT
             self.recombine(new, recombining)
             if tracker.schedule is None:
-                for kind in self.fresh:
-                    kind.cooling = kind.cooling.harder()
+                for arm in self.fresh:
+                    arm.cooling = arm.cooling.harder()
             # The end of a turn may have cut this round short.
-            self.length = max(self.length, length * _GROWTH)
+            self.length = max(self.length, length * params.growth)
+
+    def run(self, chosen: list[Arm], runs: list[Arm], length: float) -> Population:
+        """Makes a round of runs; returns what the chosen among them found."""
+        # Runs near the best find what is near the best, and would crowd out what differs from it.
+        new = Population(self.params.recombination)
+        for arm, outcome in self.rounds.run(runs, length):
+            if arm in chosen:
+                new.add(self.rounds.annealer.graph.index, outcome.area, outcome.least)
+        return new
 
     def take_lifted(self) -> None:
         """Has the next runs start from the latest lifted schedule, if it is new and follows the order."""
@@ -164,12 +194,12 @@ class _State:
         if self.arrived:
             latest = self.arrived.pop()
             if order is None or latest.follows(order):
-                self.lifted = _starting_from(self.rounds.annealer, latest, _LIFTED)
+                self.lifted = self.rounds.near(latest, self.params.lifted)
 
     def recombine(self, new: Population, seconds: float) -> None:
         """Recombines new schedules among themselves, for what is good without the best, and then the best with all."""
         tracker = self.rounds.tracker
-        deadline = tracker.deadline.part(max(seconds, _LEAST_SECONDS))
+        deadline = tracker.deadline.part(max(seconds, self.params.least_recombining))
         self.add_child(new, new.best(), deadline.part(deadline.left / 2))
         self.population.take(new)
         members = self.population.best()
@@ -183,13 +213,9 @@ class _State:
         tracker, annealer = self.rounds.tracker, self.rounds.annealer
         if tracker.done or len(parents) < 2 or deadline.over:
             return
-        found = recombine(tracker, parents, self.population.longer, deadline, self.random)
+        longer, most_free = self.population.longer, self.params.recombination.most_free
+        found = recombine(tracker, parents, longer, deadline, self.random, most_free=most_free)
         self.population.adapt(solved=found is not None and found[1])
         if found is not None:
             population.add(annealer.graph.index, 0, found[0])
             tracker.offer(annealer.schedule(found[0]))
-
-
-def _starting_from(annealer: Annealer, schedule: Schedule | None, coolings: Mapping[str, Cooling]) -> list[Kind]:
-    """Runs that start from a schedule."""
-    return [kind for name, cooling in coolings.items() for kind in from_schedule(annealer, schedule, name, cooling)]

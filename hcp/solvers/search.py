@@ -7,15 +7,15 @@ stages are added where the lifted schedule breaks the budget, and the integer fo
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from hcp.annealing import CHAINS, polish
-from hcp.annealing.polish import LAX, NEARBY
+from hcp.annealing import EngineParams, polish
+from hcp.annealing.polish import PolishParams
 from hcp.graph.index import GraphIndex
 from hcp.planning.compilation import ANNEALING
+from hcp.planning.parameters import Count, Params, Share
 from hcp.planning.problem import Problem, ignore
 from hcp.planning.solution import Bound, Solution
 from hcp.planning.tracker import Tracker
@@ -28,28 +28,41 @@ from hcp.solvers.cut_relaxation.model import CutModel
 from hcp.solvers.cut_relaxation.relaxation import Relaxation, Relaxer, infeasibility_note
 from hcp.solvers.models.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.models.rows import FloatArray
-from hcp.solvers.root import solve_root
-from hcp.solvers.start import first_incumbent
-
-# Of a lifted schedule, one after the other: the last keeps closest to it.
-POLISHES: Final = (LAX, replace(LAX, mix=CHAINS), NEARBY)
-
-# Shares of the time that is left: the first bounds, the integer form, the
-# linear form with more stages.
-ROOT_SHARE: Final = 0.3
-INTEGER_SHARE: Final = 0.8
-REFINE_SHARE: Final = 0.3
-
-# Stages added where a lifted schedule breaks the budget.
-ADDED_STAGES: Final = 12
-
+from hcp.solvers.root import RootParams, solve_root
+from hcp.solvers.start import StartParams, first_incumbent
 
 OnLifted = Callable[[Schedule], None]
+
+
+@dataclass(frozen=True)
+class SearchParams(Params):
+    """Parameters of the exact search by the cut relaxation.
+
+    Attributes:
+        root_share: Of the time that is left, for the first bounds.
+        integer_share: Of the time that is left, for the integer form.
+        refine_share: Of the time that is left, for the linear form with more stages; 0 leaves it out.
+        added_stages: Stages added where a lifted schedule breaks the budget; 0 adds none.
+        root: Of the first bounds.
+        start: Of the first incumbent.
+        polish: Of lifted schedules.
+        engine: Of every annealing run.
+    """
+
+    root_share: Share = 0.3
+    integer_share: Share = 0.8
+    refine_share: Share = 0.3
+    added_stages: Count = 12
+    root: RootParams = field(default_factory=RootParams)
+    start: StartParams = field(default_factory=StartParams)
+    polish: PolishParams = field(default_factory=PolishParams)
+    engine: EngineParams = field(default_factory=EngineParams)
 
 
 def search(
     tracker: Tracker,
     backend: IntegerBackend,
+    params: SearchParams,
     relaxation: Relaxation | None = None,
     on_lifted: OnLifted = ignore,
 ) -> Solution:
@@ -58,105 +71,131 @@ def search(
     Args:
         tracker: Of the search, which begins now.
         backend: Solves integer forms.
+        params: Tuned choices.
         relaxation: The linear relaxation, where it is solved already.
         on_lifted: Called with lifted schedules, which may break the budget, before they are polished.
     """
-    return tracker.run(lambda _: _search(tracker, backend, relaxation, on_lifted))
+    return tracker.run(lambda _: _Search(tracker, backend, params, on_lifted).run(relaxation))
 
 
-def _search(tracker: Tracker, backend: IntegerBackend, relaxation: Relaxation | None, on_lifted: OnLifted) -> Solution:
-    problem, deadline = tracker.problem, tracker.deadline
-    graph = problem.graph
-    tracker.offer(keep_everything(graph, problem.given_order))
-    if tracker.done:
+@dataclass(frozen=True)
+class _Search:
+    """One search; the attributes are the arguments of ``search``."""
+
+    tracker: Tracker
+    backend: IntegerBackend
+    params: SearchParams
+    on_lifted: OnLifted
+
+    def run(self, relaxation: Relaxation | None) -> Solution:
+        tracker, problem = self.tracker, self.tracker.problem
+        tracker.offer(keep_everything(problem.graph, problem.given_order))
+        if tracker.done:
+            return tracker.solution()
+        if relaxation is None:
+            root = solve_root(tracker, tracker.deadline.left * self.params.root_share, self.params.root)
+            if root.infeasibility is not None:
+                return tracker.infeasible(root.infeasibility, root.note)
+            if root.relaxation is None:
+                return tracker.solution("" if tracker.done else "the linear relaxation did not finish")
+            relaxation = root.relaxation
+        else:
+            tracker.add_bound(relaxation.bound)
+        if tracker.schedule is None:
+            first_incumbent(tracker, problem, self.params.start, self.params.engine)
+        return self.integer_forms(relaxation)
+
+    def integer_forms(self, relaxation: Relaxation) -> Solution:
+        """Solves integer forms with more and more stages."""
+        tracker = self.tracker
+        while not tracker.over:
+            cut = relaxation.cut
+            tracker.report(f"integer form, {len(cut.chain)} stages")
+            result = self.backend(self.task(relaxation))
+            tracker.add_bound(Bound(result.bound, "cost", ORDER_FREE, None, f"{tracker.planner}, cut relaxation"))
+            if result.status is IntegerStatus.INFEASIBLE:
+                return tracker.infeasible(None, f"{tracker.planner} found the cut relaxation infeasible")
+            if result.point is None:
+                break
+            lifted = lift(tracker.problem.graph, cut, result.point)
+            tracker.offer(lifted)
+            self.on_lifted(lifted)
+            self.polish(lifted)
+            finer = self.finer_chain(cut, lifted, result)
+            refined = None if finer is None else self.relaxed(finer)
+            if refined is None:
+                break
+            if refined.bound.of == "peak":
+                return tracker.infeasible(refined.bound, infeasibility_note(refined.bound))
+            tracker.add_bound(refined.bound)
+            relaxation = refined
         return tracker.solution()
-    if relaxation is None:
-        root = solve_root(tracker, deadline.left * ROOT_SHARE)
-        if root.hopeless is not None:
-            return tracker.infeasible(root.hopeless, root.note)
-        if root.relaxation is None:
-            return tracker.solution("" if tracker.done else "the linear relaxation did not finish")
-        relaxation = root.relaxation
-    else:
-        tracker.add_bound(relaxation.bound)
-    if tracker.schedule is None:
-        first_incumbent(tracker, problem)
 
-    while not tracker.over:
-        cut = relaxation.cut
-        tracker.report(f"integer form, {len(cut.chain)} stages")
-        result = backend(_task(tracker, relaxation, on_lifted))
-        tracker.add_bound(Bound(result.bound, "cost", ORDER_FREE, None, f"{tracker.planner}, cut relaxation"))
-        if result.status is IntegerStatus.INFEASIBLE:
-            return tracker.infeasible(None, f"{tracker.planner} found the cut relaxation infeasible")
-        if result.point is None:
-            break
-        lifted = lift(graph, cut, result.point)
-        tracker.offer(lifted)
-        on_lifted(lifted)
-        _polish(tracker, lifted)
-        finer = _refined(tracker, cut, lifted, result)
-        relaxer = Relaxer(graph, problem.budget, deadline.part(deadline.left * REFINE_SHARE))
-        refined = None if finer is None else relaxer.of(finer)
-        if refined is None:
-            break
-        if refined.bound.of == "peak":
-            return tracker.infeasible(refined.bound, infeasibility_note(refined.bound))
-        tracker.add_bound(refined.bound)
-        relaxation = refined
-    return tracker.solution()
+    def relaxed(self, chain: tuple[int, ...]) -> Relaxation | None:
+        """The linear form with the stages of a chain."""
+        deadline = self.tracker.deadline.part(self.tracker.deadline.left * self.params.refine_share)
+        problem = self.tracker.problem
+        return Relaxer(problem.graph, problem.budget, deadline, self.params.root.relaxation).solve_chain(chain)
 
+    def task(self, relaxation: Relaxation) -> IntegerTask:
+        """The integer form, as its solver takes it."""
+        tracker, cut = self.tracker, relaxation.cut
+        graph = tracker.problem.graph
+        newest: deque[FloatArray] = deque(maxlen=1)
 
-def _task(tracker: Tracker, relaxation: Relaxation, on_lifted: OnLifted) -> IntegerTask:
-    problem, cut = tracker.problem, relaxation.cut
-    newest: deque[FloatArray] = deque(maxlen=1)
+        def poll() -> None:
+            tracker.report(f"integer form, {len(cut.chain)} stages")
+            if newest:
+                point = newest.pop()
+                if tracker.cost is None or cut.model.value(point) < tracker.cost:
+                    self.on_lifted(lift(graph, cut, point))
 
-    def poll() -> None:
-        tracker.report(f"integer form, {len(cut.chain)} stages")
-        if newest:
-            point = newest.pop()
-            if tracker.cost is None or cut.model.value(point) < tracker.cost:
-                on_lifted(lift(problem.graph, cut, point))
+        return IntegerTask(
+            model=cut.model,
+            hint={} if tracker.schedule is None else hint(graph, cut, tracker.schedule),
+            # Its own bound: better ones, of conflicts or other chains, may exceed the optimum of this relaxation.
+            bound=relaxation.bound.value,
+            deadline=tracker.deadline.part(tracker.deadline.left * self.params.integer_share),
+            workers=tracker.limits.workers,
+            seed=tracker.limits.seed,
+            on_bound=tracker.raise_bound,
+            on_point=ignore if self.on_lifted is ignore else newest.append,
+            poll=poll,
+        )
 
-    return IntegerTask(
-        model=cut.model,
-        hint={} if tracker.schedule is None else hint(problem.graph, cut, tracker.schedule),
-        # Its own bound: better ones, of conflicts or other chains, may exceed the optimum of this relaxation.
-        bound=relaxation.bound.value,
-        deadline=tracker.deadline.part(tracker.deadline.left * INTEGER_SHARE),
-        workers=tracker.limits.workers,
-        seed=tracker.limits.seed,
-        on_bound=tracker.raise_bound,
-        on_point=ignore if on_lifted is ignore else newest.append,
-        poll=poll,
-    )
+    def polish(self, lifted: Schedule) -> None:
+        """Cool anneals of a lifted schedule that does not fit the budget or meet the bound."""
+        tracker, params = self.tracker, self.params
+        for attempt, cooling in enumerate(params.polish.coolings):
+            if not tracker.wait_for(ANNEALING) or tracker.over:
+                return
+            tracker.report("polishing the lifted schedule")
+            found = polish(
+                tracker.problem,
+                lifted,
+                cooling=cooling,
+                moves=params.polish.moves,
+                seed=tracker.limits.seed + attempt,
+                deadline=tracker.deadline,
+                params=params.engine,
+            )
+            tracker.offer(found)
 
-
-def _polish(tracker: Tracker, lifted: Schedule) -> None:
-    """Cool anneals of a lifted schedule that does not fit the budget or meet the bound."""
-    for attempt, cooling in enumerate(POLISHES):
-        if not tracker.wait_for(ANNEALING) or tracker.over:
-            return
-        tracker.report("polishing the lifted schedule")
-        seed = tracker.limits.seed + attempt
-        tracker.offer(polish(tracker.problem, lifted, cooling=cooling, seed=seed, deadline=tracker.deadline))
-
-
-def _refined(tracker: Tracker, cut: CutModel, lifted: Schedule, result: IntegerResult) -> tuple[int, ...] | None:
-    """A longer chain with stages where a lifted optimum breaks the budget; None where that cannot help."""
-    if result.status is not IntegerStatus.OPTIMAL:
-        return None
-    index = tracker.problem.graph.index
-    spare = set(longest_path(index)) - set(cut.chain)
-    excess = _excess_at_first(index, tracker.problem, lifted)
-    wanted = sorted((v for v in spare if excess[v] > 0), key=lambda v: -excess[v])[:ADDED_STAGES]
-    if not wanted:
-        # The budget breaks where no chain node can stand, or first executions are fine: spread the new stages.
-        wanted = sorted(spare, key=lambda v: -excess[v])[:ADDED_STAGES]
-    if not wanted:
-        return None
-    depth = {v: bin(index.ancestors[v]).count("1") for v in (*cut.chain, *wanted)}
-    return tuple(sorted((*cut.chain, *wanted), key=depth.__getitem__))
+    def finer_chain(self, cut: CutModel, lifted: Schedule, result: IntegerResult) -> tuple[int, ...] | None:
+        """A longer chain with stages where a lifted optimum breaks the budget; None where that cannot help."""
+        if result.status is not IntegerStatus.OPTIMAL or not self.params.refine_share:
+            return None
+        index, most = self.tracker.problem.graph.index, self.params.added_stages
+        spare = set(longest_path(index)) - set(cut.chain)
+        excess = _excess_at_first(index, self.tracker.problem, lifted)
+        wanted = sorted((v for v in spare if excess[v] > 0), key=lambda v: -excess[v])[:most]
+        if not wanted:
+            # The budget breaks where no chain node can stand, or first executions are fine: spread the new stages.
+            wanted = sorted(spare, key=lambda v: -excess[v])[:most]
+        if not wanted:
+            return None
+        depth = {v: bin(index.ancestors[v]).count("1") for v in (*cut.chain, *wanted)}
+        return tuple(sorted((*cut.chain, *wanted), key=depth.__getitem__))
 
 
 def _excess_at_first(index: GraphIndex, problem: Problem, schedule: Schedule) -> np.ndarray:

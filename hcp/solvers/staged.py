@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from hcp.annealing import polish
+from hcp.annealing import EngineParams, polish
+from hcp.annealing.polish import REPAIR, PolishParams
 from hcp.graph.errors import HcpError
 from hcp.planning.compilation import ANNEALING
 from hcp.planning.deadline import Deadline
+from hcp.planning.parameters import Amount, Params, Share
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.solution import Bound, Solution, meets
 from hcp.planning.tracker import Tracker
@@ -26,7 +28,7 @@ from hcp.solvers.models.cpsat import solve_with_cpsat
 from hcp.solvers.models.highs import LinearProgram, LpStatus
 from hcp.solvers.models.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.models.pulp import solve_with_pulp
-from hcp.solvers.start import first_incumbent
+from hcp.solvers.start import StartParams, first_incumbent
 
 BACKENDS: Final[Mapping[str, IntegerBackend]] = {"highs": solve_with_pulp, "cpsat": solve_with_cpsat}
 
@@ -35,15 +37,33 @@ MOST_COLUMNS: Final = 250_000
 # The grid itself has about nodes times nodes and values entries.
 MOST_NODES: Final = 3_000
 
-# Shares of the time that is left: the linear form (whoever needs most of it is beyond the integer form anyway),
-# polishing, the end rows alone, each later round.
-LINEAR_SHARE: Final = 0.9
-POLISH_SHARE: Final = 0.1
-ENDS_SHARE: Final = 0.6
-ROUND_SHARE: Final = 0.8
-# Rounds are not begun with fewer seconds than this, nor than a back end takes to read the model.
-LEAST_ROUND: Final = 0.05
-SECONDS_A_ROW: Final = 5e-5
+
+@dataclass(frozen=True)
+class StagedParams(Params):
+    """Parameters of the staged search.
+
+    Attributes:
+        linear_share: Of the time that is left, for the linear form: whoever needs most of it is beyond the integer form
+            anyway.
+        ends_share: Of the time that is left, for the integer form of the end rows alone.
+        round_share: Of the time that is left, for each later round.
+        polish_share: Of the time that is left, for each anneal of a lifted schedule; 0 leaves them out.
+        least_round: Seconds; rounds are not begun with fewer.
+        seconds_per_row: Seconds more for each row of the model, which a back end takes to read it.
+        start: Of the first incumbent.
+        polish: Of lifted schedules.
+        engine: Of every annealing run.
+    """
+
+    linear_share: Share = 0.9
+    ends_share: Share = 0.6
+    round_share: Share = 0.8
+    polish_share: Share = 0.1
+    least_round: Amount = 0.05
+    seconds_per_row: Amount = 5e-5
+    start: StartParams = field(default_factory=StartParams)
+    polish: PolishParams = field(default_factory=lambda: PolishParams(coolings=(REPAIR,)))
+    engine: EngineParams = field(default_factory=EngineParams)
 
 
 @dataclass(frozen=True)
@@ -52,9 +72,11 @@ class Staged:
 
     Attributes:
         backend: ``"highs"``, which proves more of these models, or ``"cpsat"``.
+        params: Tuned choices.
     """
 
     backend: str = "highs"
+    params: StagedParams = field(default_factory=StagedParams)
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
@@ -65,7 +87,7 @@ class Staged:
     ) -> Solution:
         """Plans; OPTIMAL only where it is proved for all that the problem allows, the note tells about its order."""
         tracker = Tracker(problem, limits, control, "staged")
-        return tracker.run(lambda _: _Search(tracker, BACKENDS[self.backend]).run())
+        return tracker.run(lambda _: _Search(tracker, BACKENDS[self.backend], self.params).run())
 
 
 @dataclass
@@ -78,6 +100,7 @@ class _Search:
 
     tracker: Tracker
     backend: IntegerBackend
+    params: StagedParams
     best: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> Solution:
@@ -88,7 +111,7 @@ class _Search:
         if tracker.done:
             return tracker.solution()
         if self.hintable() is None:
-            first_incumbent(self.tracker, self.ordered)
+            first_incumbent(tracker, self.ordered, self.params.start, self.params.engine)
         grid = self.lay_out()
         if grid is None:
             return tracker.solution(
@@ -99,7 +122,7 @@ class _Search:
         ended = self.relax(staged)
         if ended is not None:
             return ended
-        while not self.closed() and tracker.deadline.left > LEAST_ROUND + SECONDS_A_ROW * staged.model.shape[0]:
+        while not self.closed() and tracker.deadline.left > self.least_round(staged):
             result = self.solve(staged)
             if result.status is IntegerStatus.INFEASIBLE:
                 return self.infeasible(_scope(staged))
@@ -116,6 +139,10 @@ class _Search:
             staged = build_stage_model(grid, self.ordered.budget, staged.detailed | broken)
         return tracker.solution(self.verdict())
 
+    def least_round(self, staged: StageModel) -> float:
+        """What a round needs to be worth its beginning."""
+        return self.params.least_round + self.params.seconds_per_row * staged.model.shape[0]
+
     def lay_out(self) -> StageGrid | None:
         """The grid, where it is not too large."""
         index = self.ordered.graph.index
@@ -127,7 +154,7 @@ class _Search:
     def relax(self, staged: StageModel) -> Solution | None:
         """Bounds by the linear form of the end rows; a solution where that ends the search."""
         self.tracker.report("linear form")
-        linear = LinearProgram(staged.model).solve(self._share(LINEAR_SHARE))
+        linear = LinearProgram(staged.model).solve(self._share(self.params.linear_share))
         if linear.status is LpStatus.INFEASIBLE:
             return self.infeasible(FIXED_ORDER)
         if linear.status is LpStatus.STOPPED:
@@ -164,7 +191,7 @@ class _Search:
                 model=staged.model,
                 hint={} if start is None else stage_hint(tracker.problem.graph, staged, start),
                 bound=known,
-                deadline=self._share(ROUND_SHARE if staged.detailed else ENDS_SHARE),
+                deadline=self._share(self.params.round_share if staged.detailed else self.params.ends_share),
                 workers=tracker.limits.workers,
                 seed=tracker.limits.seed,
                 poll=lambda: tracker.report(phase),
@@ -172,12 +199,22 @@ class _Search:
         )
 
     def polish(self, lifted: Schedule) -> None:
-        """A cool anneal within the order that makes a lifted schedule fit."""
-        if not self.tracker.wait_for(ANNEALING):
+        """Cool anneals within the order that make a lifted schedule fit."""
+        params = self.params
+        if not params.polish_share or not self.tracker.wait_for(ANNEALING):
             return
-        self.tracker.report("polishing the lifted schedule")
-        seed = self.tracker.limits.seed
-        self.tracker.offer(polish(self.ordered, lifted, seed=seed, deadline=self._share(POLISH_SHARE)))
+        for attempt, cooling in enumerate(params.polish.coolings):
+            self.tracker.report("polishing the lifted schedule")
+            found = polish(
+                self.ordered,
+                lifted,
+                cooling=cooling,
+                moves=params.polish.moves,
+                seed=self.tracker.limits.seed + attempt,
+                deadline=self._share(params.polish_share),
+                params=params.engine,
+            )
+            self.tracker.offer(found)
 
     def _share(self, share: float) -> Deadline:
         """Of what is left."""

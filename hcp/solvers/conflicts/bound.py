@@ -10,12 +10,16 @@ Conflicts are found where the current solution violates them and made small by l
 as the search allows, cheap ones first: an implicit hitting set problem, here in its linear form.
 """
 
+from dataclasses import dataclass
+from typing import Annotated, Final
+
 import numpy as np
 
 from hcp.graph.index import BoolArray, IntArray
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import ORDER_SEARCH
 from hcp.planning.deadline import Deadline
+from hcp.planning.parameters import Params, Range
 from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.conflicts import Conflict, ConflictCertificate, bound_on_cost, conflict_model, repeatable
@@ -29,18 +33,32 @@ SOURCE = "conflict relaxation"
 # Of work, for one search.
 UNITS_PER_SEARCH = 0.02
 
-# Nodes with at least so much of a re-execution in the solution count as running again, one share after the other.
-SHARES = (1e-6, 0.3, 0.5, 0.7, 1 - 1e-6)
+
+@dataclass(frozen=True)
+class ConflictParams(Params):
+    """Parameters of the conflict relaxation.
+
+    Attributes:
+        thresholds: Nodes with at least so much of a re-execution in the solution count as running again, one threshold
+            after the other, until a conflict is found.
+    """
+
+    thresholds: tuple[Annotated[float, Range(0, 1, above=True)], ...] = (1e-6, 0.3, 0.5, 0.7, 1 - 1e-6)
 
 
-def conflict_bound(graph: Graph, budget: int, deadline: Deadline) -> Bound | None:
+DEFAULT_CONFLICTS: Final = ConflictParams()
+
+
+def conflict_bound(
+    graph: Graph, budget: int, deadline: Deadline, params: ConflictParams = DEFAULT_CONFLICTS
+) -> Bound | None:
     """The best bound that conflicts found in time prove: on the cost, or on the peak of a hopeless budget.
 
     None while the search for them is being compiled.
     """
     if not ORDER_SEARCH.ready():
         return None
-    finder = _Finder(graph, budget, deadline)
+    finder = _Finder(graph, budget, deadline, params)
     solution = np.zeros(graph.index.n)
     multipliers = np.zeros(0)
     while not deadline.over:
@@ -65,8 +83,9 @@ def conflict_bound(graph: Graph, budget: int, deadline: Deadline) -> Bound | Non
 class _Finder:
     """Finds conflicts that a solution violates."""
 
-    def __init__(self, graph: Graph, budget: int, deadline: Deadline) -> None:
+    def __init__(self, graph: Graph, budget: int, deadline: Deadline, params: ConflictParams) -> None:
         self.index = graph.index
+        self.params = params
         self.budget = budget
         self.deadline = deadline
         self.useful = repeatable(graph.index)
@@ -77,8 +96,8 @@ class _Finder:
 
     def violated(self, solution: FloatArray) -> Conflict | None:
         """A small conflict of which the solution holds less than 1, if one is found."""
-        for share in SHARES:
-            free = self.useful & (solution >= share)
+        for threshold in self.params.thresholds:
+            free = self.useful & (solution >= threshold)
             if solution[self.useful & ~free].sum() < 1 - 1e-6 and self.impossible(free):
                 rest = self._cheap_first[~free[self._cheap_first]]
                 return tuple(np.flatnonzero(self.useful & ~self.grown(free, rest)).tolist())

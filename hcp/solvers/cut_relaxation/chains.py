@@ -8,8 +8,6 @@ from hcp.graph.ir import Graph
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 
-# Few, memory-critical stages often make a stronger linear form than many, and always a quicker one; which number is
-# best differs between graphs.
 SIZES: Final = (4, 8, 16, 32, 70)
 
 

@@ -5,25 +5,47 @@ from typing import Final
 
 import numpy as np
 
+from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import PATH_CUTS
 from hcp.planning.deadline import Deadline
+from hcp.planning.parameters import Params, Positive, Share, Whole
 from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.cuts import certify_cost, certify_peak
-from hcp.solvers.cut_relaxation.chains import candidate_chains
+from hcp.solvers.cut_relaxation.chains import SIZES, candidate_chains
 from hcp.solvers.cut_relaxation.model import CutModel, build_cut_model
 from hcp.solvers.cut_relaxation.path_cuts import PathCut
 from hcp.solvers.cut_relaxation.separation import separate
 from hcp.solvers.models.highs import LinearProgram, LpResult, LpStatus
 
-# Path cuts violated by less are not worth their row.
-LEAST_VIOLATION: Final = 1e-3
-# Rounds of cuts end when the last PATIENCE of them gained less than this share of the keep-everything cost.
-PATIENCE: Final = 6
-LEAST_GAIN: Final = 2e-5
-
 SOURCE: Final = "cut relaxation"
+
+
+@dataclass(frozen=True)
+class RelaxationParams(Params):
+    """Parameters of the cut relaxation.
+
+    Attributes:
+        stages: Numbers of stages to try, ascending. Few, memory-critical stages often make a stronger linear form than
+            many, and always a quicker one; which number is best differs between graphs.
+        least_violation: Path cuts violated by less are not worth their row.
+        patience: Rounds of cuts end when this many of them together gained too little.
+        least_gain: What that is, as a share of the keep-everything cost.
+    """
+
+    stages: tuple[Whole, ...] = SIZES
+    least_violation: Positive = 1e-3
+    patience: Whole = 6
+    least_gain: Share = 2e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.stages or list(self.stages) != sorted(set(self.stages)):
+            raise HcpError(f"stages is {list(self.stages)}; expected whole numbers that ascend, one at least")
+
+
+DEFAULT_RELAXATION: Final = RelaxationParams()
 
 
 @dataclass(frozen=True)
@@ -41,6 +63,7 @@ class Relaxer:
     graph: Graph
     budget: int
     deadline: Deadline
+    params: RelaxationParams = DEFAULT_RELAXATION
 
     def best(self) -> Relaxation | None:
         """The strongest relaxation found in time, or None.
@@ -52,20 +75,24 @@ class Relaxer:
         """
         best: Relaxation | None = None
         pace = 0.0
-        for chain in candidate_chains(self.graph):
+        for chain in candidate_chains(self.graph, self.params.stages):
             left = self.deadline.left
             if best is not None and pace * len(chain) ** 2 >= left:
                 continue
-            found = self.of(chain)
+            found = self.solve_chain(chain)
             pace = max(pace, (left - self.deadline.left) / len(chain) ** 2)
             if found is not None and found.bound.of == "peak":
                 return found
-            least_gain = LEAST_GAIN * self.graph.base_cost
-            if found is not None and (best is None or found.bound.value > best.bound.value + least_gain):
+            if found is not None and (best is None or found.bound.value > best.bound.value + self.least_gain):
                 best = found
         return best
 
-    def of(self, chain: tuple[int, ...]) -> Relaxation | None:
+    @property
+    def least_gain(self) -> float:
+        """What is worth the effort, in the graph's unit of cost."""
+        return self.params.least_gain * self.graph.base_cost
+
+    def solve_chain(self, chain: tuple[int, ...]) -> Relaxation | None:
         """The relaxation for one chain, strengthened; None where there was no time, or no proof of infeasibility."""
         cut = build_cut_model(self.graph.index, self.budget, chain)
         program = LinearProgram(cut.model)
@@ -85,13 +112,13 @@ class Relaxer:
 
         None while the search for them is being compiled.
         """
-        base = plain.cut.model.shape[0]
+        base, patience = plain.cut.model.shape[0], self.params.patience
         cuts: list[PathCut] = []
         values = [result.value]
         while not self.deadline.over and PATH_CUTS.ready():
             known = set(cuts)
             point = plain.cut.grid.at(result.point)
-            fresh = [c for c in separate(self.graph.index, *point, LEAST_VIOLATION) if c not in known]
+            fresh = [c for c in separate(self.graph.index, *point, self.params.least_violation) if c not in known]
             if not fresh:
                 break
             program.add_rows(*plain.cut.cut_rows(fresh))
@@ -107,7 +134,7 @@ class Relaxer:
                 program.drop_rows(base + idle)
                 cuts = np.delete(np.array(cuts, object), idle).tolist()
                 result = replace(result, multipliers=np.delete(result.multipliers, base + idle))
-            if len(values) > PATIENCE and values[-1] - values[-1 - PATIENCE] < LEAST_GAIN * self.graph.base_cost:
+            if len(values) > patience and values[-1] - values[-1 - patience] < self.least_gain:
                 break
         return self.certified(plain.cut.with_cuts(cuts), result)
 

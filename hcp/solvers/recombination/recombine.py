@@ -16,6 +16,7 @@ import numpy as np
 
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
 from hcp.planning.deadline import Deadline
+from hcp.planning.parameters import Amount, Growth, Params, Whole
 from hcp.planning.tracker import Tracker
 from hcp.solvers.models.cpsat import solve_with_cpsat
 from hcp.solvers.models.integer import IntegerStatus, IntegerTask
@@ -23,13 +24,28 @@ from hcp.solvers.recombination.selection import select
 
 Nodes = tuple[int, ...]
 
-# Steps that are chosen at once; of longer sequences, a window of this many.
-MOST_FREE: Final = 2_500
-MOST_KEPT: Final = 48
-# By how much others may make the first schedule longer, as a part of it: as much as the solver copes with.
-_LONGER: Final = 0.5
-_GROWTH: Final = 1.5
-_LONGEST: Final = 3.0
+
+@dataclass(frozen=True)
+class RecombinationParams(Params):
+    """Parameters of recombination.
+
+    Attributes:
+        most_free: Steps that are chosen at once; of longer sequences, a window of this many.
+        most_kept: Schedules that a population keeps.
+        longer: By how much the others may make the first schedule longer, as a part of it, to begin with.
+        growth: Factor on that after a choice that was solved, and divisor after one that was not: it becomes as much as
+            the solver copes with.
+        longest: The most that this grows to.
+    """
+
+    most_free: Whole = 2_500
+    most_kept: Whole = 48
+    longer: Amount = 0.5
+    growth: Growth = 1.5
+    longest: Amount = 3.0
+
+
+DEFAULT_RECOMBINATION: Final = RecombinationParams()
 
 
 @dataclass
@@ -37,11 +53,16 @@ class Population:
     """Schedules worth recombining, as nodes of the graph's index. Changed in place.
 
     Attributes:
+        params: Tuned choices.
         longer: By how much recombined schedules may be longer than the first of them, as a part of it.
     """
 
-    longer: float = _LONGER
+    params: RecombinationParams = DEFAULT_RECOMBINATION
+    longer: float = field(init=False)
     _members: dict[Nodes, tuple[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.longer = self.params.longer
 
     def add(self, index: GraphIndex, excess: int, schedule: Nodes) -> None:
         """Takes a schedule; the worst goes where there are too many.
@@ -64,16 +85,23 @@ class Population:
         return [schedule for schedule, _ in sorted(self._members.items(), key=itemgetter(1))]
 
     def _shrink(self) -> None:
-        for worst in self.best()[MOST_KEPT:]:
+        for worst in self.best()[self.params.most_kept :]:
             del self._members[worst]
 
     def adapt(self, *, solved: bool) -> None:
         """More schedules the next time where the choice among these was solved, fewer where it was not."""
-        self.longer = min(self.longer * _GROWTH, _LONGEST) if solved else self.longer / _GROWTH
+        growth = self.params.growth
+        self.longer = min(self.longer * growth, self.params.longest) if solved else self.longer / growth
 
 
 def recombine(
-    tracker: Tracker, schedules: Sequence[Nodes], longer: float, deadline: Deadline, random: Random
+    tracker: Tracker,
+    schedules: Sequence[Nodes],
+    longer: float,
+    deadline: Deadline,
+    random: Random,
+    *,
+    most_free: int = RecombinationParams.most_free,
 ) -> tuple[Nodes, bool] | None:
     """The cheapest schedule among the executions of several, and whether that is proved; None if none was found.
 
@@ -85,11 +113,12 @@ def recombine(
         longer: By how much the others may make the first one longer, as a part of it.
         deadline: For all of it; of very long schedules the model alone may take more.
         random: Where the sequence is too long to choose all of it at once, draws the window.
+        most_free: Steps that are chosen at once.
     """
     problem = tracker.problem
     index = problem.graph.index
-    sequence, made = lay_together(schedules, int((1 + longer) * len(schedules[0])))
-    free = _window(made, random)
+    sequence, made = supersequence(schedules, int((1 + longer) * len(schedules[0])))
+    free = _window(made, random, most_free)
     if problem.order is not None:
         free &= ~_firsts(sequence, made)
     selection = select(index, problem.budget, sequence, made, free)
@@ -112,7 +141,7 @@ def recombine(
     return tuple(selection.chosen(result.point)), result.status is IntegerStatus.OPTIMAL
 
 
-def lay_together(schedules: Sequence[Nodes], most: int) -> tuple[IntArray, BoolArray]:
+def supersequence(schedules: Sequence[Nodes], most: int) -> tuple[IntArray, BoolArray]:
     """One sequence that contains the first schedule and, where first executions come in the same order, the others.
 
     What a schedule runs again before it first runs a node comes before that node's first execution here. A schedule
@@ -170,14 +199,14 @@ def _merged(ours: list[tuple[int, bool]], theirs: Sequence[int]) -> list[tuple[i
     return merged
 
 
-def _window(made: BoolArray, random: Random) -> BoolArray:
+def _window(made: BoolArray, random: Random, most: int) -> BoolArray:
     """All steps, or a window around one of those that the first schedule lacks."""
     free = np.ones(len(made), np.bool_)
-    if len(made) > MOST_FREE:
+    if len(made) > most:
         lacking = np.flatnonzero(~made)
         centre = int(random.choice(lacking)) if len(lacking) else random.randrange(len(made))
-        begin = min(max(0, centre - MOST_FREE // 2), len(made) - MOST_FREE)
-        free[:begin] = free[begin + MOST_FREE :] = False
+        begin = min(max(0, centre - most // 2), len(made) - most)
+        free[:begin] = free[begin + most :] = False
     return free
 
 

@@ -13,7 +13,7 @@ from hcp.annealing import BRISK, CHAINS, Annealer, Cooling, Run, polish, run_tog
 from hcp.annealing.compiled import new_random
 from hcp.annealing.loop import Stretch, new_best, propose, walk
 from hcp.annealing.moves import push
-from hcp.annealing.rounds import Kind, better_half
+from hcp.annealing.rounds import Arm, halved
 from hcp.annealing.timeline import AREA, COST, MULTIPLE, settle, undo
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph, Node, Value
@@ -170,12 +170,12 @@ def test_polish_is_never_worse_than_a_start_within_the_budget(drawn):
     assert replay(graph, found).cost <= usage.cost
 
 
-def test_the_next_round_has_the_untried_kinds_the_better_half_and_the_one_that_waits_longest():
+def test_the_next_round_has_the_untried_arms_the_better_half_and_the_one_that_waits_longest():
     good, fair, bad, old, new = (
-        Kind(name, (), Cooling(), (False, cost, 0.0), used)
+        Arm(name, (), Cooling(), (False, cost, 0.0), used)
         for name, cost, used in (("good", 1, 3), ("fair", 2, 3), ("bad", 3, 2), ("old", 4, 1), ("new", math.inf, 0))
     )
-    assert better_half([bad, good, new, old, fair]) == [new, good, old]
+    assert halved([bad, good, new, old, fair]) == [new, good, old]
 
 
 def test_polish_without_a_fitting_schedule_gives_none():

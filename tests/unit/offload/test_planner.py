@@ -9,6 +9,8 @@ from hcp import HostLink, Status
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import training_chain, transformer, unet
 from hcp.graph.ir import Graph, Node, Value
+from hcp.offload.planner import HostParams, WithHost
+from hcp.planners import planner_named
 from hcp.planning.problem import InfeasibleBudget
 from hcp.schedule.actions import Fetch, Schedule, keep_everything
 from hcp.schedule.host import PER
@@ -66,6 +68,26 @@ def test_a_fast_link_pays_and_a_slow_one_is_left_alone(graph, solver):
     for plan in (fast, slow):
         assert plan.peak <= plan.problem.budget
         assert plan.gap >= 0
+
+
+@pytest.mark.parametrize(("params", "bounded"), [(HostParams(), True), (HostParams(rounds=0, bound_share=0.0), False)])
+def test_a_planner_with_a_host_may_bring_its_own_parameters(params, bounded):
+    phases = set()
+    plan = hcp.solve(
+        unet(3),
+        "60%",
+        WithHost(planner_named("cpsat"), params),
+        work_limit=2,
+        host=HostLink(PER, PER),
+        monitor=lambda news: phases.add(news.phase),
+    )
+    assert plan.schedule is not None
+    assert ("bounds with transfers" in phases) is bounded
+
+
+def test_planning_with_a_host_needs_one():
+    with pytest.raises(HcpError, match="the problem has none; give host"):
+        hcp.solve(unet(3), "60%", WithHost(planner_named("sqrt_n")))
 
 
 def test_budgets_that_recomputation_alone_cannot_meet():

@@ -19,9 +19,11 @@ from hcp.schedule.replay import replay
 from hcp.solvers.memetic import Evolution, Memetic
 from hcp.solvers.models.cpsat import solve_with_cpsat
 from hcp.solvers.models.integer import IntegerStatus, IntegerTask
-from hcp.solvers.recombination.recombine import MOST_FREE, MOST_KEPT, Population, _window, lay_together, recombine
+from hcp.solvers.recombination.recombine import Population, RecombinationParams, _window, recombine, supersequence
 from hcp.solvers.recombination.selection import select
 from tests.strategies import graphs
+
+PARAMS = RecombinationParams()
 
 
 def schedule_of(graph, nodes):
@@ -111,26 +113,26 @@ def test_recombining_is_never_worse_than_the_parents_it_contains(name):
 def test_schedules_laid_together_contain_the_first_and_keep_within_the_length():
     first = (0, 1, 2, 0, 3, 1, 4)
     other = (0, 1, 2, 1, 0, 3, 2, 4, 0)
-    sequence, made = lay_together([first, other], 100)
+    sequence, made = supersequence([first, other], 100)
     assert tuple(sequence[made]) == first
     # The other's executions before node 3 are laid with the first's own, and what follows its last node has no place.
     assert sequence.tolist() == [0, 1, 2, 1, 0, 3, 1, 2, 4] or sequence.tolist() == [0, 1, 2, 1, 0, 3, 2, 1, 4]
-    assert lay_together([first, other], 8)[0].tolist() == list(first)
+    assert supersequence([first, other], 8)[0].tolist() == list(first)
 
 
 def test_long_sequences_are_chosen_in_windows():
-    nodes = tuple(range(MOST_FREE * 2))
+    nodes = tuple(range(PARAMS.most_free * 2))
     again = (*nodes[:-1], 0, nodes[-1])
-    _, made = lay_together([nodes, again], MOST_FREE * 4)
-    free = _window(made, Random(0))
-    assert int(free.sum()) == MOST_FREE
+    _, made = supersequence([nodes, again], PARAMS.most_free * 4)
+    free = _window(made, Random(0), PARAMS.most_free)
+    assert int(free.sum()) == PARAMS.most_free
     assert free[np.flatnonzero(~made)].all()
 
 
 def test_a_population_keeps_the_cheapest_within_the_budget():
     index = instance("chain:60").index
     population, others = Population(), Population()
-    for length in range(2, MOST_KEPT):
+    for length in range(2, PARAMS.most_kept):
         population.add(index, 0, tuple(range(length)))
     others.add(index, 5, (0,))
     others.add(index, 0, (0, 1, 2, 2))
@@ -140,7 +142,7 @@ def test_a_population_keeps_the_cheapest_within_the_budget():
     assert kept[-1] == (0,)
     population.add(index, 0, (0, 0, 0))
     assert (0,) not in population.best()
-    assert len(population.best()) == MOST_KEPT
+    assert len(population.best()) == PARAMS.most_kept
 
 
 def test_counted_moves_make_the_planner_deterministic_and_a_planner_remembers_nothing():
@@ -189,7 +191,7 @@ def test_a_search_goes_on_where_its_last_turn_ended():
 
     def stop():
         # A run of the second round.
-        return "annealing from the best, very lax" in heard
+        return "annealing from the best, lowest penalty" in heard
 
     first = evolution(problem, limits, Control(stop, lambda progress: heard.append(progress.phase)))
     rounds = evolution._state.rounds

@@ -42,7 +42,8 @@ def main() -> None:
     solvers = options.solver or [name for name in PLANNERS if name != "exhaustive"]
     cold = ["auto", "anneal"] if options.cold is None else options.cold
     rows = []
-    with TemporaryDirectory() as folder:
+    # Compilation may still write there.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         layered = Path(folder) / "layered.json"
         save_graph(random_layered(LAYERED_NODES), layered)
         for graph in (CHAIN, str(layered), *([] if options.data is None else [str(options.data)])):

@@ -7,8 +7,20 @@ import typer
 
 from hcp.analysis.report import analyze_graph
 from hcp.bounds import solved_bounds
-from hcp.cli.options import AsJson, GraphText, Quiet, Seed, check_plot, check_target, graph_from, json_of
+from hcp.cli.options import (
+    AsJson,
+    GraphText,
+    Quiet,
+    Seed,
+    check_plot,
+    check_target,
+    graph_from,
+    json_of,
+    planner_from,
+    planner_names,
+)
 from hcp.cli.output import print_json, print_table
+from hcp.cli.planner_text import planner_text
 from hcp.graph.errors import HcpError
 from hcp.graph.files import write_atomically
 from hcp.graph.visualize import to_dot, to_svg
@@ -119,13 +131,24 @@ def analyze(
         print_table(Table(("", "value"), report.rows(), (False, False)))
 
 
-def planners() -> None:
-    """List the planners.
+def planners(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show the options and parameters of this planner.", autocompletion=planner_names),
+    ] = None,
+) -> None:
+    """List the planners, or print one's options and parameters, as a file for hcp solve --params.
 
     \b
       hcp planners
+      hcp planners auto
     """
-    print_table(planners_table(PLANNERS))
+    if name is None:
+        print_table(planners_table(PLANNERS))
+    else:
+        planner = planner_from(name)
+        summary = PLANNERS[name][1] if name in PLANNERS else "a planner of your own"
+        typer.echo(planner_text(planner, name, summary), nl=False)
 
 
 def compile_command() -> None:

@@ -1,9 +1,9 @@
 """Sweeps in TOML files: what ``hcp compare --config sweep.toml`` reads."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
+from hcp.cli.toml import known_key, read_toml
 from hcp.graph.errors import HcpError
 
 # Key in the file -> parameter of the command, and the types that it may have.
@@ -36,20 +36,12 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         HcpError: If the file cannot be read, is no TOML, or has an unknown key or a value of the wrong type.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise HcpError(f"cannot read config file {str(path)!r} ({reason}); give a TOML file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise HcpError(f"config file {str(path)!r} is not TOML ({error}); mend it there") from None
+    data = read_toml(path, "config file")
     return dict(_parameter(path, key, value) for key, value in data.items())
 
 
 def _parameter(path: Path, key: str, value: object) -> tuple[str, object]:
-    if key not in _KEYS:
-        raise HcpError(f"config file {str(path)!r} has unknown key {key!r}; choose from {', '.join(_KEYS)}")
-    parameter, types = _KEYS[key]
+    parameter, types = _KEYS[known_key(f"config file {str(path)!r}", key, list(_KEYS))]
     items = value if isinstance(value, list) else [value]
     scalar = all(isinstance(item, str | int) and not isinstance(item, bool) for item in items)
     if type(value) not in types or (isinstance(value, list) and not scalar):

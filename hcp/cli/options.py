@@ -23,7 +23,8 @@ GRAPH_HELP = f"A graph file, or a generator and its size ({', '.join(INSTANCES)}
 BUDGET_HELP = "Bytes, a size such as 8GiB, or a percentage such as 80%."
 
 
-def _planner_names(incomplete: str) -> Iterator[tuple[str, str]]:
+def planner_names(incomplete: str) -> Iterator[tuple[str, str]]:
+    """The planners whose names begin so, with what they are: for shell completion."""
     return ((name, what) for name, (_, what) in PLANNERS.items() if name.startswith(incomplete))
 
 
@@ -35,11 +36,11 @@ Solver = Annotated[
         "--solver",
         "-s",
         help="A planner (`hcp planners` lists them), or your own as package.module:Class.",
-        autocompletion=_planner_names,
+        autocompletion=planner_names,
     ),
 ]
 Solvers = Annotated[
-    list[str], typer.Option("--solver", "-s", help="A planner; repeat for several.", autocompletion=_planner_names)
+    list[str], typer.Option("--solver", "-s", help="A planner; repeat for several.", autocompletion=planner_names)
 ]
 TimeLimit = Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for each planner.")]
 WorkLimit = Annotated[
@@ -51,6 +52,12 @@ Order = Annotated[
 ]
 Backend = Annotated[
     str | None, typer.Option(help="The solver behind milp, checkmate (as PuLP calls it: HiGHS, SCIP_PY) or staged.")
+]
+ParamsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--params", metavar="FILE", help="TOML with parameters of the planner, as `hcp planners auto` prints it."
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed for planners that draw random numbers.")]
 Workers = Annotated[int, typer.Option(help="Threads for solvers that have a choice.", min=1)]

@@ -15,6 +15,7 @@ from hcp.cli.options import (
     HostLatency,
     HostMemory,
     Order,
+    ParamsFile,
     Quiet,
     Seed,
     Solver,
@@ -29,6 +30,7 @@ from hcp.cli.options import (
     planner_from,
 )
 from hcp.cli.output import print_json, print_table
+from hcp.cli.parameters import with_params
 from hcp.graph.errors import HcpError
 from hcp.least_peak import minimize_peak
 from hcp.planners import planner_named, solve
@@ -48,6 +50,7 @@ def solve_command(
     work_limit: WorkLimit = None,
     order: Order = "free",
     backend: Backend = None,
+    params: ParamsFile = None,
     host_bandwidth: HostBandwidth = None,
     host_latency: HostLatency = 0,
     host_memory: HostMemory = None,
@@ -63,8 +66,11 @@ def solve_command(
       hcp solve graph.json -b 8GiB -s cpsat --out plan.json
       hcp solve unet:4 -b 60% --host-bandwidth 100
       hcp solve unet:4 -b 60% -s milp --backend HiGHS --order given
+      hcp solve unet:4 -b 60% --params auto.toml      (after: hcp planners auto > auto.toml)
     """
     planner = planner_from(solver, backend)
+    if params is not None:
+        planner = with_params(planner, solver, params)
     loaded = graph_from(graph)
     host = host_from(loaded, host_bandwidth, host_latency, host_memory)
     check_target(out)

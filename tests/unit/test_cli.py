@@ -206,6 +206,7 @@ def test_the_examples_of_the_help_run(hcp, command, tmp_path, monkeypatch):
     save(unet(2), "graph.json")
     assert hcp("solve", "unet:2", "-b", "80%", "-s", "sqrt_n", "--out", "plan.json")[0] == 0
     (tmp_path / "sweep.toml").write_text('graphs = ["unet:2"]\nbudgets = ["80%"]\nsolvers = ["sqrt_n"]\n')
+    (tmp_path / "auto.toml").write_text(hcp("planners", "auto")[1])
     lines = [line.strip() for line in hcp(command, "--help")[1].splitlines()]
     examples = [line.partition("  ")[0] for line in lines if line.startswith(f"hcp {command}")]
     assert examples

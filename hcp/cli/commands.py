@@ -1,10 +1,12 @@
 """``hcp show``, ``verify``, ``analyze``, ``planners`` and ``demo``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hcp.analysis.lower_bounds import lower_bound_report
 from hcp.analysis.report import analyze_graph
 from hcp.bounds import solved_bounds
 from hcp.cli.options import (
@@ -16,6 +18,7 @@ from hcp.cli.options import (
     check_target,
     graph_from,
     json_of,
+    limited,
     planner_from,
     planner_names,
 )
@@ -26,6 +29,7 @@ from hcp.graph.files import write_atomically
 from hcp.graph.visualize import to_dot, to_svg
 from hcp.planners import PLANNERS
 from hcp.planning.compilation import compile_parts
+from hcp.planning.problem import LEAST_PART, Limits
 from hcp.plans.file import SCHEMA, load_plan
 from hcp.plans.verify import check_plan
 from hcp.report.show import graph_table, plan_marks, planners_table
@@ -113,7 +117,7 @@ def verify(
 def analyze(
     graph: GraphText,
     budget: Annotated[str | None, typer.Option("--budget", "-b", help="Adds bounds on the cost within it.")] = None,
-    time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for each of these bounds.")] = 30.0,
+    time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for all of it.")] = 60.0,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -122,9 +126,14 @@ def analyze(
     \b
       hcp analyze training-chain:100 --budget 50%
     """
-    loaded = graph_from(graph)
-    solved = () if budget is None else solved_bounds(loaded, budget, time_limit)
-    report = analyze_graph(loaded, seed, solved)
+    deadline = Limits(time_limit).deadline()
+    with limited(deadline, f"analysing {graph}"):
+        loaded = graph_from(graph)
+        report = analyze_graph(loaded, seed)
+    if budget is not None:
+        # Two solvers share what is left.
+        solved = solved_bounds(loaded, budget, max(LEAST_PART, deadline.left / 2))
+        report = replace(report, bounds=lower_bound_report(loaded, solved))
     if as_json:
         print_json(report.to_dict())
     else:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,11 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from hcp.graph.builders import load_graph
+from hcp.graph.cancellation import Cancelled, cancelled_when
 from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json
 from hcp.graph.instances import INSTANCES, instance
 from hcp.graph.ir import Graph
 from hcp.planners import PLANNERS, planner_named
+from hcp.planning.deadline import Deadline
 from hcp.planning.planner import AnyPlanner
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
@@ -80,6 +83,16 @@ def host_from(graph: Graph, bandwidth: str | None, latency: int, memory: str | N
         return None
     capacity = None if memory is None else parse_budget(memory, graph)
     return replace(parse_link(bandwidth, graph), latency=latency, capacity=capacity)
+
+
+@contextmanager
+def limited(deadline: Deadline, what: str) -> Iterator[None]:
+    """Ends work at a time limit with a sentence that names it."""
+    try:
+        with cancelled_when(lambda: deadline.overdue):
+            yield
+    except Cancelled:
+        raise HcpError(f"{what} takes longer than the time limit of {deadline.limit:g} s; raise it") from None
 
 
 def planner_from(name: str, backend: str | None = None) -> AnyPlanner:

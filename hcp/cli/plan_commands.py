@@ -26,6 +26,7 @@ from hcp.cli.options import (
     check_target,
     graph_from,
     host_from,
+    limited,
     order_from,
     planner_from,
 )
@@ -34,7 +35,7 @@ from hcp.cli.parameters import with_params
 from hcp.graph.errors import HcpError
 from hcp.least_peak import minimize_peak
 from hcp.planners import planner_named, solve
-from hcp.planning.problem import DEFAULT_WORKERS
+from hcp.planning.problem import DEFAULT_WORKERS, LEAST_PART, Limits
 from hcp.plans.file import save_plan
 from hcp.progress import live_progress
 from hcp.report.tables import least_peak_table, plan_table
@@ -68,10 +69,12 @@ def solve_command(
       hcp solve unet:4 -b 60% -s milp --backend HiGHS --order given
       hcp solve unet:4 -b 60% --params auto.toml      (after: hcp planners auto > auto.toml)
     """
+    deadline = Limits(time_limit).deadline()
     planner = planner_from(solver, backend)
     if params is not None:
         planner = with_params(planner, solver, params)
-    loaded = graph_from(graph)
+    with limited(deadline, f"reading {graph}"):
+        loaded = graph_from(graph)
     host = host_from(loaded, host_bandwidth, host_latency, host_memory)
     check_target(out)
     with live_progress(time_limit, quiet, verbose) as monitor:
@@ -79,7 +82,8 @@ def solve_command(
             loaded,
             budget,
             planner,
-            time_limit=time_limit,
+            # Loading counts as well.
+            time_limit=max(LEAST_PART, deadline.left),
             order=order_from(order, loaded),
             workers=workers,
             seed=seed,

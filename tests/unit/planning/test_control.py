@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import hcp
+from hcp.graph.cancellation import Cancelled, cancelled_when, tick
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance, training_chain, unet
 from hcp.heuristics.recompute_all import RecomputeAll
@@ -15,7 +16,6 @@ from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.planner import ask
 from hcp.planning.problem import Control, Limits, Problem
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.graph.cancellation import Cancelled, cancelled_when, tick
 from hcp.schedule.replay import replay
 
 

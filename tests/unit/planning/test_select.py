@@ -1,5 +1,6 @@
 """Choosing among candidates: legal, within the budget, never worse than the incumbent."""
 
+from hcp.graph.cancellation import tick
 from hcp.graph.instances import chain, training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.planning.problem import Control, Limits, Problem
@@ -7,7 +8,6 @@ from hcp.planning.select import choose
 from hcp.planning.solution import TIMED_OUT, Status
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Compute, Schedule, keep_everything
-from hcp.schedule.cancellation import tick
 from hcp.schedule.replay import replay
 
 GRAPH = training_chain(3)

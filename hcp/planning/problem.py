@@ -1,6 +1,5 @@
 """What a planner is asked: the instance, the limits of the search, and who follows and steers it."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -136,7 +135,6 @@ class Control:
     incumbent: Schedule | None = None
 
 
-# Limits for whoever sets none but the budget, and nobody to follow or steer.
-NO_LIMIT: Final = Limits(time_limit=math.inf)
+# For whoever sets no limits, and has nobody to follow or steer.
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_CONTROL: Final = Control()

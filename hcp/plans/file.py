@@ -90,7 +90,11 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
         GraphError: If the file is unreadable or not JSON.
         PlanFileError: If it is no plan, was changed, or its schedule does not do what it says.
     """
-    data = read_json(path, "plan file")
+    return plan_in(read_json(path, "plan file"), path)
+
+
+def plan_in(data: object, path: str | os.PathLike[str]) -> Plan:
+    """The plan that a file holds, from what was read of it; see ``load_plan``."""
     try:
         return _plan(Record(data, "the plan"))
     except HcpError as error:

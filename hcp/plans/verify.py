@@ -9,7 +9,7 @@ from hcp.graph.fields import Record
 from hcp.graph.files import read_json
 from hcp.planning.plan import Plan
 from hcp.planning.solution import Bound, Status
-from hcp.plans.file import PlanFileError, load_plan
+from hcp.plans.file import PlanFileError, plan_in
 
 
 class Verdict(Enum):
@@ -76,7 +76,7 @@ def check_plan(path: str | os.PathLike[str]) -> Verification:
     """
     data = read_json(path, "plan file")
     try:
-        plan = load_plan(path)
+        plan = plan_in(data, path)
     except PlanFileError as error:
         return Verification((Check("the file holds a plan", Verdict.FAIL, str(error)),))
     says = Record(data, "the plan").get("optimality")

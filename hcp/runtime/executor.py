@@ -7,8 +7,8 @@ from typing import Any
 
 from hcp.graph.ir import Graph, Node
 from hcp.planning.plan import Plan
-from hcp.planning.planner import Planner
-from hcp.planning.problem import Problem
+from hcp.planning.planner import AnyPlanner, ask
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Problem
 from hcp.runtime.blocks import block_schedule
 from hcp.runtime.codec import Content
 from hcp.runtime.errors import RunError, StorageError
@@ -100,7 +100,7 @@ class HeightCompressedExecutor:
         graph: Graph | None = None,
         *,
         plan: Plan | Schedule | None = None,
-        planner: Planner | None = None,
+        planner: AnyPlanner | None = None,
         block_size: int | None = None,
         budget: int | str | None = None,
         checkpoints: Collection[str] | None = None,
@@ -278,13 +278,13 @@ def _graph_of(graph: Graph | None, plan: Plan | Schedule | None) -> Graph:
 
 
 def _schedule_of(
-    graph: Graph, plan: Plan | Schedule | None, planner: Planner | None, block_size: int | None, limit: int
+    graph: Graph, plan: Plan | Schedule | None, planner: AnyPlanner | None, block_size: int | None, limit: int
 ) -> Schedule:
     if isinstance(plan, Schedule):
         return plan
     if block_size is not None:
         return block_schedule(graph, block_size)
-    solution = plan if planner is None else planner(Problem(graph, limit))
+    solution = plan if planner is None else ask(planner, Problem(graph, limit), DEFAULT_LIMITS, DEFAULT_CONTROL)
     assert solution is not None
     if solution.schedule is None:
         raise RunError(f"planner {solution.planner!r} gave no schedule for {graph.name!r}; {solution.status.remedy}")

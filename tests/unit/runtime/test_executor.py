@@ -219,6 +219,11 @@ def test_plans_planners_and_budgets():
     assert executor.configure(graph, plan=plan).schedule == plan.schedule
     assert executor.configure(graph, planner=IntervalTree(), budget="60%").usage.cost == plan.cost
     assert executor.configure(graph, planner=IntervalTree()).usage.cost == graph.base_cost
+
+    def with_limits(problem, limits, control):
+        return IntervalTree()(problem, limits, control)
+
+    assert executor.configure(graph, planner=with_limits, budget="60%").usage.cost == plan.cost
     peak = plan.usage.peak
     assert executor.configure(plan=plan, budget=peak).usage.peak == peak
     before = executor.configuration

@@ -24,8 +24,8 @@ Checkmate's program finds as well; N needs no integrality. Need-variables replac
 few coefficients other than 1 and no big constants.
 
 Staged schedules can cost more than others in the same order: it may pay to recompute a chain of nodes in another order
-than the given one, or to run a node twice within a stage (``tests/unit/solvers/test_stages.py`` has one of each). That
-is why the end rows alone bound ``FIXED_ORDER`` schedules, and detailed stages bound only ``STAGED`` ones.
+than the given one, or to run a node twice within a stage (``tests/unit/solvers/fixed_order/test_stages.py`` has one of
+each). That is why the end rows alone bound ``FIXED_ORDER`` schedules, and detailed stages bound only ``STAGED`` ones.
 
 Entries that some optimal schedule of each kind has at 0 or 1 are constants: a node that runs once, or whose outputs
 nobody reads later; and, up to the first stage that could not hold everything produced so far, all runs and values.

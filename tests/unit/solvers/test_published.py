@@ -14,7 +14,7 @@ from hcp.solvers.lp_rounding import LpRounding
 from hcp.solvers.moccasin import Moccasin
 from hcp.solvers.models.highs import LinearProgram
 from tests.interrupts import solve_and_interrupt
-from tests.unit.solvers.test_stages import staged_optimum, tight_problems
+from tests.unit.solvers.fixed_order.test_stages import staged_optimum, tight_problems
 
 
 def check(graph, budget, planner, best):

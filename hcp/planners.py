@@ -16,7 +16,16 @@ from hcp.planning.deadline import Stop, never
 from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.plan import Plan, judge
 from hcp.planning.planner import AnyPlanner, ask
-from hcp.planning.problem import DEFAULT_WORKERS, Control, Limits, Monitor, Problem, ignore
+from hcp.planning.problem import (
+    DEFAULT_CONTROL,
+    DEFAULT_LIMITS,
+    DEFAULT_WORKERS,
+    Control,
+    Limits,
+    Monitor,
+    Problem,
+    ignore,
+)
 from hcp.planning.solution import Status
 from hcp.schedule.actions import Schedule
 from hcp.schedule.bandwidth import parse_link
@@ -160,14 +169,30 @@ def solve(
         HcpError: On bad input.
         InfeasibleBudget: Where it is proved that no schedule meets the budget.
     """
-    planner = planner_named(solver) if isinstance(solver, str) else solver
-    limits = Limits(time_limit, workers, seed, work_limit)
     amount, link = parse_budget(budget, graph), None if host is None else parse_link(host, graph)
     problem = Problem(graph, amount, order, link)
+    return solve_problem(
+        problem, solver, Limits(time_limit, workers, seed, work_limit), Control(stop, monitor, incumbent)
+    )
+
+
+def solve_problem(
+    problem: Problem,
+    solver: str | AnyPlanner = "auto",
+    limits: Limits = DEFAULT_LIMITS,
+    control: Control = DEFAULT_CONTROL,
+) -> Plan:
+    """``solve`` for an instance whose budget is in bytes: what every way to a plan goes through.
+
+    Raises:
+        UnknownSolver: If there is no planner of that name.
+        InfeasibleBudget: Where it is proved that no schedule meets the budget.
+    """
+    planner = planner_named(solver) if isinstance(solver, str) else solver
     check_budget(problem)
-    with stop_on_interrupt(stop) as asked:
-        control = Control(asked, monitor, incumbent)
-        wrapped = link is None or isinstance(planner, WithHost)
+    with stop_on_interrupt(control.stop) as asked:
+        wrapped = problem.host is None or isinstance(planner, WithHost)
+        control = replace(control, stop=asked)
         solution = ask(planner if wrapped else WithHost(planner), problem, limits, control)
         # One that takes the problem alone does not know.
         solution = replace(solution, interrupted=solution.interrupted or asked())

@@ -2,13 +2,15 @@
 
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from hcp.feasibility import check_budget, explain_infeasible
 from hcp.graph.ir import Graph, Node
 from hcp.planning.plan import Plan
 from hcp.planning.planner import AnyPlanner, ask
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Problem
+from hcp.planning.solution import Status
 from hcp.runtime.blocks import block_schedule
 from hcp.runtime.codec import Content
 from hcp.runtime.errors import RunError, StorageError
@@ -120,13 +122,16 @@ class HeightCompressedExecutor:
 
         Raises:
             RunError: If the arguments do not name one plan for one graph, or the plan is illegal or over the budget.
+            InfeasibleBudget: Where it is proved that no schedule meets the budget.
         """
         if sum(choice is not None for choice in (plan, planner, block_size)) != 1:
             raise RunError("configure() takes exactly one of plan, planner and block_size")
         graph = _graph_of(graph, plan)
         limit = _UNLIMITED if budget is None else parse_budget(budget, graph)
-        schedule = _schedule_of(graph, plan, planner, block_size, limit)
-        verdict = validate_plan(graph, schedule, limit, host=plan.problem.host if isinstance(plan, Plan) else host)
+        problem = Problem(graph, limit, host=plan.problem.host if isinstance(plan, Plan) else host)
+        check_budget(problem)
+        schedule = _schedule_of(problem, plan, planner, block_size)
+        verdict = validate_plan(graph, schedule, limit, host=problem.host)
         if verdict.usage is None or not verdict.valid:
             raise RunError(f"the plan for {graph.name!r} cannot be run: {'; '.join(verdict.faults)}")
         default = frozenset[str]() if schedule.transfers else find_checkpoints(graph, schedule)
@@ -278,14 +283,20 @@ def _graph_of(graph: Graph | None, plan: Plan | Schedule | None) -> Graph:
 
 
 def _schedule_of(
-    graph: Graph, plan: Plan | Schedule | None, planner: AnyPlanner | None, block_size: int | None, limit: int
+    problem: Problem, plan: Plan | Schedule | None, planner: AnyPlanner | None, block_size: int | None
 ) -> Schedule:
     if isinstance(plan, Schedule):
         return plan
     if block_size is not None:
-        return block_schedule(graph, block_size)
-    solution = plan if planner is None else ask(planner, Problem(graph, limit), DEFAULT_LIMITS, DEFAULT_CONTROL)
+        return block_schedule(problem.graph, block_size)
+    # Planners only recompute; a host is for schedules that were made for one.
+    plain = replace(problem, host=None)
+    solution = plan if planner is None else ask(planner, plain, DEFAULT_LIMITS, DEFAULT_CONTROL)
     assert solution is not None
+    if solution.status is Status.INFEASIBLE:
+        raise explain_infeasible(plain, solution)
     if solution.schedule is None:
-        raise RunError(f"planner {solution.planner!r} gave no schedule for {graph.name!r}; {solution.status.remedy}")
+        raise RunError(
+            f"planner {solution.planner!r} gave no schedule for {problem.graph.name!r}; {solution.status.remedy}"
+        )
     return solution.schedule

@@ -14,7 +14,8 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.interval_tree import IntervalTree
 from hcp.heuristics.sqrt_n import SqrtN
 from hcp.planners import solve
-from hcp.planning.problem import Problem
+from hcp.planning.problem import InfeasibleBudget, Problem
+from hcp.planning.solution import Solution, Status
 from hcp.runtime import (
     CheckpointStorage,
     ExecutionCallbacks,
@@ -224,12 +225,14 @@ def test_plans_planners_and_budgets():
         return IntervalTree()(problem, limits, control)
 
     assert executor.configure(graph, planner=with_limits, budget="60%").usage.cost == plan.cost
+    with pytest.raises(InfeasibleBudget, match="no schedule fits"):
+        executor.configure(plan=plan, budget="1%")
     peak = plan.usage.peak
     assert executor.configure(plan=plan, budget=peak).usage.peak == peak
     before = executor.configuration
     with pytest.raises(RunError, match=f"peak of {peak} bytes.* exceeds the budget of {peak - 1} bytes"):
         executor.configure(plan=plan, budget=peak - 1)
-    with pytest.raises(RunError, match="gave no schedule"):
+    with pytest.raises(InfeasibleBudget, match=r"no schedule fits \d+ bytes: .*smallest budget known to work is \d+"):
         executor.configure(graph, planner=IntervalTree(), budget="1%")
     with pytest.raises(RunError, match="made for another graph"):
         executor.configure(instance("unet:2"), plan=plan)
@@ -335,3 +338,18 @@ def test_a_failed_background_transfer_keeps_the_results_and_warns():
         with pytest.warns(StorageWarning, match="the host is full"):
             done = executor.run(Arithmetic(graph))
     assert int(done.results["v23"][0]) == straight(graph)["v23"]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "message"),
+    [
+        (Status.INFEASIBLE, InfeasibleBudget, "proved by Fruitless; the smallest budget known to work is"),
+        (Status.NO_SOLUTION, RunError, "gave no schedule"),
+    ],
+)
+def test_a_planner_without_a_schedule(status, error, message):
+    graph = training_chain(5)
+    with pytest.raises(error, match=message):
+        HeightCompressedExecutor().configure(
+            graph, planner=lambda problem: Solution(None, status, (), "Fruitless"), budget="90%"
+        )

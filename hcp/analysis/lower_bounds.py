@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from hcp.analysis.frontier_width import compute_frontier_width
 from hcp.graph.cancellation import ticking
 from hcp.graph.ir import Graph
@@ -108,11 +110,8 @@ def _cut(graph: Graph) -> tuple[int, int]:
     """
     index = graph.index
     readers = index.readers.tolists()
-    once = [
-        (x, int(index.producer[x]))
-        for x in range(index.m)
-        if index.producer[x] >= 0 and not index.resident[x] and not index.recomputable[index.producer[x]]
-    ]
+    made_once = np.flatnonzero(index.droppable & ~index.recomputable[index.producer])
+    once = [(int(x), int(index.producer[x])) for x in made_once]
     held = [int(floor) for floor in index.floor]
     for v in ticking(range(index.n)):
         own = {*index.inputs[v].tolist(), *index.outputs[v].tolist()}

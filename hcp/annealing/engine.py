@@ -145,8 +145,7 @@ class Annealer:
 
     def indices(self, computes: Sequence[str]) -> tuple[int, ...]:
         """Nodes of the graph's index by their names."""
-        rank = {name: i for i, name in enumerate(self.graph.index.node_names)}
-        return tuple(rank[name] for name in computes)
+        return tuple(self.graph.index.node_of[name] for name in computes)
 
     def schedule(self, sequence: Sequence[int]) -> Schedule:
         """The schedule that runs these nodes of the graph's index."""

@@ -1,6 +1,6 @@
 """A graph as integer arrays: what planners and models compute on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -113,6 +113,21 @@ class GraphIndex:
     def m(self) -> int:
         """Number of values."""
         return len(self.value_names)
+
+    @cached_property
+    def node_of(self) -> Mapping[str, int]:
+        """Each node's number by its name."""
+        return {name: node for node, name in enumerate(self.node_names)}
+
+    @cached_property
+    def value_of(self) -> Mapping[str, int]:
+        """Each value's number by its name."""
+        return {name: value for value, name in enumerate(self.value_names)}
+
+    @cached_property
+    def droppable(self) -> BoolArray:
+        """Per value: whether a schedule may free it. Inputs of the graph and residents stay to the end."""
+        return (self.producer >= 0) & ~self.resident
 
     @cached_property
     def base_bytes(self) -> int:

@@ -46,20 +46,18 @@ def is_topological(graph: Graph, order: Sequence[str]) -> bool:
 def ancestors(graph: Graph, names: Iterable[str]) -> frozenset[str]:
     """These nodes and all that they depend on."""
     index = graph.index
-    rank = {name: v for v, name in enumerate(index.node_names)}
     mask = 0
     for name in names:
-        v = rank[_known(graph, name)]
+        v = index.node_of[_known(graph, name)]
         mask |= index.ancestors[v] | 1 << v
-    return frozenset(name for name, v in rank.items() if mask >> v & 1)
+    return frozenset(name for name, v in index.node_of.items() if mask >> v & 1)
 
 
 def descendants(graph: Graph, names: Iterable[str]) -> frozenset[str]:
     """These nodes and all that depend on them."""
     index = graph.index
-    rank = {name: v for v, name in enumerate(index.node_names)}
-    mask = sum(1 << rank[name] for name in {_known(graph, name) for name in names})
-    return frozenset(name for name, v in rank.items() if (index.ancestors[v] | 1 << v) & mask)
+    mask = sum(1 << index.node_of[name] for name in {_known(graph, name) for name in names})
+    return frozenset(name for name, v in index.node_of.items() if (index.ancestors[v] | 1 << v) & mask)
 
 
 def induced_subgraph(graph: Graph, names: Iterable[str], name: str | None = None) -> Graph:

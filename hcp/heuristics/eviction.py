@@ -79,9 +79,8 @@ class Runtime:
 
     def __init__(self, graph: Graph, order: Sequence[str], budget: int) -> None:
         index = graph.index
-        rank = {name: v for v, name in enumerate(index.node_names)}
         self.budget = budget
-        self.program = [rank[name] for name in order]
+        self.program = [index.node_of[name] for name in order]
         self.inputs = index.inputs.tolists()
         self.outputs = index.outputs.tolists()
         self.readers = index.readers.tolists()

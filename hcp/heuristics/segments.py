@@ -32,8 +32,7 @@ class Walk:
     @cached_property
     def nodes(self) -> list[int]:
         """The order as node indices."""
-        rank = {name: i for i, name in enumerate(self.graph.index.node_names)}
-        return [rank[name] for name in self.order]
+        return [self.graph.index.node_of[name] for name in self.order]
 
     @cached_property
     def rise(self) -> int:

@@ -17,7 +17,7 @@ from hcp.graph.ir import Graph
 from hcp.heuristics.segments import Walk
 from hcp.planning.problem import NotApplicable
 from hcp.schedule.actions import Schedule
-from hcp.schedule.rematerialize import lasting
+from hcp.schedule.rematerialize import lasting, makers
 
 # Run-once nodes that may be the end of the forward pass.
 _BOUNDARIES: Final = 4
@@ -187,14 +187,7 @@ class _Machine:
 
     def demand(self, values: Iterable[int]) -> None:
         """Runs what brings values back to hand, in the order's own sequence."""
-        missing = {self.producer[x] for x in values if x not in self.at_hand}
-        stack = list(missing)
-        while stack:
-            for x in self.inputs[stack.pop()]:
-                if x not in self.at_hand and self.producer[x] not in missing:
-                    missing.add(self.producer[x])
-                    stack.append(self.producer[x])
-        for v in sorted(missing, key=self.position.__getitem__):
+        for v in sorted(makers(values, self.inputs, self.producer, self.at_hand), key=self.position.__getitem__):
             self.compute(v)
 
     def compute(self, node: int) -> None:

@@ -12,9 +12,10 @@ import numpy as np
 
 from hcp.graph.ir import Graph
 from hcp.offload.surrogate import with_offloads
-from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule, Step
+from hcp.schedule.actions import Compute, Fetch, Offload, Schedule, Step
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import replay
+from hcp.schedule.states import states
 
 
 def improved(graph: Graph, steps: Iterable[Step], budget: int, host: HostLink) -> Schedule:
@@ -30,15 +31,11 @@ def _kept(graph: Graph, steps: Sequence[Step], budget: int, host: HostLink) -> l
     profile = np.array(replay(graph, schedule, host).profile)
     gone: dict[str, int] = {}
     stays: list[tuple[int, int, int, int]] = []
-    place = 0
-    for action in schedule.actions:
-        if isinstance(action, Free):
-            gone[action.value] = place
-            continue
-        if isinstance(action, Fetch):
-            size = graph.values[action.value].bytes
-            stays.append((-host.fetch_cost(size), gone[action.value], place, size))
-        place += 1
+    for place, state in enumerate(states(graph, schedule)):
+        gone.update(dict.fromkeys(state.freed, place))
+        if isinstance(state.step, Fetch):
+            size = graph.values[state.step.value].bytes
+            stays.append((-host.fetch_cost(size), gone[state.step.value], place, size))
     dropped = set()
     for _, first, last, size in sorted(stays):
         if profile[first:last].max(initial=0) + size <= budget:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcp.graph.errors import HcpError
-from hcp.graph.ir import Node, Value
+from hcp.graph.ir import Graph
 from hcp.planning.plan import Plan
 from hcp.report.drawing import BLUE, GREEN, ORANGE, PINK, SKY, VERMILION, drawing, legend_below, scaled_bytes
 from hcp.report.show import plan_marks
-from hcp.schedule.actions import Action, Compute, Fetch, Free, Schedule
+from hcp.schedule.actions import Compute, Fetch, Schedule, Step
+from hcp.schedule.states import Origin, states
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +96,7 @@ def stage_by_node(axes: "Axes", plan: Plan) -> "Axes":
     from matplotlib.patches import Patch
 
     schedule = _schedule(plan)
-    cells, block = _cells(schedule, plan)
+    cells, block = _cells(plan.graph, schedule)
     colours = ["white", "0.85", BLUE, VERMILION, GREEN]
     n = len(plan.graph.nodes)
     axes.imshow(
@@ -200,53 +201,20 @@ def live_composition(plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         fetched; what the step itself makes and needs) with a column a step, which add up to replay's profile; and the
         flags.
     """
-    held = _Held(plan)
-    for action in _schedule(plan).actions:
-        held.take(action)
-    return np.array(held.columns, dtype=np.int64).T, np.array(held.flags, dtype=np.bool_)
+    columns: list[tuple[int, ...]] = []
+    flags: list[bool] = []
+    for state in states(plan.graph, _schedule(plan)):
+        columns.append((*(state.bytes[origin] for origin in Origin), _own_bytes(plan.graph, state.step)))
+        flags.append(state.again)
+    return np.array(columns, dtype=np.int64).T, np.array(flags, dtype=np.bool_)
 
 
-class _Held:
-    """The bytes held by what they are for, action by action."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.graph = plan.graph
-        self.bytes = dict.fromkeys(("fixed", "first", "again", "fetched"), 0)
-        self.bytes["fixed"] = sum(value.bytes for value in plan.graph.inputs)
-        self.where = {value.name: "fixed" for value in plan.graph.inputs}
-        self.ran: set[str] = set()
-        self.columns: list[tuple[int, ...]] = []
-        self.flags: list[bool] = []
-
-    def take(self, action: Action) -> None:
-        if isinstance(action, Free):
-            self.bytes[self.where.pop(action.value)] -= self.graph.values[action.value].bytes
-        elif isinstance(action, Compute):
-            self._compute(self.graph.node[action.node])
-        elif isinstance(action, Fetch):
-            value = self.graph.values[action.value]
-            self._column(value.bytes)
-            self._put(value, "fetched")
-        else:
-            self._column(0)
-
-    def _compute(self, node: Node) -> None:
-        again = node.name in self.ran
-        self._column(node.workspace + sum(value.bytes for value in node.outputs), again)
-        for value in node.outputs:
-            if not (value.resident and value.name in self.where):
-                self._put(value, "fixed" if value.resident else "again" if again else "first")
-        self.ran.add(node.name)
-
-    def _column(self, running: int, again: bool = False) -> None:
-        self.columns.append((*self.bytes.values(), running))
-        self.flags.append(again)
-
-    def _put(self, value: Value, part: str) -> None:
-        if value.name in self.where:
-            self.bytes[self.where[value.name]] -= value.bytes
-        self.where[value.name] = part
-        self.bytes[part] += value.bytes
+def _own_bytes(graph: Graph, step: Step) -> int:
+    """What a step makes and needs beside what is live when it begins."""
+    if isinstance(step, Compute):
+        node = graph.node[step.node]
+        return node.workspace + sum(value.bytes for value in node.outputs)
+    return graph.values[step.value].bytes if isinstance(step, Fetch) else 0
 
 
 def _schedule(plan: Plan) -> Schedule:
@@ -255,7 +223,7 @@ def _schedule(plan: Plan) -> Schedule:
     return plan.schedule
 
 
-def _cells(schedule: Schedule, plan: Plan) -> tuple[NDArray[np.uint8], int]:
+def _cells(graph: Graph, schedule: Schedule) -> tuple[NDArray[np.uint8], int]:
     """Stages by nodes, and how many of either a cell stands for."""
     column = {name: i for i, name in enumerate(dict.fromkeys(schedule.computes))}
     n = len(column)
@@ -263,39 +231,24 @@ def _cells(schedule: Schedule, plan: Plan) -> tuple[NDArray[np.uint8], int]:
     side = -(-n // block)
     cells = np.zeros((side, side), np.uint8)
     stage = 0
-    live: set[int] = set()
-    ran: set[int] = set()
 
-    def mark(row: int, node: int, kind: int) -> None:
-        cell = (row // block, node // block)
+    def mark(row: int, name: str, kind: int) -> None:
+        # Runs behind the last first execution are legal, if useless.
+        cell = (min(row, n - 1) // block, column[name] // block)
         cells[cell] = max(cells[cell], kind)
 
-    values: dict[int, int] = {}
-    for action in schedule.actions:
-        if isinstance(action, Free):
-            maker = column[plan.graph.producer[action.value]]
-            values[maker] -= 1
-            if not values[maker]:
-                live.discard(maker)
+    for state in states(graph, schedule):
+        step = state.step
+        if isinstance(step, Fetch):
+            mark(stage, graph.producer[step.value], _FETCHED)
+        if not isinstance(step, Compute):
             continue
-        if isinstance(action, Fetch):
-            maker = column[plan.graph.producer[action.value]]
-            values[maker] += 1
-            live.add(maker)
-            mark(min(stage, n - 1), maker, _FETCHED)
-        if not isinstance(action, Compute):
-            continue
-        node = column[action.node]
-        values[node] = len(plan.graph.node[action.node].outputs)
-        # Runs behind the last first execution are legal, if useless.
-        mark(min(stage, n - 1), node, _AGAIN if node in ran else _FIRST)
-        live.add(node)
-        if node not in ran:
-            ran.add(node)
+        mark(stage, step.node, _AGAIN if state.again else _FIRST)
+        if not state.again:
             stage += 1
-            if stage < n:
-                for kept in live:
-                    mark(stage, kept, _RETAINED)
+            retained = {step.node, *(graph.producer[name] for name in state.live if name in graph.producer)}
+            for maker in retained if stage < n else ():
+                mark(stage, maker, _RETAINED)
     return cells, block
 
 

@@ -1,14 +1,16 @@
 """Graphs and the list of planners as tables."""
 
 from collections.abc import Mapping
+from itertools import islice
 
 from hcp.graph.ir import Graph
 from hcp.graph.visualize import Marks
 from hcp.report.tables import Table
 from hcp.report.units import bytes_text, cost_text
-from hcp.schedule.actions import Compute, Fetch, Free, Schedule, keep_everything
+from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import replay
+from hcp.schedule.states import states
 
 
 def graph_table(graph: Graph) -> Table:
@@ -46,19 +48,8 @@ def plan_marks(graph: Graph, schedule: Schedule, host: HostLink | None = None) -
     twice are its checkpoints, where it recomputes anything at all.
     """
     usage = replay(graph, schedule, host)
-    live: set[str] = set()
-    step = -1
-    for action in schedule.actions:
-        if isinstance(action, Free):
-            live.discard(action.value)
-            continue
-        step += 1
-        if step == usage.peak_step:
-            break
-        if isinstance(action, Compute):
-            live.update(value.name for value in graph.node[action.node].outputs)
-        elif isinstance(action, Fetch):
-            live.add(action.value)
+    at_peak = next(islice(states(graph, schedule), usage.peak_step, None))
+    live = {name for name in at_peak.live if name in graph.producer}
     once = {name for name in live if not graph.values[name].resident and graph.producer[name] not in usage.recomputed}
     return Marks(usage.recomputed, frozenset(once) if usage.recomputed else frozenset(), frozenset(live))
 

@@ -6,7 +6,8 @@ from typing import Any
 from hcp.graph.ir import Graph, Value
 from hcp.runtime.codec import Content
 from hcp.runtime.storage import CheckpointStorage, TierName
-from hcp.schedule.actions import Compute, Schedule
+from hcp.schedule.actions import Schedule
+from hcp.schedule.states import Origin, states
 
 
 class ActivationRegistry:
@@ -101,15 +102,8 @@ def find_checkpoints(graph: Graph, schedule: Schedule) -> frozenset[str]:
 
     Resident values are left out, since whoever asked for them holds them anyway.
     """
-    first: set[str] = set()
-    ran: set[str] = set()
     found: set[str] = set()
-    for action in schedule.actions:
-        if not isinstance(action, Compute):
-            first.discard(action.value)
-        elif action.node in ran:
-            found |= first
-        else:
-            ran.add(action.node)
-            first |= {value.name for value in graph.node[action.node].outputs if not value.resident}
+    for state in states(graph, schedule):
+        if state.again:
+            found.update(name for name, origin in state.live.items() if origin is Origin.FIRST)
     return frozenset(found)

@@ -1,7 +1,9 @@
 """From a rule of what to retain to a schedule: walks an order and recomputes on demand what the rule dropped."""
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+
+import numpy as np
 
 from hcp.graph.cancellation import tick
 from hcp.graph.index import GraphIndex
@@ -38,18 +40,14 @@ def rematerialize(graph: Graph, order: Sequence[str], retention: Retention) -> S
         retention: What stays from epoch to epoch.
     """
     index = graph.index
-    rank = {name: i for i, name in enumerate(index.node_names)}
-    nodes = [rank[name] for name in order]
+    nodes = [index.node_of[name] for name in order]
     return Schedule.from_computes(graph, (index.node_names[v] for v in _computes(index, nodes, retention)))
 
 
 def lasting(index: GraphIndex) -> set[int]:
     """The values that stay in any case: inputs, residents, and outputs of nodes that run once."""
-    return {
-        x
-        for x in range(index.m)
-        if index.resident[x] or index.producer[x] < 0 or not index.recomputable[index.producer[x]]
-    }
+    # Producer -1 is that of inputs, which are not droppable whatever the mask of the last node says.
+    return set(np.flatnonzero(~(index.droppable & index.recomputable[index.producer])).tolist())
 
 
 def _computes(index: GraphIndex, order: Sequence[int], retention: Retention) -> Iterator[int]:
@@ -65,15 +63,22 @@ def _computes(index: GraphIndex, order: Sequence[int], retention: Retention) -> 
         if i and epochs[i] != epochs[i - 1]:
             carried = retention.carried[epochs[i]]
             at_hand = {x for x in at_hand if x in always or x in carried}
-        missing = {producer[x] for x in inputs[node] if x not in at_hand}
-        stack = list(missing)
-        while stack:
-            for x in inputs[stack.pop()]:
-                if x not in at_hand and producer[x] not in missing:
-                    missing.add(producer[x])
-                    stack.append(producer[x])
-        for again in sorted(missing, key=position.__getitem__):
+        for again in sorted(makers(inputs[node], inputs, producer, at_hand), key=position.__getitem__):
             yield again
             at_hand.update(outputs[again])
         yield node
         at_hand.update(outputs[node])
+
+
+def makers(
+    values: Iterable[int], inputs: Sequence[Sequence[int]], producer: Sequence[int], at_hand: Set[int]
+) -> set[int]:
+    """The nodes that have to run to have these values, starting from what is at hand."""
+    found = {producer[x] for x in values if x not in at_hand}
+    stack = list(found)
+    while stack:
+        for x in inputs[stack.pop()]:
+            if x not in at_hand and producer[x] not in found:
+                found.add(producer[x])
+                stack.append(producer[x])
+    return found

@@ -122,7 +122,7 @@ def checkmate_program(problem: Problem, *, tightened: bool) -> StageModel:
 def _add_memory(rows: RowBuilder, grid: StageGrid, stage: int, budget: int, integral: list[bool]) -> Frees:
     """Adds the columns and rows of FREE and U of one stage; ``integral`` has an entry for each column so far."""
     index = grid.index
-    loose = (index.producer >= 0) & ~index.resident
+    loose = index.droppable
     saved = np.flatnonzero(loose & (grid.born < stage))
     room = -int(grid.kept[stage])
     frees: Frees = {}

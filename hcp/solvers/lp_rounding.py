@@ -85,7 +85,7 @@ def _completed(problem: Problem, grid: StageGrid, kept: BoolArray) -> Schedule:
         kept: Whether value x enters stage t, (values, stages + 1).
     """
     index = grid.index
-    loose = (index.producer >= 0) & ~index.resident
+    loose = index.droppable
     maker = np.maximum(index.producer, 0)
     kept = kept | ~index.recomputable[maker][:, None]
     stage = np.arange(kept.shape[1])

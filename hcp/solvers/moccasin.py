@@ -139,7 +139,7 @@ class _Program:
         self._add_memory()
         for node in range(index.n):
             for x in index.inputs[node].tolist():
-                if index.producer[x] >= 0 and not index.resident[x]:
+                if index.droppable[x]:
                     for reader in self.computations[node]:
                         self._add_read(reader, x)
         self.unit = cost_unit(index.cost)
@@ -151,17 +151,16 @@ class _Program:
     def hint(self, graph: Graph, schedule: Schedule) -> None:
         """Hints at a schedule that follows the order; what it computes more often is left out."""
         index = self.grid.index
-        rank = {name: v for v, name in enumerate(index.node_names)}
         often = [0] * index.n
         uses: dict[cp_model.IntVar, int] = {}
         starts: dict[cp_model.IntVar, int] = {}
         stage = 0
         for name in Schedule.from_computes(graph, schedule.computes).computes:
-            node = rank[name]
+            node = index.node_of[name]
             event = self._event(stage, node)
             for x in index.inputs[node].tolist():
-                p = int(index.producer[x])
-                if p >= 0 and not index.resident[x]:
+                if index.droppable[x]:
+                    p = int(index.producer[x])
                     made = self.computations[p][min(often[p], len(self.computations[p])) - 1]
                     uses[made.ends[x]] = event
             if often[node] < len(self.computations[node]):

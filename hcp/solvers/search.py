@@ -200,13 +200,12 @@ class _Search:
 
 def _excess_at_first(index: GraphIndex, problem: Problem, schedule: Schedule) -> np.ndarray:
     """Per node: bytes over the budget, at worst, since the node before it on the schedule first executed."""
-    rank = {name: i for i, name in enumerate(index.node_names)}
     excess = np.zeros(index.n, np.int64)
     seen: set[int] = set()
     worst = 0
     for name, held in zip(schedule.computes, replay(problem.graph, schedule).profile, strict=True):
         worst = max(worst, held - problem.budget)
-        node = rank[name]
+        node = index.node_of[name]
         if node not in seen:
             seen.add(node)
             excess[node] = worst

@@ -52,7 +52,7 @@ class ConflictCertificate:
         index = graph.index
         if budget > self.budget and not self.of_peak:
             return 0
-        number = {name: i for i, name in enumerate(index.node_names)}
+        number = index.node_of
         if not all(name in number for names in self.conflicts for name in names):
             return 0
         conflicts = tuple(tuple(number[name] for name in names) for names in self.conflicts)

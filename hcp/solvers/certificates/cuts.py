@@ -62,8 +62,7 @@ class CutCertificate:
         """The bound on cost, or on the peak, that the multipliers prove; 0 where they prove nothing."""
         if budget > self.budget and not self.of_peak:
             return 0
-        names = {name: i for i, name in enumerate(graph.index.node_names)}
-        chain = tuple(names.get(name, -1) for name in self.chain)
+        chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
         if not is_chain(graph.index, chain) or not all(cut.is_valid(graph.index, len(chain)) for cut in self.cuts):
             return 0
         cut = build_cut_model(graph.index, self.budget, chain, self.cuts)

@@ -1,5 +1,7 @@
 """Certificates as plan files hold them."""
 
+from collections.abc import Mapping
+
 from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.ir import Graph
@@ -41,14 +43,12 @@ def read_certificate(data: object, owner: str, graph: Graph) -> Certificate:
         conflicts = tuple(_names(item, owner) for item in record.items("conflicts"))
         of_peak = record.flag("of_peak", False)
         return ConflictCertificate(record.amount("budget_bytes"), conflicts, multipliers, denominator, of_peak)
-    nodes = {name: i for i, name in enumerate(graph.index.node_names)}
-    values = {name: i for i, name in enumerate(graph.index.value_names)}
     return CutCertificate(
         tuple(record.texts("chain")),
         record.amount("budget_bytes"),
         multipliers,
         denominator,
-        tuple(_cut(item, owner, nodes, values) for item in record.items("cuts")),
+        tuple(_cut(item, owner, graph.index.node_of, graph.index.value_of) for item in record.items("cuts")),
         record.flag("of_peak", False),
     )
 
@@ -77,7 +77,7 @@ def _pair(item: object, owner: str) -> tuple[int, int]:
     raise GraphError(f"{owner} has multiplier {shown(item)}; expected [row, numerator]")
 
 
-def _cut(item: object, owner: str, nodes: dict[str, int], values: dict[str, int]) -> PathCut:
+def _cut(item: object, owner: str, nodes: Mapping[str, int], values: Mapping[str, int]) -> PathCut:
     match item:
         case [str(reader), int(stage), bool(first), steps] if reader in nodes:
             walk = tuple(_step(step, owner, values) for step in as_list(steps, owner, "steps"))
@@ -85,7 +85,7 @@ def _cut(item: object, owner: str, nodes: dict[str, int], values: dict[str, int]
     raise GraphError(f"{owner} has cut {shown(item)}; expected [reader, stage, first, steps]")
 
 
-def _step(step: object, owner: str, values: dict[str, int]) -> tuple[int, int]:
+def _step(step: object, owner: str, values: Mapping[str, int]) -> tuple[int, int]:
     match step:
         case [str(value), int(stage)] if value in values:
             return values[value], stage

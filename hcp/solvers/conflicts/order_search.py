@@ -102,7 +102,7 @@ class OrderSearch:
         reader = np.repeat(np.arange(index.n), np.diff(index.inputs.start))
         np.add.at(peak, reader, (index.size - held)[index.inputs.items])
         # Only values that can go matter from here on.
-        going = made & ~index.resident & (held > 0)
+        going = index.droppable & (held > 0)
         number = np.cumsum(going) - 1
         read = going[index.inputs.items]
         start = np.concatenate(([0], np.cumsum(read)))[index.inputs.start]

@@ -95,8 +95,7 @@ def build_grid(index: GraphIndex, chain: tuple[int, ...]) -> Grid:
     made = index.producer >= 0
     maker = np.where(made, index.producer, 0)
     reach = np.array([max(horizon[index.readers[x]], default=-1) for x in range(index.m)], np.int64)
-    loose = made & ~index.resident
-    saves = block(loose[:, None] & (k > first[maker][:, None]) & (k <= reach[:, None]))
+    saves = block(index.droppable[:, None] & (k > first[maker][:, None]) & (k <= reach[:, None]))
     kept = np.flatnonzero(made & index.resident)
     saves[kept, 1:] = births[maker[kept], :-1]
     return Grid(index, chain, first, last, horizon, once, births, runs, saves, reach, count)

@@ -64,8 +64,6 @@ def _just_in_time(index: GraphIndex, stages: list[set[int]], cut: CutModel, rank
 def hint(graph: Graph, cut: CutModel, schedule: Schedule) -> dict[int, bool]:
     """Values of the relaxation's columns that describe a schedule, as far as it shows them."""
     index = graph.index
-    node_of = {name: i for i, name in enumerate(index.node_names)}
-    value_of = {name: i for i, name in enumerate(index.value_names)}
     width = cut.grid.births.shape[1]
     born = np.zeros((index.n, width), np.bool_)
     runs = np.zeros((index.n, width), np.bool_)
@@ -75,12 +73,12 @@ def hint(graph: Graph, cut: CutModel, schedule: Schedule) -> dict[int, bool]:
     entering = False
     for action in schedule.actions:
         if not isinstance(action, Compute):
-            now.discard(value_of[action.value])
+            now.discard(index.value_of[action.value])
             continue
         if entering:
             stage += 1
             live[list(now), stage] = True
-        node = node_of[action.node]
+        node = index.node_of[action.node]
         born[node, stage:] = True
         runs[node, stage] = True
         now.update(index.outputs[node].tolist())

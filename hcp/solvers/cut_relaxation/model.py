@@ -132,7 +132,7 @@ def _add_reads(rows: RowBuilder, grid: Grid) -> None:
 
 
 def _add_carries(rows: RowBuilder, grid: Grid) -> None:
-    value = np.flatnonzero((grid.index.producer >= 0) & ~grid.index.resident)
+    value = np.flatnonzero(grid.index.droppable)
     item, stage = _spread(np.ones(len(value), np.int64), grid.reach[value])
     x = value[item]
     p = grid.index.producer[x]

@@ -34,20 +34,18 @@ def broken_stages(graph: Graph, schedule: Schedule, budget: int) -> set[int]:
 def runs_and_saves(graph: Graph, grid: StageGrid, schedule: Schedule) -> tuple[FloatArray, FloatArray]:
     """R and S of a schedule whose first executions follow the grid's order, freeing after last uses."""
     index = grid.index
-    node_of = {name: i for i, name in enumerate(index.node_names)}
-    value_of = {name: i for i, name in enumerate(index.value_names)}
     runs = np.zeros(grid.runs.shape)
     saves = np.zeros(grid.saves.shape)
     live: set[int] = set()
     stage, entering = 0, False
     for action in Schedule.from_computes(graph, schedule.computes).actions:
         if not isinstance(action, Compute):
-            live.discard(value_of[action.value])
+            live.discard(index.value_of[action.value])
             continue
         if entering:
             stage += 1
             saves[list(live), stage] = 1
-        node = node_of[action.node]
+        node = index.node_of[action.node]
         runs[node, stage] = 1
         live.update(index.outputs[node].tolist())
         entering = grid.order[stage] == node

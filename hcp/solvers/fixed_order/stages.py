@@ -110,7 +110,7 @@ def build_stage_grid(index: GraphIndex, budget: int, order: tuple[int, ...]) -> 
     """Lays out the columns for a topological order of the nodes."""
     stages = len(order)
     place, kept = _places(index, order), _kept(index, order)
-    loose = (index.producer >= 0) & ~index.resident
+    loose = index.droppable
     maker = np.maximum(index.producer, 0)
     horizon = _horizons(index, order, place)
     reach = np.array([max(horizon[index.readers[x]], default=-1) for x in range(index.m)], np.int64)
@@ -154,7 +154,7 @@ def whole_stage_grid(index: GraphIndex, order: tuple[int, ...]) -> StageGrid:
     stage = np.arange(len(order) + 1)
     runs, count = _columns(index.recomputable[:, None] & (stage[:-1] > place[:, None]), 0)
     runs[np.arange(index.n), place] = ONE
-    loose = (index.producer >= 0) & ~index.resident
+    loose = index.droppable
     live = loose[:, None] & (stage > place[np.maximum(index.producer, 0)][:, None]) & (stage < len(order))
     saves, count = _columns(live, count)
     horizon = np.where(index.recomputable, len(order) - 1, place)
@@ -163,8 +163,7 @@ def whole_stage_grid(index: GraphIndex, order: tuple[int, ...]) -> StageGrid:
 
 def order_of(problem: Problem) -> tuple[int, ...]:
     """The nodes in the order that a problem gives, or else the graph's own."""
-    rank = {name: i for i, name in enumerate(problem.graph.index.node_names)}
-    return tuple(rank[name] for name in problem.given_order)
+    return tuple(problem.graph.index.node_of[name] for name in problem.given_order)
 
 
 def _places(index: GraphIndex, order: tuple[int, ...]) -> IntArray:
@@ -197,7 +196,7 @@ def _first_tight_stage(  # noqa: PLR0917 - the parts of a grid
     index: GraphIndex, budget: int, order: tuple[int, ...], place: IntArray, reach: IntArray, kept: IntArray
 ) -> int:
     """The first stage at whose end the budget cannot hold all values that can be of use from there on."""
-    loose = ~index.resident & (index.producer >= 0)
+    loose = index.droppable
     made = place[np.maximum(index.producer, 0)]
     for stage, node in enumerate(order):
         held = int(index.size[loose & (made < stage) & (reach >= stage)].sum())
@@ -222,14 +221,14 @@ def add_needs(rows: RowBuilder, grid: StageGrid) -> None:
         span = slice(int(grid.place[w]), int(grid.horizon[w]) + 1)
         for x in index.inputs[w]:
             p = index.producer[x]
-            if p >= 0 and not index.resident[x]:
+            if index.droppable[x]:
                 rows.add((1, grid.runs[w, span]), (-1, grid.runs[p, span]), (-1, grid.saves[x, span]))
 
 
 def add_carries(rows: RowBuilder, grid: StageGrid) -> None:
     """Adds the rows of the second family: what is live was live before, or has been produced."""
     index = grid.index
-    for x in np.flatnonzero((index.producer >= 0) & ~index.resident):
+    for x in np.flatnonzero(index.droppable):
         p = index.producer[x]
         now, after = grid.saves[x, :-1], grid.saves[x, 1:]
         some = after != ZERO
@@ -238,7 +237,7 @@ def add_carries(rows: RowBuilder, grid: StageGrid) -> None:
 
 def _add_ends(rows: RowBuilder, grid: StageGrid, budget: int) -> None:
     index = grid.index
-    loose = (index.producer >= 0) & ~index.resident
+    loose = index.droppable
     for stage, node in enumerate(grid.order):
         read = index.inputs[node][loose[index.inputs[node]]]
         touched = np.append(read, index.outputs[node])
@@ -254,7 +253,7 @@ def _add_inside(
 ) -> None:
     """Adds the rows of one detailed stage, and its columns N to ``needs``."""
     index = grid.index
-    loose = (index.producer >= 0) & ~index.resident
+    loose = index.droppable
     values = np.flatnonzero(loose & (grid.born < stage))
     rows.add((1, grid.saves[values, stage]), (1, grid.runs[index.producer[values], stage]), rhs=1)
     room = budget - int(grid.kept[stage])

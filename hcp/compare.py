@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import product
+from typing import TypeVar, cast
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
@@ -17,6 +19,8 @@ from hcp.sweeps.store import Store
 from hcp.sweeps.task import Notice, Task
 
 __all__ = ["Comparison", "Row", "compare"]
+
+Item = TypeVar("Item")
 
 
 def compare(
@@ -59,37 +63,51 @@ def compare(
         HcpError: On bad budgets, unknown planners, or graphs of the same name.
         StoreError: If the store cannot be used.
     """
-    graph_list = [graphs] if isinstance(graphs, Graph) else list(graphs)
-    budget_list = [budgets] if isinstance(budgets, int | str) else list(budgets)
-    solver_list = [solvers] if isinstance(solvers, str) else list(solvers)
-    for what, items in (("graph", graph_list), ("budget", budget_list), ("solver", solver_list)):
-        if not items:
-            raise HcpError(f"there is no {what} to compare; give at least one")
-    _check_different("graph", [graph.name for graph in graph_list])
-    _check_different("budget", budget_list)
-    _check_different("solver", solver_list)
+    graph_list = _listed("graph", graphs, Graph, key=lambda graph: graph.name)
+    budget_list: list[int | str] = _listed("budget", budgets, (int, str))
+    solver_list = _listed("solver", solvers, str)
     for solver in solver_list:
         planner_named(solver)
     if not time_limit > 0:
         raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
+    limits = Limits(time_limit, workers, seed)
+    runner = Local() if engine is None else engine
     with nullcontext() if store is None else Store(store) as kept:
-        for version in () if kept is None else kept.other_versions():
-            notice(
-                f"the store has results of hcp {version}, which are taken as they are; give another store for new ones"
-            )
+        if kept is not None:
+            _say_other_versions(kept, notice)
         # Bad budgets are refused before hours of solving.
         cases = [(graph, *case) for graph in graph_list for case in resolved(graph, budget_list, kept)]
-        limits = Limits(time_limit, workers, seed)
         tasks = [
             Task(graph, Row(graph.name, budget, size, solver, ""), limits)
-            for graph, budget, size in cases
-            for solver in solver_list
+            for (graph, budget, size), solver in product(cases, solver_list)
         ]
-        runner = Local() if engine is None else engine
         with stop_on_interrupt(stop) as asked:
             rows = dict(_rows(tasks, kept, runner, monitor=monitor, notice=notice, counter=counter, stop=asked))
-    found = (rows[i] for i in sorted(rows))
-    return Comparison(tuple(row for group in Comparison(tuple(found)).groups() for row in judged(group)))
+    found = Comparison(tuple(rows[i] for i in sorted(rows)))
+    return Comparison(tuple(row for group in found.groups() for row in judged(group)))
+
+
+def _listed(
+    what: str,
+    given: Item | Iterable[Item],
+    single: type[Item] | tuple[type[Item], ...],
+    key: Callable[[Item], object] = lambda item: item,
+) -> list[Item]:
+    """One item or several as a list: at least one, and no two with the same key."""
+    items = [given] if isinstance(given, single) else list(cast(Iterable[Item], given))
+    if not items:
+        raise HcpError(f"there is no {what} to compare; give at least one")
+    seen: set[object] = set()
+    for item in map(key, items):
+        if item in seen:
+            raise HcpError(f"{what} {item!r} is given twice; give each once")
+        seen.add(item)
+    return items
+
+
+def _say_other_versions(store: Store, notice: Notice) -> None:
+    for version in store.other_versions():
+        notice(f"the store has results of hcp {version}, which are taken as they are; give another store for new ones")
 
 
 def _rows(
@@ -116,9 +134,3 @@ def _rows(
         yield missing[position], row
         if interrupted:
             return
-
-
-def _check_different(what: str, items: Sequence[object]) -> None:
-    twice = next((item for i, item in enumerate(items) if item in items[:i]), None)
-    if twice is not None:
-        raise HcpError(f"{what} {twice!r} is given twice; give each once")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hcp.graph.cancellation import ticking
+from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 
 
@@ -32,21 +33,23 @@ def tree_order(graph: Graph, seed: int) -> list[int] | None:  # noqa: ARG001 - o
     """
     index = graph.index
     parents = [{v for x in row for v in index.readers[x].tolist()} for row in index.outputs.tolists()]
-    made = [x for row in index.outputs.tolists() for x in row]
-    if any(len(row) > 1 for row in parents) or any(index.resident[x] for x in made):
+    if any(len(row) > 1 for row in parents) or (index.resident & (index.producer >= 0)).any():
         return None
-    children = index.predecessors
     segments: list[list[_Segment]] = [[] for _ in range(index.n)]
     for v in ticking(index.order.tolist()):
-        outputs = index.outputs[v].tolist()
-        total = sum(int(index.size[x]) for x in outputs)
-        left = sum(int(index.size[x]) for x in outputs if len(index.readers[x]))
-        merged = _merged([segments[u] for u in children[v]])
-        held = sum(segment.valley for segment in merged)
-        steps = [*merged, _Segment((v,), total + int(index.workspace[v]), left - held)]
-        segments[v] = _hills_and_valleys(steps)
+        merged = _merged([segments[u] for u in index.predecessors[v]])
+        segments[v] = _hills_and_valleys([*merged, _join(index, v, merged)])
     roots = [segments[v] for v in range(index.n) if not parents[v]]
     return [v for segment in _merged(roots) for v in segment.nodes]
+
+
+def _join(index: GraphIndex, node: int, before: Sequence[_Segment]) -> _Segment:
+    """A node's own segment after those of its children, whose values it reads and leaves behind."""
+    outputs = index.outputs[node]
+    read_later = [x for x in outputs.tolist() if len(index.readers[x])]
+    hill = int(index.size[outputs].sum()) + int(index.workspace[node])
+    held = sum(segment.valley for segment in before)
+    return _Segment((node,), hill, int(index.size[read_later].sum()) - held)
 
 
 def _merged(sequences: Sequence[Sequence[_Segment]]) -> list[_Segment]:

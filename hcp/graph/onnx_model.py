@@ -44,45 +44,43 @@ def from_onnx(
     Raises:
         GraphError: If onnx is not installed, the file is no model, or the size of a tensor cannot be told.
     """
-    package = _onnx()
     if isinstance(model, str | os.PathLike):
         name, model = name or Path(model).stem, _load(model)
-    fixed = _with_dims(model, dims or {})
-    try:
-        inferred: onnx.ModelProto = package.shape_inference.infer_shapes(fixed, data_prop=True)
-    except package.shape_inference.InferenceError as error:
-        raise GraphError(f"onnx cannot infer the model's shapes ({error}); check the model with onnx.checker") from None
-    graph = inferred.graph
+    graph = _with_shapes(_with_dims(model, dims or {})).graph
     tensors = _Tensors(graph)
-    constants = [output for node in graph.node if node.op_type == "Constant" for output in node.output]
-    parameters = [*(tensor.name for tensor in (*graph.initializer, *_sparse(graph))), *constants]
-    inputs = [value.name for value in graph.input if value.name not in set(parameters)]
-    results = {value.name for value in graph.output}
+    nodes, sources = _nodes(graph, tensors), _sources(graph, tensors)
+    return Graph(nodes, sources, name=name or graph.name or "onnx", cost_unit="flops")
+
+
+def _nodes(graph: "onnx.GraphProto", tensors: "_Tensors") -> tuple[Node, ...]:
     names = _Names()
-    return Graph(
-        nodes=tuple(
-            Node(
-                name=names.unique(node.name or f"{node.op_type}_{i}"),
-                op=node.op_type,
-                inputs=tuple(_reads(node)),
-                outputs=tuple(
-                    Value(out, tensors.size(out), "output" if out in results else "activation", out in results)
-                    for out in node.output
-                    if out
-                ),
-                cost=_cost(node, tensors),
-                recomputable=not _draws(node),
-            )
-            for i, node in enumerate(graph.node)
-            if node.op_type != "Constant"
-        ),
-        inputs=(
-            *(Value(value, tensors.size(value), "input") for value in dict.fromkeys(inputs)),
-            *(Value(value, tensors.size(value), "parameter") for value in dict.fromkeys(parameters)),
-        ),
-        name=name or graph.name or "onnx",
-        cost_unit="flops",
+    results = {value.name for value in graph.output}
+
+    def value(name: str) -> Value:
+        result = name in results
+        return Value(name, tensors.size(name), "output" if result else "activation", resident=result)
+
+    return tuple(
+        Node(
+            name=names.unique(node.name or f"{node.op_type}_{i}"),
+            op=node.op_type,
+            inputs=tuple(_reads(node)),
+            outputs=tuple(value(output) for output in node.output if output),
+            cost=_cost(node, tensors),
+            recomputable=not _draws(node),
+        )
+        for i, node in enumerate(graph.node)
+        if node.op_type != "Constant"
     )
+
+
+def _sources(graph: "onnx.GraphProto", tensors: "_Tensors") -> tuple[Value, ...]:
+    """The graph's inputs, then its parameters: older models list initializers among the inputs as well."""
+    constants = [output for node in graph.node if node.op_type == "Constant" for output in node.output]
+    parameters = dict.fromkeys([*(tensor.name for tensor in (*graph.initializer, *_sparse(graph))), *constants])
+    inputs = dict.fromkeys(value.name for value in graph.input if value.name not in parameters)
+    kinds = {**dict.fromkeys(inputs, "input"), **dict.fromkeys(parameters, "parameter")}
+    return tuple(Value(name, tensors.size(name), kind) for name, kind in kinds.items())
 
 
 class _Tensors:
@@ -173,6 +171,14 @@ def _with_dims(model: "onnx.ModelProto", dims: Mapping[str, int]) -> "onnx.Model
     return fixed
 
 
+def _with_shapes(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    inference = _onnx().shape_inference
+    try:
+        return cast("onnx.ModelProto", inference.infer_shapes(model, data_prop=True))
+    except inference.InferenceError as error:
+        raise GraphError(f"onnx cannot infer the model's shapes ({error}); check the model with onnx.checker") from None
+
+
 def _reads(node: "onnx.NodeProto") -> Iterator[str]:
     """A node's inputs, and what its bodies take from outside."""
     yield from (name for name in node.input if name)
@@ -192,18 +198,17 @@ def _draws(node: "onnx.NodeProto") -> bool:
 
 def _cost(node: "onnx.NodeProto", tensors: _Tensors) -> int:
     made = tensors.elements(node.output[0]) if node.output else 0
-    shapes = [tensors.shape(name) for name in node.input if name]
-    weight = shapes[1] if len(shapes) > 1 else None
-    left = shapes[0] if shapes else None
-    if node.op_type == "Conv" and weight:
-        return 2 * made * prod(weight[1:])
-    if node.op_type == "ConvTranspose" and weight and left:
-        return 2 * prod(left) * prod(weight[1:])
-    if node.op_type == "MatMul" and left:
-        return 2 * made * left[-1]
-    if node.op_type == "Gemm" and left:
-        turned = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
-        return 2 * made * left[0 if turned else -1]
+    match node.op_type, [tensors.shape(name) for name in node.input if name]:
+        # Each element of the result meets one filter; of a transposed convolution, each element of what it reads.
+        case "Conv", [_, [_, *filters], *_]:
+            return 2 * made * prod(filters)
+        case "ConvTranspose", [[first, *rest], [_, *filters], *_]:
+            return 2 * prod((first, *rest)) * prod(filters)
+        case "MatMul", [[*_, inner], *_]:
+            return 2 * made * inner
+        case "Gemm", [[rows, columns], *_]:
+            turned = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+            return 2 * made * (rows if turned else columns)
     return max((tensors.elements(name) for name in (*node.input, *node.output) if name), default=0)
 
 

@@ -1,11 +1,11 @@
 """Orders and parts of graphs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from hcp.graph.errors import GraphError
-from hcp.graph.ir import Graph
+from hcp.graph.ir import Graph, Node, Value
 
 
 def topological_order(graph: Graph, priority: Mapping[str, int] | None = None) -> tuple[str, ...]:
@@ -75,27 +75,28 @@ def induced_subgraph(graph: Graph, names: Iterable[str], name: str | None = None
         GraphError: If a name is no node, or there is none.
     """
     kept = {_known(graph, wanted) for wanted in names}
-    made = {value.name for node in graph.nodes if node.name in kept for value in node.outputs}
-    read = dict.fromkeys(value for node in graph.nodes if node.name in kept for value in node.inputs)
-    leaving = {value for value in made if any(reader not in kept for reader in graph.readers[value])}
-    outside = [graph.values[value] for value in read if value not in made]
+    nodes = [node for node in graph.nodes if node.name in kept]
+    made = {value.name for node in nodes for value in node.outputs}
+    leaving = {value for value in made if not kept.issuperset(graph.readers[value])}
+    outside = dict.fromkeys(value for node in nodes for value in node.inputs if value not in made)
     return Graph(
-        nodes=tuple(
-            replace(
-                node,
-                outputs=tuple(replace(v, resident=v.resident or v.name in leaving) for v in node.outputs),
-            )
-            for node in graph.nodes
-            if node.name in kept
-        ),
-        inputs=tuple(
-            value if value.name not in graph.producer else replace(value, kind="input", resident=True)
-            for value in outside
-        ),
+        nodes=tuple(_keeping(node, leaving) for node in nodes),
+        inputs=tuple(_given(graph, value) for value in outside),
         order=tuple(step for step in graph.order if step in kept),
         name=name or graph.name,
         cost_unit=graph.cost_unit,
     )
+
+
+def _keeping(node: Node, leaving: Set[str]) -> Node:
+    """The node, with those of its outputs resident that leave the part."""
+    return replace(node, outputs=tuple(replace(v, resident=v.resident or v.name in leaving) for v in node.outputs))
+
+
+def _given(graph: Graph, name: str) -> Value:
+    """A value as an input of a part that does not make it."""
+    value = graph.values[name]
+    return replace(value, kind="input", resident=True) if name in graph.producer else value
 
 
 def _known(graph: Graph, name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from hcp.heuristics.sequence import BlockSequence
+from hcp.schedule.rematerialize import makers
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,6 @@ class BlockNeeds:
 
 def block_needs(sequence: BlockSequence) -> BlockNeeds:
     """Measures every block. Values that run-once nodes made are taken to stay to the end, which is on the safe side."""
-    index = sequence.walk.graph.index
-    size = index.size
     staying, back = _falls(sequence)
     blocks = range(len(sequence))
     return BlockNeeds(
@@ -58,8 +57,8 @@ def block_needs(sequence: BlockSequence) -> BlockNeeds:
         again=tuple(_later_run(sequence, block) for block in blocks),
         staying=staying,
         back=back,
-        exit=tuple(sum(int(size[x]) for x in sequence.exits[b]) for b in blocks),
-        saved=tuple(sum(int(size[x]) for x in sequence.exits[b] | sequence.saved[b]) for b in blocks),
+        exit=tuple(sequence.bytes_of(sequence.exits[b]) for b in blocks),
+        saved=tuple(sequence.bytes_of(sequence.exits[b] | sequence.saved[b]) for b in blocks),
     )
 
 
@@ -80,7 +79,7 @@ def _needs(sequence: BlockSequence, block: int, runs: Sequence[list[int]], first
     entry, exit_values = sequence.entry(block), sequence.exits[block]
     saved = sequence.saved[block]
     advance, save, save_on = runs
-    held = sum(int(index.size[x]) for x in entry)
+    held = sequence.bytes_of(entry)
     saving = _peak(sequence, save, entry, saved | entry, first)
     saving_on = _peak(sequence, save_on, entry, saved | exit_values | entry, first)
     advance_cost, save_cost, save_on_cost = (int(index.cost[run].sum()) for run in runs)
@@ -96,61 +95,75 @@ def _needs(sequence: BlockSequence, block: int, runs: Sequence[list[int]], first
 
 def _closure(sequence: BlockSequence, block: int, wanted: Iterable[int]) -> list[int]:
     """The block's nodes that make these values from its entry, in order."""
-    index = sequence.walk.graph.index
-    inside = set(sequence.rises[block])
-    stays = sequence.lasting | sequence.entry(block)
-    needed: set[int] = set()
-    stack = [int(index.producer[x]) for x in wanted if x not in stays]
-    while stack:
-        v = stack.pop()
-        if v in inside and v not in needed:
-            needed.add(v)
-            stack.extend(int(index.producer[x]) for x in index.inputs[v].tolist() if x not in stays)
+    needed = makers(wanted, sequence.inputs, sequence.producer, sequence.lasting | sequence.entry(block))
     return [v for v in sequence.rises[block] if v in needed]
 
 
 def _peak(sequence: BlockSequence, nodes: Sequence[int], live: Iterable[int], kept: Set[int], first: bool) -> int:
     """Most bytes held while nodes run; values go after their last use here unless they are kept."""
     index = sequence.walk.graph.index
-    size: list[int] = index.size.tolist()
-    last = {x: i for i, v in enumerate(nodes) for x in index.inputs[v].tolist()}
+    inputs = [index.inputs[v].tolist() for v in nodes]
+    last = _last_reads(inputs)
     held = set(live)
-    peak = sum(size[x] for x in held)
+    peak = sequence.bytes_of(held)
     for i, v in enumerate(nodes):
         # The first instances of lasting values count as what stays; fresh ones come and go with their node.
-        outputs = [x for x in index.outputs[v].tolist() if not (first and x in sequence.lasting)]
-        peak = max(peak, sum(size[x] for x in held) + sum(size[x] for x in outputs) + int(index.workspace[v]))
-        held.update(x for x in outputs if x not in sequence.lasting and (x in kept or last.get(x, -1) > i))
-        held.difference_update(x for x in index.inputs[v].tolist() if last[x] == i and x not in kept)
+        outputs = set(index.outputs[v].tolist())
+        loose = outputs - sequence.lasting
+        fresh = loose if first else outputs
+        peak = max(peak, sequence.bytes_of(held) + sequence.bytes_of(fresh) + int(index.workspace[v]))
+        held.update(x for x in loose if x in kept or last.get(x, -1) > i)
+        held.difference_update(x for x in inputs[i] if last[x] == i and x not in kept)
     return peak
 
 
 def _falls(sequence: BlockSequence) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Per block: bytes that stay when its fall begins, and the most bytes while its fall runs."""
-    index = sequence.walk.graph.index
-    size: list[int] = index.size.tolist()
-    nodes = sequence.walk.nodes
-    made_in_fall = sequence.walk.made_in_fall
-    last = {x: i for i, v in enumerate(nodes) for x in index.inputs[v].tolist()}
-    rise = {x for v in nodes[: sequence.walk.rise] for x in index.outputs[v].tolist()}
-    held = sum(size[x] for x in sequence.lasting if index.producer[x] < 0 or x in rise)
+    held = _Beside(sequence)
     staying, back = [0] * len(sequence), [0] * len(sequence)
-    position = sequence.walk.rise
     for block in reversed(range(len(sequence))):
-        staying[block] = held
-        fall = sequence.falls[block]
-        uses = {x: i for i, v in enumerate(fall) for x in index.inputs[v].tolist()}
-        reads = {x for x in sequence.saved[block] | sequence.exits[block] if x in uses}
-        for i, v in enumerate(fall):
-            outputs = index.outputs[v].tolist()
-            saved = sum(size[x] for x in reads if uses[x] >= i)
-            fresh = sum(size[x] for x in outputs)
-            back[block] = max(back[block], held + saved + fresh + int(index.workspace[v]))
-            held += sum(size[x] for x in outputs if x in sequence.lasting or last.get(x, -1) > position)
-            held -= sum(
-                size[x]
-                for x in index.inputs[v].tolist()
-                if x in made_in_fall and x not in sequence.lasting and last[x] == position
-            )
-            position += 1
+        staying[block] = held.bytes
+        reads = _reads_of_rise(sequence, block)
+        for i, v in enumerate(sequence.falls[block]):
+            still_read = sequence.bytes_of(x for x, last in reads.items() if last >= i)
+            back[block] = max(back[block], held.bytes + still_read + held.busy(v))
+            held.run(v)
     return tuple(staying), tuple(back)
+
+
+def _reads_of_rise(sequence: BlockSequence, block: int) -> dict[int, int]:
+    """What a block's fall reads of its rise and can be dropped, with the place of the last reader in the fall."""
+    index = sequence.walk.graph.index
+    last = _last_reads([index.inputs[v].tolist() for v in sequence.falls[block]])
+    return {x: last[x] for x in sequence.saved[block] | sequence.exits[block] if x in last}
+
+
+def _last_reads(inputs: Sequence[Sequence[int]]) -> dict[int, int]:
+    """The last place in a list of nodes that reads each value, from what every node reads."""
+    return {x: i for i, reads in enumerate(inputs) for x in reads}
+
+
+class _Beside:
+    """Bytes held while the fall runs, beside what it reads of the rise: lasting values, gradients to their last use."""
+
+    def __init__(self, sequence: BlockSequence) -> None:
+        walk, index = sequence.walk, sequence.walk.graph.index
+        self.sequence = sequence
+        self.position = walk.rise
+        self.last = _last_reads([index.inputs[v].tolist() for v in walk.nodes])
+        rise = {x for v in walk.nodes[: walk.rise] for x in index.outputs[v].tolist()}
+        self.bytes = sequence.bytes_of(x for x in sequence.lasting if index.producer[x] < 0 or x in rise)
+
+    def busy(self, node: int) -> int:
+        """Bytes of what a node makes and needs while it runs."""
+        index = self.sequence.walk.graph.index
+        return int(index.size[index.outputs[node]].sum()) + int(index.workspace[node])
+
+    def run(self, node: int) -> None:
+        """Takes the next node of the fall."""
+        sequence, index = self.sequence, self.sequence.walk.graph.index
+        here, self.position = self.position, self.position + 1
+        outputs, reads = index.outputs[node].tolist(), set(index.inputs[node].tolist())
+        done = {x for x in reads & sequence.walk.made_in_fall if self.last[x] == here} - sequence.lasting
+        self.bytes += sequence.bytes_of(x for x in outputs if x in sequence.lasting or self.last.get(x, -1) > here)
+        self.bytes -= sequence.bytes_of(done)

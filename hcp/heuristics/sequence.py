@@ -48,6 +48,17 @@ class BlockSequence:
         return _staying(self.walk.graph.index)
 
     @cached_property
+    def inputs(self) -> list[list[int]]:
+        """Per node, the values it reads."""
+        return self.walk.graph.index.inputs.tolists()
+
+    @cached_property
+    def producer(self) -> list[int]:
+        """Per value, its node; -1 for the graph's inputs."""
+        found: list[int] = self.walk.graph.index.producer.tolist()
+        return found
+
+    @cached_property
     def rises(self) -> list[list[int]]:
         """Per block, its nodes in the rise."""
         return self._nodes(range(self.walk.rise))
@@ -65,6 +76,15 @@ class BlockSequence:
         for rise, fall in zip(self.rises, self.falls, strict=True):
             made = {x for v in rise for x in index.outputs[v].tolist()} - self.lasting
             found.append(frozenset(x for v in fall for x in index.inputs[v].tolist() if x in made))
+        return found
+
+    def bytes_of(self, values: Iterable[int]) -> int:
+        """Bytes of these values together."""
+        return sum(self._size[x] for x in values)
+
+    @cached_property
+    def _size(self) -> list[int]:
+        found: list[int] = self.walk.graph.index.size.tolist()
         return found
 
     def entry(self, block: int) -> frozenset[int]:
@@ -137,9 +157,9 @@ class _Machine:
         index = sequence.walk.graph.index
         self.sequence = sequence
         self.names_of = index.node_names
-        self.inputs = index.inputs.tolists()
+        self.inputs = sequence.inputs
         self.outputs = index.outputs.tolists()
-        self.producer: list[int] = index.producer.tolist()
+        self.producer = sequence.producer
         self.position = {v: i for i, v in enumerate(sequence.walk.nodes)}
         self.stays = sequence.lasting | sequence.walk.made_in_fall
         self.at_hand = {x for x in range(index.m) if self.producer[x] < 0}
@@ -215,22 +235,29 @@ def _turns(graph: Graph, order: tuple[str, ...]) -> list[int]:
     Around the peaks of the bytes and of the number of values held, and at the run-once nodes where most values are
     held: the boundary between forward and backward is such a node, where a graph has one.
     """
-    index = graph.index
     walk = Walk(graph, order)
+    counts = _droppable_counts(walk)
+    fullest = counts.index(max(counts)) + 1
+    recomputable = graph.index.recomputable
+    once = sorted((i for i, v in enumerate(walk.nodes) if not recomputable[v]), key=lambda i: -counts[i])
+    near = {turn + shift for turn in (walk.rise, fullest) for shift in (-2, -1, 0, 1)}
+    near |= {i + shift for i in once[:_BOUNDARIES] for shift in (0, 1)}
+    return sorted(turn for turn in near if 0 < turn < len(order))
+
+
+def _droppable_counts(walk: Walk) -> list[int]:
+    """Per position of the order: how many values that can go are held right after its node, each to its last use."""
+    index = walk.graph.index
     stays = _staying(index)
     uses = [set(index.inputs[v].tolist()) - stays for v in walk.nodes]
     last = {x: i for i, used in enumerate(uses) for x in used}
     held = 0
     counts = []
     for i, v in enumerate(walk.nodes):
-        held += sum(1 for x in index.outputs[v].tolist() if last.get(x, -1) > i)
+        held += sum(last.get(x, -1) > i for x in index.outputs[v].tolist())
         counts.append(held)
-        held -= sum(1 for x in uses[i] if last[x] == i)
-    fullest = counts.index(max(counts)) + 1
-    once = sorted((i for i, v in enumerate(walk.nodes) if not index.recomputable[v]), key=lambda i: -counts[i])
-    near = {turn + shift for turn in (walk.rise, fullest) for shift in (-2, -1, 0, 1)}
-    near |= {i + shift for i in once[:_BOUNDARIES] for shift in (0, 1)}
-    return sorted(turn for turn in near if 0 < turn < len(order))
+        held -= sum(last[x] == i for x in uses[i])
+    return counts
 
 
 def _divide(walk: Walk, most_blocks: int | None) -> BlockSequence | None:

@@ -19,6 +19,9 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Final
 
+import numpy as np
+
+from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, NotApplicable, Problem
@@ -105,30 +108,20 @@ class _Search:
 
     def __init__(self, graph: Graph, order: tuple[str, ...] | None, costs: Sequence[int] | None = None) -> None:
         index = graph.index
+        outputs = index.outputs.tolists()
         self.names = index.node_names
         self.all = (1 << index.n) - 1
         self.size: list[int] = index.size.tolist()
-        resident: list[bool] = index.resident.tolist()
-        self.reads = [_mask(x for x in row if not resident[x]) for row in index.inputs.tolists()]
+        self.reads, self.needs = _requirements(index)
         self.readers = [_mask(row) for row in index.readers.tolists()]
-        readable = _mask(x for x, readers in enumerate(self.readers) if readers and not resident[x])
-        # A resident input is live once its producer has run.
-        self.needs = [
-            _mask(int(index.producer[x]) for x in row if resident[x] and index.producer[x] >= 0)
-            for row in index.inputs.tolists()
-        ]
-        outputs = index.outputs.tolists()
+        readable = _mask(x for x in np.flatnonzero(index.droppable).tolist() if self.readers[x])
         self.makes = [_mask(row) & readable for row in outputs]
-        self.fresh = [
-            sum(self.size[x] for x in row) + int(workspace)
-            for row, workspace in zip(outputs, index.workspace, strict=True)
-        ]
-        self.held = [sum(self.size[x] for x in row if resident[x]) for row in outputs]
+        self.fresh = [int(index.size[row].sum()) + int(index.workspace[v]) for v, row in enumerate(outputs)]
+        self.held: list[int] = index.kept.tolist()
         self.base = index.base_bytes
-        self.once = _mask(v for v in range(index.n) if not index.recomputable[v])
+        self.once = _mask(np.flatnonzero(~index.recomputable).tolist())
         self.cost: list[int] = index.cost.tolist() if costs is None else list(costs)
-        rank = {name: v for v, name in enumerate(self.names)}
-        self.order = None if order is None else [rank[name] for name in order]
+        self.order = None if order is None else [index.node_of[name] for name in order]
 
     def run(self, budget: int, deadline: Deadline) -> _Found:
         """Searches for the cheapest way to have computed everything."""
@@ -225,6 +218,18 @@ class _Search:
             names.append(self.names[node])
             step = came_from[state]
         return tuple(reversed(names))
+
+
+def _requirements(index: GraphIndex) -> tuple[list[int], list[int]]:
+    """Per node: the droppable values that have to be live for it, and the nodes that have to have run.
+
+    The latter make the residents that it reads, which are live once they have been made.
+    """
+    reads, needs = [], []
+    for inputs in index.inputs.tolists():
+        reads.append(_mask(x for x in inputs if index.droppable[x]))
+        needs.append(_mask(int(index.producer[x]) for x in inputs if index.resident[x] and index.producer[x] >= 0))
+    return reads, needs
 
 
 def _mask(bits: Iterator[int] | Sequence[int]) -> int:

@@ -148,34 +148,39 @@ class _Builder:
         return self._fake(holder)
 
     def _operation(self, node: fx.Node) -> None:
-        if node.op == "call_module":
-            for name, content in self._module_state(node).items():
-                self._source(name, content, "parameter")
-        read = [*_tensors(self._content((node.args, node.kwargs))), *_tensors(list(self._module_state(node).values()))]
-        before = [content_version(tensor) for tensor in read]
-        self.found[node] = self._call(node)
-        changed = {
-            self.value_of[storage_id(tensor)]
-            for tensor, version in zip(read, before, strict=True)
-            if content_version(tensor) != version
-        }
+        for name, content in self._module_state(node).items():
+            self._source(name, content, "parameter")
+        changed = self._run(node)
         self._check_changes(node, changed)
         self.changed |= changed
+        self.outputs[node] = self._fresh_values(node)
+        inner = self._inner(node)
+        effect_alone = not self.outputs[node] and node.op == "call_function" and node.is_impure()
+        if changed or effect_alone or any(is_random(part) for part in inner):
+            self.once.append(node)
+        self.costs[node] = self._cost(node, inner)
+
+    def _run(self, node: fx.Node) -> set[str]:
+        """Runs a node on fake tensors, and gives the values that it changed in place."""
+        read = self._read(node)
+        before = [content_version(tensor) for tensor in read]
+        self.found[node] = self._call(node)
+        versions = zip(read, before, strict=True)
+        return {self.value_of[storage_id(tensor)] for tensor, old in versions if content_version(tensor) != old}
+
+    def _read(self, node: fx.Node) -> list[torch.Tensor]:
+        """The tensors that a node reads: its arguments, and the state of its module."""
+        return [*_tensors(self._content((node.args, node.kwargs))), *_tensors([*self._module_state(node).values()])]
+
+    def _fresh_values(self, node: fx.Node) -> list[Value]:
+        """Values for the storages that are seen first in a node's result."""
         fresh: dict[int, int] = {}
         for tensor in _tensors(self.found[node]):
             if storage_id(tensor) not in self.value_of:
                 fresh[storage_id(tensor)] = _storage_bytes(tensor, node.name)
         labels = [node.name if len(fresh) == 1 else f"{node.name}:{i}" for i in range(len(fresh))]
         self.value_of.update(zip(fresh, labels, strict=True))
-        self.outputs[node] = [Value(label, size) for label, size in zip(labels, fresh.values(), strict=True)]
-        inner = self._inner(node)
-        if (
-            changed
-            or any(is_random(part) for part in inner)
-            or (not fresh and node.op == "call_function" and node.is_impure())
-        ):
-            self.once.append(node)
-        self.costs[node] = self._cost(node, inner)
+        return [Value(label, size) for label, size in zip(labels, fresh.values(), strict=True)]
 
     def _module_state(self, node: fx.Node) -> dict[str, Any]:
         prefix = f"{node.target}."
@@ -264,8 +269,7 @@ class _Builder:
         for node, values in self.outputs.items():
             if not values and node not in self.once:
                 continue
-            read = [*_tensors(self._content((node.args, node.kwargs))), *_tensors([*self._module_state(node).values()])]
-            inputs = dict.fromkeys(self.value_of[storage_id(tensor)] for tensor in read)
+            inputs = dict.fromkeys(self.value_of[storage_id(tensor)] for tensor in self._read(node))
             # Who reads what another node changes would find something else when it ran again.
             once = node in self.once or not self.changed.isdisjoint(inputs)
             outputs = [Value(v.name, v.bytes, "output", resident=True) if v.name in self.held else v for v in values]

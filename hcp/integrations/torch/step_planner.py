@@ -19,8 +19,8 @@ from hcp.integrations.torch.gradients import check_gradients
 from hcp.integrations.torch.internals import tree_leaves
 from hcp.integrations.torch.lower import Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
+from hcp.integrations.torch.prepare import prepare
 from hcp.integrations.torch.probe import probe
-from hcp.integrations.torch.program import prepare
 from hcp.planning.plan import Plan, judge
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, Problem, ignore

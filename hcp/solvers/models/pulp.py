@@ -1,6 +1,7 @@
 """The integer form of a model solved through PuLP, by HiGHS or any solver that PuLP finds."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
@@ -37,33 +38,24 @@ def check_backend(name: str) -> None:
 def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
     """Solves the integer form of a model through PuLP.
 
-    PuLP calls a run "Optimal" that only reached its time limit, so a proof is read from ``sol_status`` alone, and a
-    bound from HiGHS itself.
-
     Raises:
         HcpError: If the solver fails.
     """
     began = task.deadline.left
-    shared, unit = _units(task.model.cost)
-    program, columns = _program(task, unit)
+    scale = _Scale.of(task.model.cost)
+    program, columns = _program(task, scale.unit)
     # PuLP takes about as long again to hand the program over.
     left = task.deadline.left
     seconds = max(0.1, left - (began - left))
-
-    def in_full(value: float) -> int:
-        # Costs are multiples of their divisor: what is left of a fraction after the solver's tolerance rounds up.
-        claimed = value - TOLERANCE * max(1.0, abs(value))
-        return max(task.bound, ceil(claimed * unit / shared) * shared + task.model.constant)
-
     options: dict[str, object] = {"msg": False, "gapRel": 0.0}
     if not task.deadline.counts_work:
         options["timeLimit"] = seconds
-    elif backend != "HiGHS":
+    elif backend == "HiGHS":
+        options["mip_max_nodes"] = int(left * NODES_PER_UNIT) + 1
+    else:
         raise HcpError(f"solver {backend} cannot count its work; use HiGHS, or a time limit in place of the work limit")
     if backend == "HiGHS":
-        if task.deadline.counts_work:
-            options["mip_max_nodes"] = int(left * NODES_PER_UNIT) + 1
-        solver = _HiGHS(lambda value: task.on_bound(in_full(value)), random_seed=task.seed, **options)
+        solver = _HiGHS(lambda value: task.on_bound(scale.in_full(value, task)), random_seed=task.seed, **options)
         stop = solver.stop
     else:
         solver = pulp.getSolver(backend, **options)
@@ -72,36 +64,64 @@ def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
         run_native(lambda: program.solve(solver), stop, lambda: task.deadline.over, task.poll)
     except pulp.PulpSolverError as error:
         raise HcpError(f"solver {backend} failed: {error}; choose another one") from error
-    if program.sol_status == pulp.LpSolutionInfeasible:
-        return IntegerResult(IntegerStatus.INFEASIBLE, None, task.bound)
-    # PuLP leaves out columns that no row and no cost mentions: any value will do.
-    values = [column.varValue or 0.0 for column in columns]
-    solved = all(column.varValue is not None for column in program.variables())
-    proved = program.sol_status == pulp.LpSolutionOptimal
-    reached = pulp.value(program.objective) if proved else -np.inf
-    found = solved and (proved or program.sol_status == pulp.LpSolutionIntegerFeasible)
     if backend == "HiGHS":
         info = program.solverModel.getInfo()
         nodes, iterations = info.mip_node_count, info.simplex_iteration_count
         task.deadline.spend(max(nodes / NODES_PER_UNIT, iterations / ITERATIONS_PER_UNIT))
-        reached = info.mip_dual_bound
-        found = found and program.solverModel.getSolution().value_valid
-    bound = in_full(reached) if np.isfinite(reached) else task.bound
-    if not found:
-        return IntegerResult(IntegerStatus.STOPPED, None, bound)
-    status = IntegerStatus.OPTIMAL if proved else IntegerStatus.FEASIBLE
-    return IntegerResult(status, np.array(values, np.float64), bound)
+    return _result(task, program, columns, scale, backend)
 
 
-def _units(cost: IntArray) -> tuple[int, float]:
-    """The greatest common divisor of costs, and the cost that one unit of the objective stands for.
+@dataclass(frozen=True)
+class _Scale:
+    """How costs become the objective that a solver sees.
 
     Solvers' tolerances are absolute. Costs that are small multiples of their divisor stay whole numbers, so that no
     two different objectives lie within a tolerance; others are brought near one.
+
+    Attributes:
+        shared: The greatest common divisor of the costs.
+        unit: The cost that one unit of the objective stands for.
     """
-    shared = int(np.gcd.reduce(cost)) or 1
-    largest = int(cost.max(initial=1))
-    return shared, float(shared) if largest <= LARGEST_MULTIPLE * shared else largest / 1e3
+
+    shared: int
+    unit: float
+
+    @classmethod
+    def of(cls, cost: IntArray) -> "_Scale":
+        shared = int(np.gcd.reduce(cost)) or 1
+        largest = int(cost.max(initial=1))
+        return cls(shared, float(shared) if largest <= LARGEST_MULTIPLE * shared else largest / 1e3)
+
+    def in_full(self, objective: float, task: IntegerTask) -> int:
+        """The bound on the task's cost that a solver's bound on the objective stands for."""
+        # Costs are multiples of their divisor: what is left of a fraction after the solver's tolerance rounds up.
+        claimed = objective - TOLERANCE * max(1.0, abs(objective))
+        return max(task.bound, ceil(claimed * self.unit / self.shared) * self.shared + task.model.constant)
+
+
+def _result(
+    task: IntegerTask, program: pulp.LpProblem, columns: list[pulp.LpVariable], scale: _Scale, backend: str
+) -> IntegerResult:
+    """What a solver that has ended found and proved.
+
+    PuLP calls a run "Optimal" that only reached its time limit, so a proof is read from ``sol_status`` alone, and a
+    bound from HiGHS itself.
+    """
+    if program.sol_status == pulp.LpSolutionInfeasible:
+        return IntegerResult(IntegerStatus.INFEASIBLE, None, task.bound)
+    proved = program.sol_status == pulp.LpSolutionOptimal
+    found = proved or program.sol_status == pulp.LpSolutionIntegerFeasible
+    found = found and all(column.varValue is not None for column in program.variables())
+    reached = pulp.value(program.objective) if proved else -np.inf
+    if backend == "HiGHS":
+        reached = program.solverModel.getInfo().mip_dual_bound
+        found = found and program.solverModel.getSolution().value_valid
+    bound = scale.in_full(reached, task) if np.isfinite(reached) else task.bound
+    if not found:
+        return IntegerResult(IntegerStatus.STOPPED, None, bound)
+    # PuLP leaves out columns that no row and no cost mentions: any value will do.
+    point = np.array([column.varValue or 0.0 for column in columns], np.float64)
+    return IntegerResult(IntegerStatus.OPTIMAL if proved else IntegerStatus.FEASIBLE, point, bound)
 
 
 def _program(task: IntegerTask, unit: float) -> tuple[pulp.LpProblem, list[pulp.LpVariable]]:

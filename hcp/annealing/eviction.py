@@ -79,15 +79,15 @@ def evict_greedily(net: Network, order: Int64, capacity: int) -> Int32:
             if length == len(result):
                 return order.astype(np.int32)
             need = net.scratch[node] + net.held[node]
-            for i in range(net.make_start[node], net.make_start[node + 1]):
-                need += 0 if state.live[net.makes[i]] else net.size[net.makes[i]]
+            for i in range(net.makes.start[node], net.makes.start[node + 1]):
+                need += 0 if state.live[net.makes.items[i]] else net.size[net.makes.items[i]]
             _make_room(net, state, node, step, capacity - need)
             result[length] = node
             length += 1
             state.used[0] += 0 if ran[node] else net.held[node]
             ran[node] = True
-            for i in range(net.make_start[node], net.make_start[node + 1]):
-                _set_live(net, state, net.makes[i], True)
+            for i in range(net.makes.start[node], net.makes.start[node + 1]):
+                _set_live(net, state, net.makes.items[i], True)
             height -= 1
             _pin(net, state, node, -1)
             _release(net, state, node, step)
@@ -96,8 +96,8 @@ def evict_greedily(net: Network, order: Int64, capacity: int) -> Int32:
 
 @compiled
 def _pin(net: Network, state: _Pass, node: int, by: int) -> None:
-    for i in range(net.read_start[node], net.read_start[node + 1]):
-        state.pins[net.reads[i]] += by
+    for i in range(net.reads.start[node], net.reads.start[node + 1]):
+        state.pins[net.reads.items[i]] += by
 
 
 @compiled
@@ -109,9 +109,9 @@ def _set_live(net: Network, state: _Pass, bundle: int, live: bool) -> None:
 
 @compiled
 def _missing(net: Network, state: _Pass, node: int) -> int:
-    for i in range(net.read_start[node], net.read_start[node + 1]):
-        if not state.live[net.reads[i]]:
-            return int(net.maker[net.reads[i]])
+    for i in range(net.reads.start[node], net.reads.start[node + 1]):
+        if not state.live[net.reads.items[i]]:
+            return int(net.maker[net.reads.items[i]])
     return -1
 
 
@@ -119,8 +119,8 @@ def _missing(net: Network, state: _Pass, node: int) -> int:
 def _next_use(net: Network, state: _Pass, bundle: int, step: int) -> int:
     """The next step of the order that reads a bundle; a step behind the last if none does."""
     nearest = len(state.step_of) + 1
-    for i in range(net.reader_start[bundle], net.reader_start[bundle + 1]):
-        use = state.step_of[net.readers[i]]
+    for i in range(net.readers.start[bundle], net.readers.start[bundle + 1]):
+        use = state.step_of[net.readers.items[i]]
         if step < use < nearest:
             nearest = use
     return nearest
@@ -155,9 +155,9 @@ def _closure(net: Network, state: _Pass, node: int) -> float:
         height -= 1
         at = state.queue[height]
         cost += net.cost[at]
-        for i in range(net.read_start[at], net.read_start[at + 1]):
-            maker = net.maker[net.reads[i]]
-            if not state.live[net.reads[i]] and state.seen[maker] != stamp:
+        for i in range(net.reads.start[at], net.reads.start[at + 1]):
+            maker = net.maker[net.reads.items[i]]
+            if not state.live[net.reads.items[i]] and state.seen[maker] != stamp:
                 state.seen[maker] = stamp
                 state.queue[height] = maker
                 height += 1
@@ -167,10 +167,10 @@ def _closure(net: Network, state: _Pass, node: int) -> float:
 @compiled
 def _release(net: Network, state: _Pass, node: int, step: int) -> None:
     """Drops what nobody needs any more after a node has run."""
-    for i in range(net.read_start[node], net.read_start[node + 1]):
-        _release_one(net, state, net.reads[i], step)
-    for i in range(net.make_start[node], net.make_start[node + 1]):
-        _release_one(net, state, net.makes[i], step)
+    for i in range(net.reads.start[node], net.reads.start[node + 1]):
+        _release_one(net, state, net.reads.items[i], step)
+    for i in range(net.makes.start[node], net.makes.start[node + 1]):
+        _release_one(net, state, net.makes.items[i], step)
 
 
 @compiled

@@ -66,12 +66,12 @@ def shift(net: Network, line: Timeline, random: Random, far: float) -> bool:
         return False
     slots = len(line.slot)
     low, high = 0, slots - 1
-    for i in range(net.before_start[node], net.before_start[node + 1]):
-        low = max(low, line.at[net.before[i], 0] + 1)
+    for i in range(net.before.start[node], net.before.start[node + 1]):
+        low = max(low, line.at[net.before.items[i], 0] + 1)
     if line.at[node, 0] == source:
         latest = slots
-        for i in range(net.after_start[node], net.after_start[node + 1]):
-            latest = min(latest, line.at[net.after[i], 0])
+        for i in range(net.after.start[node], net.after.start[node + 1]):
+            latest = min(latest, line.at[net.after.items[i], 0])
         # The second execution can stand in for the first where it is early enough.
         if count == 1 or line.at[node, 1] >= latest:
             high = latest - 1
@@ -139,8 +139,8 @@ def _push_later(net: Network, line: Timeline, pushed: Int32, row: int, count: in
     if line.at[node, 0] != pushed[row]:
         # Its first execution stays.
         return count
-    for i in range(net.after_start[node], net.after_start[node + 1]):
-        other = net.after[i]
+    for i in range(net.after.start[node], net.after.start[node + 1]):
+        other = net.after.items[i]
         for k in range(line.runs[other]):
             if line.at[other, k] > target:
                 break
@@ -154,8 +154,8 @@ def _push_later(net: Network, line: Timeline, pushed: Int32, row: int, count: in
 def _pull(net: Network, line: Timeline, pushed: Int32, row: int, count: int, target: int) -> int:  # noqa: PLR0917
     """Notes what has to come along once the execution in this row moves back to the target; -1 where it is too much."""
     node = line.slot[pushed[row]]
-    for i in range(net.before_start[node], net.before_start[node + 1]):
-        first = line.at[net.before[i], 0]
+    for i in range(net.before.start[node], net.before.start[node + 1]):
+        first = line.at[net.before.items[i], 0]
         if first >= target:
             count = _noted(pushed, count, first)
             if count < 0:
@@ -190,10 +190,10 @@ def add(net: Network, line: Timeline, random: Random) -> bool:
     """Recomputes one input of a random execution just before it."""
     use = random_execution(line, random)
     node = line.slot[use]
-    count = net.read_start[node + 1] - net.read_start[node]
+    count = net.reads.start[node + 1] - net.reads.start[node]
     if count == 0:
         return False
-    bundle = net.reads[net.read_start[node] + below(random, count)]
+    bundle = net.reads.items[net.reads.start[node] + below(random, count)]
     maker = net.maker[bundle]
     if not net.repeatable[maker] or line.runs[maker] >= line.at.shape[1]:
         return False
@@ -221,8 +221,8 @@ def drop(net: Network, line: Timeline, random: Random) -> bool:
     while row < line.total[JOURNAL] and line.total[JOURNAL] - first < LONGEST_CHAIN:
         node, slot = line.journal[row, 0], line.journal[row, 1]
         row += 1
-        for i in range(net.read_start[node], net.read_start[node + 1]):
-            maker = net.maker[net.reads[i]]
+        for i in range(net.reads.start[node], net.reads.start[node + 1]):
+            maker = net.maker[net.reads.items[i]]
             k = instance_before(line, maker, slot)
             if k >= 0 and _unread(net, line, maker, k) and removable(net, line, maker, k):
                 remove(net, line, maker, line.at[maker, k])
@@ -231,8 +231,8 @@ def drop(net: Network, line: Timeline, random: Random) -> bool:
 
 @compiled
 def _unread(net: Network, line: Timeline, node: int, k: int) -> bool:
-    for i in range(net.make_start[node], net.make_start[node + 1]):
-        if line.end[net.makes[i], k] > line.at[node, k]:
+    for i in range(net.makes.start[node], net.makes.start[node + 1]):
+        if line.end[net.makes.items[i], k] > line.at[node, k]:
             return False
     return True
 
@@ -287,8 +287,8 @@ def _remake(net: Network, line: Timeline, random: Random, node: int, use: int, f
         row += 1
         if line.slot[slot] != node or line.journal[row - 1, 2] < 0:
             continue
-        for i in range(net.read_start[node], net.read_start[node + 1]):
-            bundle = net.reads[i]
+        for i in range(net.reads.start[node], net.reads.start[node + 1]):
+            bundle = net.reads.items[i]
             maker = net.maker[bundle]
             k = instance_before(line, maker, slot)
             if line.end[bundle, k] > slot or not net.repeatable[maker]:

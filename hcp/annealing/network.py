@@ -1,5 +1,6 @@
 """A graph reduced to what the annealing moves need, as packed arrays."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -17,6 +18,19 @@ _LARGEST_AREA: Final = 2**62
 _MOST_SLOTS_PER_NODE: Final = 2**6
 
 
+class Rows(NamedTuple):
+    """Lists of numbers, one a row, packed: row i is ``items[start[i]:start[i + 1]]``."""
+
+    start: Int32
+    items: Int32
+
+    @classmethod
+    def pack(cls, rows: Sequence[Sequence[int]]) -> "Rows":
+        """Packs one list a row."""
+        packed = Incidence.pack(rows)
+        return cls(packed.start.astype(np.int32), packed.items.astype(np.int32))
+
+
 class Network(NamedTuple):
     """Nodes 0..n-1 as in ``GraphIndex``, and *bundles*: values that live and die together.
 
@@ -24,35 +38,30 @@ class Network(NamedTuple):
     make one. Values that stay are in ``held``, unread ones in ``scratch``.
 
     Attributes:
-        read_start, reads: Packed bundles that each node reads.
-        make_start, makes: Packed bundles that each node makes.
-        reader_start, readers: Packed nodes that read each bundle.
+        reads: Bundles that each node reads.
+        makes: Bundles that each node makes.
+        readers: Nodes that read each bundle.
         maker: Node that makes each bundle.
         size: Units of memory of each bundle.
         held: Per node, units of its resident outputs.
         scratch: Per node, units needed only while it runs: workspace and unread outputs.
         cost: Per node, in multiples of ``cost_unit``.
         repeatable: Per node: may run again, and it can help.
-        before_start, before: Packed nodes whose first execution precedes this node's first.
-        after_start, after: The inverse of ``before``.
+        before: Nodes whose first execution precedes each node's first.
+        after: The inverse of ``before``.
     """
 
-    read_start: Int32
-    reads: Int32
-    make_start: Int32
-    makes: Int32
-    reader_start: Int32
-    readers: Int32
+    reads: Rows
+    makes: Rows
+    readers: Rows
     maker: Int32
     size: Int64
     held: Int64
     scratch: Int64
     cost: Int64
     repeatable: Bool
-    before_start: Int32
-    before: Int32
-    after_start: Int32
-    after: Int32
+    before: Rows
+    after: Rows
 
 
 def cost_unit(index: GraphIndex) -> int:
@@ -75,62 +84,74 @@ def build_network(index: GraphIndex, order: list[int] | None, unit: int) -> Netw
         order: Nodes in the order that first executions must follow; None where the graph alone decides.
         unit: Bytes in a unit of memory; sizes are rounded up.
     """
-    held = np.zeros(index.n, np.int64)
-    scratch = -(-index.workspace // unit)
-    reads: list[list[int]] = [[] for _ in range(index.n)]
-    makes: list[list[int]] = [[] for _ in range(index.n)]
-    readers: list[list[int]] = []
-    sizes: list[int] = []
-    makers: list[int] = []
+    bundles = _Bundles(index.n)
     for node in range(index.n):
-        bundle_of: dict[tuple[int, ...], int] = {}
         for value in index.outputs[node].tolist():
             units = -(-int(index.size[value]) // unit)
-            who = tuple(index.readers[value].tolist())
-            if index.resident[value]:
-                held[node] += units
-            elif not who:
-                scratch[node] += units
-            elif units:
-                if who not in bundle_of:
-                    bundle_of[who] = len(sizes)
-                    makes[node].append(len(sizes))
-                    for reader in who:
-                        reads[reader].append(len(sizes))
-                    readers.append(list(who))
-                    sizes.append(0)
-                    makers.append(node)
-                sizes[bundle_of[who]] += units
-    before = index.predecessors
-    if order is not None:
-        # The chain of a legal order implies every edge of the graph.
-        before = [[] for _ in range(index.n)]
-        for earlier, later in pairwise(order):
-            before[later].append(earlier)
-    after: list[list[int]] = [[] for _ in range(index.n)]
+            bundles.add(node, units, tuple(index.readers[value].tolist()), stays=bool(index.resident[value]))
+    before = index.predecessors if order is None else _one_after_another(order)
+    return Network(
+        reads=Rows.pack(bundles.reads),
+        makes=Rows.pack(bundles.makes),
+        readers=Rows.pack(bundles.readers),
+        maker=np.array(bundles.maker, np.int32),
+        size=np.array(bundles.size, np.int64),
+        held=np.array(bundles.held, np.int64),
+        scratch=np.array(bundles.unread, np.int64) - (-index.workspace // unit),
+        cost=index.cost // cost_unit(index),
+        # Running a node again can only help where it makes something that can be dropped meanwhile.
+        repeatable=index.recomputable & np.array([bool(made) for made in bundles.makes], np.bool_),
+        before=Rows.pack(before),
+        after=Rows.pack(_inverse(before)),
+    )
+
+
+class _Bundles:
+    """The outputs of nodes, sorted into bundles, what stays, and what nobody reads."""
+
+    def __init__(self, nodes: int) -> None:
+        self.reads: list[list[int]] = [[] for _ in range(nodes)]
+        self.makes: list[list[int]] = [[] for _ in range(nodes)]
+        self.held = [0] * nodes
+        self.unread = [0] * nodes
+        self.readers: list[tuple[int, ...]] = []
+        self.maker: list[int] = []
+        self.size: list[int] = []
+        self._with: dict[tuple[int, tuple[int, ...]], int] = {}
+
+    def add(self, node: int, units: int, readers: tuple[int, ...], stays: bool) -> None:
+        """Sorts an output of a node in."""
+        if stays:
+            self.held[node] += units
+        elif not readers:
+            self.unread[node] += units
+        elif units:
+            self.size[self._bundle(node, readers)] += units
+
+    def _bundle(self, node: int, readers: tuple[int, ...]) -> int:
+        """The bundle of a node's outputs that these nodes read."""
+        if (node, readers) not in self._with:
+            bundle = self._with[node, readers] = len(self.size)
+            self.makes[node].append(bundle)
+            for reader in readers:
+                self.reads[reader].append(bundle)
+            self.readers.append(readers)
+            self.maker.append(node)
+            self.size.append(0)
+        return self._with[node, readers]
+
+
+def _one_after_another(order: Sequence[int]) -> list[list[int]]:
+    """Per node, the one before it: the chain of a legal order implies every edge of the graph."""
+    before: list[list[int]] = [[] for _ in order]
+    for earlier, later in pairwise(order):
+        before[later].append(earlier)
+    return before
+
+
+def _inverse(before: Sequence[Sequence[int]]) -> list[list[int]]:
+    after: list[list[int]] = [[] for _ in before]
     for node, earlier_nodes in enumerate(before):
         for earlier in earlier_nodes:
             after[earlier].append(node)
-    packed = [Incidence.pack(rows) for rows in (reads, makes, readers, before, after)]
-    (read_start, read), (make_start, make), (reader_start, reader), (before_start, befores), (after_start, afters) = (
-        (pack.start.astype(np.int32), pack.items.astype(np.int32)) for pack in packed
-    )
-    return Network(
-        read_start=read_start,
-        reads=read,
-        make_start=make_start,
-        makes=make,
-        reader_start=reader_start,
-        readers=reader,
-        maker=np.array(makers, np.int32),
-        size=np.array(sizes, np.int64),
-        held=held,
-        scratch=scratch,
-        cost=index.cost // cost_unit(index),
-        # Running a node again can only help where it makes something that can be dropped meanwhile.
-        repeatable=index.recomputable & np.array([bool(made) for made in makes], np.bool_),
-        before_start=before_start,
-        before=befores,
-        after_start=after_start,
-        after=afters,
-    )
+    return after

@@ -116,8 +116,8 @@ def instance_before(line: Timeline, node: int, slot: int) -> int:
 def last_read(net: Network, line: Timeline, bundle: int, floor: int, slot: int) -> int:
     """The latest slot before ``slot`` in which a bundle is read; ``floor`` if none lies behind it."""
     latest = floor
-    for i in range(net.reader_start[bundle], net.reader_start[bundle + 1]):
-        reader = net.readers[i]
+    for i in range(net.readers.start[bundle], net.readers.start[bundle + 1]):
+        reader = net.readers.items[i]
         k = line.runs[reader] - 1
         while k >= 0 and line.at[reader, k] > latest:
             if line.at[reader, k] < slot:
@@ -131,8 +131,8 @@ def last_read(net: Network, line: Timeline, bundle: int, floor: int, slot: int) 
 def next_read(net: Network, line: Timeline, bundle: int, slot: int) -> int:
     """The earliest slot after ``slot`` in which a bundle is read; the number of slots if there is none."""
     earliest = len(line.slot)
-    for i in range(net.reader_start[bundle], net.reader_start[bundle + 1]):
-        reader = net.readers[i]
+    for i in range(net.readers.start[bundle], net.readers.start[bundle + 1]):
+        reader = net.readers.items[i]
         for k in range(line.runs[reader]):
             if line.at[reader, k] > slot:
                 earliest = min(earliest, line.at[reader, k])
@@ -146,8 +146,8 @@ def insert(net: Network, line: Timeline, node: int, slot: int) -> None:
     k = instance_before(line, node, slot) + 1
     count = line.runs[node]
     here = net.scratch[node]
-    for i in range(net.make_start[node], net.make_start[node + 1]):
-        bundle = net.makes[i]
+    for i in range(net.makes.start[node], net.makes.start[node + 1]):
+        bundle = net.makes.items[i]
         for j in range(count, k, -1):
             line.end[bundle, j] = line.end[bundle, j - 1]
         line.end[bundle, k] = slot
@@ -173,8 +173,8 @@ def insert(net: Network, line: Timeline, node: int, slot: int) -> None:
         line.multiple[line.total[MULTIPLE]] = node
         line.multiple_at[node] = line.total[MULTIPLE]
         line.total[MULTIPLE] += 1
-    for i in range(net.read_start[node], net.read_start[node + 1]):
-        bundle = net.reads[i]
+    for i in range(net.reads.start[node], net.reads.start[node + 1]):
+        bundle = net.reads.items[i]
         j = instance_before(line, net.maker[bundle], slot)
         end = line.end[bundle, j]
         if end < slot:
@@ -190,8 +190,8 @@ def remove(net: Network, line: Timeline, node: int, slot: int) -> None:
     k = instance_before(line, node, slot) + 1
     count = line.runs[node]
     here = net.scratch[node]
-    for i in range(net.make_start[node], net.make_start[node + 1]):
-        bundle = net.makes[i]
+    for i in range(net.makes.start[node], net.makes.start[node + 1]):
+        bundle = net.makes.items[i]
         if line.end[bundle, k] > slot:
             hold(line, line.end[bundle, k - 1] + 1, slot - 1, net.size[bundle])
             line.end[bundle, k - 1] = line.end[bundle, k]
@@ -214,8 +214,8 @@ def remove(net: Network, line: Timeline, node: int, slot: int) -> None:
         moved = line.multiple[line.total[MULTIPLE]]
         line.multiple[line.multiple_at[node]] = moved
         line.multiple_at[moved] = line.multiple_at[node]
-    for i in range(net.read_start[node], net.read_start[node + 1]):
-        bundle = net.reads[i]
+    for i in range(net.reads.start[node], net.reads.start[node + 1]):
+        bundle = net.reads.items[i]
         j = instance_before(line, net.maker[bundle], slot)
         if line.end[bundle, j] == slot:
             end = last_read(net, line, bundle, line.at[net.maker[bundle], j], slot)
@@ -255,11 +255,11 @@ def settle(line: Timeline) -> None:
 @compiled
 def first_may_be(net: Network, line: Timeline, node: int, slot: int) -> bool:
     """Whether a node's first execution may be in a slot, as far as the first executions of others go."""
-    for i in range(net.before_start[node], net.before_start[node + 1]):
-        if line.at[net.before[i], 0] >= slot:
+    for i in range(net.before.start[node], net.before.start[node + 1]):
+        if line.at[net.before.items[i], 0] >= slot:
             return False
-    for i in range(net.after_start[node], net.after_start[node + 1]):  # noqa: SIM110 - compiled
-        if line.at[net.after[i], 0] <= slot:
+    for i in range(net.after.start[node], net.after.start[node + 1]):  # noqa: SIM110 - compiled
+        if line.at[net.after.items[i], 0] <= slot:
             return False
     return True
 

@@ -38,6 +38,7 @@ class Usage:
     transfer_cost: int = 0
 
 
+# Long on purpose: the only judge is read in one piece.
 def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Usage:
     """Replays a schedule.
 

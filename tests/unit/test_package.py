@@ -1,5 +1,6 @@
 """The package as a whole: what importing it loads, its public names, and the root's links."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import pytest
 import hcp
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "hcp"
+MOST_BRANCHES, MOST_LINES = 15, 50
+EXCUSE = "# Long on purpose: "
 HEAVY = ["torch", "jax", "ortools", "pulp", "highspy", "matplotlib", "numba", "scipy", "networkx", "onnx"]
 
 
@@ -49,3 +53,68 @@ def test_root_links_point_into_the_package(name):
         pytest.skip("this checkout has no links")
     assert not link.readlink().is_absolute()
     assert link.resolve() == (ROOT / "hcp" / name).resolve()
+
+
+def functions_of(path):
+    """Every function of a file, methods and inner ones included, with the line above it."""
+    text = path.read_text(encoding="utf-8")
+    lines = ["", *text.splitlines()]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            yield node, lines[first - 1].strip()
+
+
+def body_lines(function):
+    """Lines from the first statement behind the docstring to the last."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def branches(function):
+    """What makes a reader think of two cases.
+
+    One each for: if and elif, a conditional expression, a loop, a comprehension's for and if, except, assert, a case of
+    a match, and every and, or between two conditions. Inner functions count as well.
+    """
+    one_each = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.Assert, ast.match_case)
+    count = 0
+    for node in ast.walk(function):
+        if isinstance(node, one_each):
+            count += 1
+        elif isinstance(node, ast.comprehension):
+            count += 1 + len(node.ifs)
+        elif isinstance(node, ast.BoolOp):
+            count += len(node.values) - 1
+    return count
+
+
+def test_functions_are_short_but_where_a_comment_says_why():
+    long, excused = [], []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for function, above in functions_of(path):
+            if branches(function) > MOST_BRANCHES or body_lines(function) > MOST_LINES:
+                where = f"{path.relative_to(ROOT)}:{function.lineno} {function.name}"
+                what = f"{where}: {body_lines(function)} lines, {branches(function)} branches"
+                (excused if above.startswith(EXCUSE) else long).append(what)
+            else:
+                assert not above.startswith(EXCUSE), f"{path}: {function.name} is short and needs no excuse"
+    assert not long, f"take them apart, or say why not in a comment above that begins with {EXCUSE!r}"
+    assert len(excused) <= 3, "excuses are for few"
+
+
+def test_branches_are_counted():
+    source = """
+def f(a):
+    "Text."
+    if a and a or [b for b in a if b]:
+        return 1 if a else 0
+    elif a:
+        for _ in a: pass
+    def g():
+        assert a
+"""
+    (function,) = ast.parse(source).body
+    # if, and, or, for and if of the comprehension, the conditional expression, elif, for, assert.
+    assert branches(function) == 9
+    assert body_lines(function) == 6

@@ -9,7 +9,7 @@ from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.solvers.cut_relaxation.model import CutModel
+from hcp.solvers.cut_relaxation.cuts import CutModel
 from hcp.solvers.cut_relaxation.relaxation import Relaxer
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.fixed_order.stages import build_stage_grid, build_stage_model

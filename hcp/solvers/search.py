@@ -23,8 +23,8 @@ from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.cut_relaxation.chains import longest_path
+from hcp.solvers.cut_relaxation.cuts import CutModel
 from hcp.solvers.cut_relaxation.lift import hint, lift
-from hcp.solvers.cut_relaxation.model import CutModel
 from hcp.solvers.cut_relaxation.relaxation import Relaxation, Relaxer, infeasibility_note
 from hcp.solvers.models.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
 from hcp.solvers.models.rows import FloatArray

@@ -1,82 +1,79 @@
 """Certificates of conflict bounds; ``hcp.solvers.conflicts`` says what conflicts are and finds them."""
 
 from dataclasses import dataclass
+from typing import ClassVar, Final
 
 import numpy as np
 from scipy import sparse
 
+from hcp.graph.errors import GraphError
+from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.index import BoolArray, GraphIndex
 from hcp.graph.ir import Graph
-from hcp.planning.solution import Quantity
-from hcp.schedule.scopes import ORDER_FREE
-from hcp.solvers.certificates.cuts import combine, round_up
+from hcp.solvers.certificates.multipliers import DualCertificate, dual_fields
+from hcp.solvers.formats import Format
 from hcp.solvers.models.rows import Model
 
-# What plan files call these certificates.
-CONFLICT_KIND = "conflicts/1"
+# The version is that of the search's rules as well, and of ``conflict_model``.
+CONFLICT_FORMAT: Final = Format("conflicts", 1)
 
 Conflict = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class ConflictCertificate:
+@dataclass(frozen=True, kw_only=True)
+class ConflictCertificate(DualCertificate):
     """Multipliers on conflicts; ``proven`` searches each of them again.
 
     Attributes:
-        budget: Bytes for which they were found; the proof holds for every budget up to it.
-        conflicts: Names of the nodes of each.
-        multipliers: Pairs (conflict, numerator).
-        denominator: Of all multipliers.
-        of_peak: False where the multipliers bound the cost; True where the one conflict is empty, so that the peak is
-            at least one byte more than the budget.
+        conflicts: Names of the nodes of each. For the peak one of them is empty, which needs no multiplier.
     """
 
-    budget: int
+    format: ClassVar[Format] = CONFLICT_FORMAT
     conflicts: tuple[tuple[str, ...], ...]
-    multipliers: tuple[tuple[int, int], ...]
-    denominator: int
-    of_peak: bool = False
 
-    @property
-    def of(self) -> Quantity:
-        """What the conflicts bound."""
-        return "peak" if self.of_peak else "cost"
+    def rows(self, graph: Graph) -> Model:
+        """One row a conflict, whose nodes all have to be there."""
+        return conflict_model(graph, self._conflicts(graph.index))
 
-    @property
-    def scope(self) -> str:
-        """Conflicts speak of every schedule."""
-        return ORDER_FREE
-
-    def proven(self, graph: Graph, budget: int) -> int:
-        """The bound on cost, or on the peak, that the conflicts prove; 0 where they prove nothing."""
+    def rebuilt(self, graph: Graph) -> Model | None:
+        """One row a conflict; None where one of them is none."""
         index = graph.index
-        if budget > self.budget and not self.of_peak:
-            return 0
-        number = index.node_of
-        if not all(name in number for names in self.conflicts for name in names):
-            return 0
-        conflicts = tuple(tuple(number[name] for name in names) for names in self.conflicts)
+        if not all(name in index.node_of for names in self.conflicts for name in names):
+            return None
         # Here, since it loads a compiler and most plans have no conflicts to check.
         from hcp.solvers.conflicts.order_search import OrderSearch, Verdict
 
         search, useful = OrderSearch(index, self.budget), repeatable(index)
-        for conflict in conflicts:
+        for conflict in self._conflicts(index):
             if search(useful & ~_mask(index, conflict)) is not Verdict.IMPOSSIBLE:
-                return 0
-        if self.of_peak:
-            return self.budget + 1 if () in conflicts else 0
-        return bound_on_cost(graph, conflicts, self.multipliers, self.denominator)
+                return None
+        return self.rows(graph)
 
-    def to_dict(self, graph: Graph) -> dict[str, object]:  # noqa: ARG002 - the names are the graph's already
+    def evaluated(self, graph: Graph, model: Model) -> int:
+        """The bound that multipliers on conflicts prove, or that an empty conflict does by itself."""
+        if self.of_peak:
+            return self.budget + 1 if () in self.conflicts else 0
+        return super().evaluated(graph, model)
+
+    def to_dict(self, graph: Graph) -> dict[str, object]:
         """What a plan file stores."""
-        return {
-            "kind": CONFLICT_KIND,
-            "budget_bytes": self.budget,
-            "of_peak": self.of_peak,
-            "conflicts": [list(names) for names in self.conflicts],
-            "denominator": self.denominator,
-            "multipliers": [list(pair) for pair in self.multipliers],
-        }
+        return {**super().to_dict(graph), "conflicts": [list(names) for names in self.conflicts]}
+
+    def _conflicts(self, index: GraphIndex) -> tuple[Conflict, ...]:
+        return tuple(tuple(index.node_of[name] for name in names) for names in self.conflicts)
+
+
+def read_conflicts(record: Record, _: Graph) -> ConflictCertificate:
+    """A certificate of conflicts as its ``to_dict`` wrote it."""
+    conflicts = tuple(_names(item, record.owner) for item in record.items("conflicts"))
+    return ConflictCertificate(**dual_fields(record), conflicts=conflicts)
+
+
+def _names(item: object, owner: str) -> tuple[str, ...]:
+    names = tuple(as_list(item, owner, "conflicts"))
+    if not all(isinstance(name, str) for name in names):
+        raise GraphError(f"{owner} has conflict {shown(item)}; expected a list of nodes' names")
+    return tuple(str(name) for name in names)
 
 
 def repeatable(index: GraphIndex) -> BoolArray:
@@ -97,14 +94,6 @@ def conflict_model(graph: Graph, conflicts: tuple[Conflict, ...]) -> Model:
     )
     rhs = np.full(len(conflicts), -1, np.int64)
     return Model(matrix, rhs, index.cost, graph.base_cost, np.ones(index.n, np.bool_))
-
-
-def bound_on_cost(
-    graph: Graph, conflicts: tuple[Conflict, ...], multipliers: tuple[tuple[int, int], ...], denominator: int
-) -> int:
-    """The cost that multipliers on conflicts prove, exactly."""
-    value = combine(conflict_model(graph, conflicts), dict(multipliers), denominator, with_cost=True)
-    return round_up(value, graph)
 
 
 def _mask(index: GraphIndex, nodes: Conflict) -> BoolArray:

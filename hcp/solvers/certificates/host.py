@@ -16,12 +16,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
+from hcp.graph.errors import GraphError
+from hcp.graph.fields import Record
 from hcp.graph.ir import LARGEST_TOTAL, Graph, Node, Value
 from hcp.planning.solution import Certificate, Quantity
 from hcp.schedule.host import HostLink
+from hcp.solvers.formats import Format
 
-# What plan files call these certificates.
-HOST_KIND: Final = "host/1"
+# The version is that of the relaxed graphs.
+HOST_FORMAT: Final = Format("host", 1)
 RELAXED: Final = ("again", "provide")
 
 RelaxedKind = Literal["again", "provide"]
@@ -61,11 +64,26 @@ class HostCertificate:
         """What a plan file stores."""
         other = relax(graph, self.host, self.relaxed).graph
         return {
-            "kind": HOST_KIND,
+            "kind": str(HOST_FORMAT),
             "host": self.host.to_dict(),
             "relaxed": self.relaxed,
             "proof": self.proof.to_dict(other),
         }
+
+
+def read_link(record: Record, graph: Graph) -> tuple[HostLink, RelaxedKind, Graph]:
+    """What a certificate's ``to_dict`` wrote of the link, and the relaxed graph of which its proof speaks.
+
+    Raises:
+        GraphError: If it is something else.
+    """
+    host = HostLink.from_record(Record(record.get("host"), f"the host of {record.owner}"))
+    match record.text("relaxed"):
+        case "again" | "provide" as relaxed:
+            return host, relaxed, relax(graph, host, relaxed).graph
+        case unknown:
+            choices = ", ".join(map(repr, RELAXED))
+            raise GraphError(f"{record.owner} is about graph {unknown!r}; expected one of {choices}")
 
 
 @dataclass(frozen=True)

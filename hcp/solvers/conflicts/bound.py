@@ -22,8 +22,8 @@ from hcp.planning.deadline import Deadline
 from hcp.planning.parameters import Params, Range
 from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
-from hcp.solvers.certificates.conflicts import Conflict, ConflictCertificate, bound_on_cost, conflict_model, repeatable
-from hcp.solvers.certificates.cuts import rounded
+from hcp.solvers.certificates.conflicts import Conflict, ConflictCertificate, conflict_model, repeatable
+from hcp.solvers.certificates.multipliers import Multipliers, rounded
 from hcp.solvers.conflicts.order_search import OrderSearch, Verdict
 from hcp.solvers.models.highs import LinearProgram, LpStatus
 from hcp.solvers.models.rows import FloatArray
@@ -76,8 +76,9 @@ def conflict_bound(
     if not finder.conflicts:
         return None
     pairs, denominator = rounded(multipliers)
-    value = bound_on_cost(graph, tuple(finder.conflicts), pairs, denominator)
-    return Bound(value, "cost", ORDER_FREE, finder.certificate(pairs, denominator), SOURCE)
+    certificate = finder.certificate(pairs, denominator)
+    value = certificate.evaluated(graph, certificate.rows(graph))
+    return Bound(value, "cost", ORDER_FREE, certificate, SOURCE)
 
 
 class _Finder:
@@ -121,10 +122,12 @@ class _Finder:
         return self._search(free) is Verdict.IMPOSSIBLE
 
     def certificate(
-        self, pairs: tuple[tuple[int, int], ...] = (), denominator: int = 1, *, of_peak: bool = False
+        self, pairs: Multipliers = (), denominator: int = 1, *, of_peak: bool = False
     ) -> ConflictCertificate:
         """The conflicts that hold the bound up, with their multipliers."""
         used = (len(self.conflicts) - 1,) if of_peak else tuple(row for row, _ in pairs)
         names = tuple(tuple(self.index.node_names[v] for v in self.conflicts[row]) for row in used)
         renumbered = tuple((place, numerator) for place, (_, numerator) in enumerate(pairs))
-        return ConflictCertificate(self.budget, names, renumbered, denominator, of_peak)
+        return ConflictCertificate(
+            budget=self.budget, multipliers=renumbered, denominator=denominator, of_peak=of_peak, conflicts=names
+        )

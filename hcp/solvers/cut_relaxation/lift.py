@@ -6,7 +6,7 @@ from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Compute, Schedule
 from hcp.schedule.replay import replay
-from hcp.solvers.cut_relaxation.model import CutModel
+from hcp.solvers.cut_relaxation.cuts import CutModel
 from hcp.solvers.models.rows import FloatArray
 
 

@@ -13,69 +13,33 @@ producer of x and w a reader of it,
     E2 births   C[w,k], R[w,k] and S[x,k+1] are each <= C[p,k]; equal for S where x is resident
     E3 once     R = F for nodes that never need to run twice: all outputs resident or unread, or a single reader
                 that itself runs once (keep only the last execution before that reader)
-    E4 paths    see ``path_cuts.py``; added where a solution of the linear form violates them
 
-Proofs are in ``docs/formulations.md``.
+Cuts of the families in ``families.py`` are added where a solution of the linear form violates them. Proofs are in
+``docs/formulations.md``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
-from scipy import sparse
 
 from hcp.graph.index import GraphIndex, IntArray
+from hcp.solvers.cut_relaxation.cuts import MEMORY, Cut, CutModel
 from hcp.solvers.cut_relaxation.grid import Grid, build_grid
-from hcp.solvers.cut_relaxation.path_cuts import PathCut
-from hcp.solvers.models.rows import ONE, ZERO, Columns, Model, RowBuilder
+from hcp.solvers.models.rows import ONE, ZERO, Model, RowBuilder
+
+# Of the rows below, by which certificates are checked: it goes up whenever they or their order change.
+ROWS_VERSION: Final = 1
 
 
-@dataclass(frozen=True)
-class CutModel:
-    """A cut relaxation and what its columns mean.
-
-    Attributes:
-        model: The matrices: plain rows, then memory rows, then path cuts.
-        grid: The meaning of the columns; flows come after them.
-        memory_rows: The memory rows in the model, one a chain node.
-        cuts: Path cuts, one row each.
-    """
-
-    model: Model
-    grid: Grid
-    memory_rows: slice
-    cuts: tuple[PathCut, ...] = ()
-
-    @property
-    def chain(self) -> tuple[int, ...]:
-        """The nodes at which time is cut."""
-        return self.grid.chain
-
-    def cut_rows(self, cuts: Sequence[PathCut]) -> tuple[sparse.csr_matrix, IntArray]:
-        """Path cuts as rows of this model."""
-        rows = RowBuilder()
-        for cut in cuts:
-            _add_path_cut(rows, self.grid, cut)
-        return rows.build(self.model.shape[1], keep=len(cuts))
-
-    def with_cuts(self, cuts: Sequence[PathCut]) -> "CutModel":
-        """The model with path cuts added at the end."""
-        if not cuts:
-            return self
-        rows, rhs = self.cut_rows(cuts)
-        matrix = sparse.vstack([self.model.matrix, rows], format="csr")
-        model = replace(self.model, matrix=matrix, rhs=np.append(self.model.rhs, rhs))
-        return replace(self, model=model, cuts=(*self.cuts, *cuts))
-
-
-def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...], cuts: Sequence[PathCut] = ()) -> CutModel:
+def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...], cuts: Sequence[Cut] = ()) -> CutModel:
     """Builds the cut relaxation of a graph for a chain of its nodes.
 
     Args:
         index: The graph.
         budget: Bytes.
         chain: Nodes, each a proper ancestor of the next.
-        cuts: Path cuts to add, in the chain's stages.
+        cuts: Valid cuts to add.
     """
     grid = build_grid(index, chain)
     rows = RowBuilder()
@@ -83,18 +47,19 @@ def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...], cuts
     _add_reads(rows, grid)
     _add_carries(rows, grid)
     columns = grid.count + _add_flows(rows, grid)
+    # All of them stay, whatever the budget, so that row numbers do not depend on it.
+    rows.begin(MEMORY, whole=True)
     _add_memory(rows, grid, budget)
 
     columns = max(columns, 1)  # solvers want a column even where everything is fixed
-    # Memory rows stay whatever the budget, so that row numbers do not depend on it.
-    matrix, rhs = rows.build(columns, keep=len(chain))
+    matrix, rhs, blocks = rows.build(columns)
     cost = np.zeros(columns, np.int64)
     free = grid.runs >= 0
     cost[grid.runs[free]] = np.broadcast_to(index.cost[:, None], grid.runs.shape)[free]
     settled = np.nonzero(grid.runs == ONE)[0]
     constant = int(index.cost[grid.once].sum()) + int(index.cost[settled].sum())
-    model = Model(matrix, rhs, cost, constant, np.arange(columns) < grid.count)
-    return CutModel(model, grid, slice(len(rhs) - len(chain), len(rhs))).with_cuts(cuts)
+    model = Model(matrix, rhs, cost, constant, np.arange(columns) < grid.count, blocks)
+    return CutModel(model, grid).with_cuts(cuts)
 
 
 def _spread(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
@@ -181,23 +146,3 @@ def _add_memory(rows: RowBuilder, grid: Grid, budget: int) -> None:
         other[touched] = False
         values = np.flatnonzero(other)
         rows.add_row(index.size[values], grid.saves[values, stage + 1], room)
-
-
-def _add_path_cut(rows: RowBuilder, grid: Grid, cut: PathCut) -> None:
-    signs: list[int] = []
-    columns: list[Columns] = []
-
-    def add(terms: Sequence[tuple[int, Columns]]) -> None:
-        signs.extend(sign for sign, _ in terms)
-        columns.extend(column for _, column in terms)
-
-    reader, end = np.array([cut.reader]), np.array([cut.stage])
-    if cut.first:
-        begun = np.array([cut.steps[0][1]])
-        add([(1, grid.births[reader, end]), (-1, grid.before(reader, begun))])
-    else:
-        add(grid.run_terms(1, reader, end))
-    for node, stage in cut.runs(grid.index):
-        add(grid.run_terms(-1, np.array([node]), np.array([stage])))
-    add([(-1, grid.saves[[value], [stage]]) for value, stage in cut.steps])
-    rows.add_row(np.array(signs, np.int64), np.concatenate(columns), 0)

@@ -11,9 +11,23 @@ producer in the stages passed; left, which is free; or down to a value the produ
 has passed stage k.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+import numpy as np
+
+from hcp.graph.errors import GraphError
+from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.index import GraphIndex
+from hcp.graph.ir import Graph
+from hcp.planning.compilation import PATH_CUTS
+from hcp.solvers.cut_relaxation.cuts import CutModel, Family, Row
+from hcp.solvers.cut_relaxation.grid import Terms
+from hcp.solvers.formats import Format
+from hcp.solvers.models.rows import FloatArray
+
+FORMAT: Final = Format("path", 1)
 
 
 @dataclass(frozen=True)
@@ -42,10 +56,11 @@ class PathCut:
             for j in range(start, end)
         ]
 
-    def is_valid(self, index: GraphIndex, stages: int) -> bool:
-        """Whether this is a staircase of the graph at all; certificates from elsewhere are checked with it."""
+    def is_valid(self, cut: CutModel) -> bool:
+        """Whether this is a staircase of the graph at all."""
+        index = cut.grid.index
         reader, values = self.reader, [value for value, _ in self.steps]
-        if not (0 <= reader < index.n and 0 <= self.stage <= stages and values):
+        if not (0 <= reader < index.n and 0 <= self.stage <= len(cut.chain) and values):
             return False
         for value, stage in self.steps:
             if not (0 <= value < index.m and 0 <= stage <= self.stage):
@@ -54,3 +69,69 @@ class PathCut:
                 return False
             reader = int(index.producer[value])
         return True
+
+    def row(self, cut: CutModel) -> Row:
+        """The reader's runs, or its first executions, less the runs and the saves that the staircase crosses."""
+        grid = cut.grid
+        reader, end = np.array([self.reader]), np.array([self.stage])
+        terms: Terms = []
+        if self.first:
+            begun = np.array([self.steps[0][1]])
+            terms += [(1, grid.births[reader, end]), (-1, grid.before(reader, begun))]
+        else:
+            terms += grid.run_terms(1, reader, end)
+        for node, stage in self.runs(grid.index):
+            terms += grid.run_terms(-1, np.array([node]), np.array([stage]))
+        terms += [(-1, grid.saves[[value], [stage]]) for value, stage in self.steps]
+        signs = np.array([sign for sign, _ in terms], np.int64)
+        return Row(signs, np.concatenate([columns for _, columns in terms]), 0)
+
+    def to_dict(self, graph: Graph) -> dict[str, object]:
+        """What a plan file stores."""
+        nodes, values = graph.index.node_names, graph.index.value_names
+        return {
+            "family": str(FORMAT),
+            "reader": nodes[self.reader],
+            "stage": self.stage,
+            "first": self.first,
+            "steps": [[values[value], stage] for value, stage in self.steps],
+        }
+
+
+def _separate(cut: CutModel, point: FloatArray, least_violation: float) -> Sequence[PathCut]:
+    """The most violated staircases of each end stage; none while the search for them is being compiled."""
+    if not PATH_CUTS.ready():
+        return ()
+    # Here, since it loads a compiler, which checking certificates does not need.
+    from hcp.solvers.cut_relaxation.separation import separate
+
+    return separate(cut.grid.index, *cut.grid.at(point), least_violation)
+
+
+def _read(record: Record, graph: Graph) -> PathCut:
+    fields = [record.get(name) for name in ("reader", "stage", "first", "steps")]
+    return from_list(fields, record.owner, graph)
+
+
+def from_list(fields: Sequence[object], owner: str, graph: Graph) -> PathCut:
+    """A path cut from its fields in order, as files held it before cuts had families.
+
+    Raises:
+        GraphError: If they are of other types, or name what is not in the graph.
+    """
+    nodes, values = graph.index.node_of, graph.index.value_of
+    match fields:
+        case [str(reader), int(stage), bool(first), steps] if reader in nodes:
+            walk = tuple(_step(step, owner, values) for step in as_list(steps, owner, "steps"))
+            return PathCut(nodes[reader], stage, first, walk)
+    raise GraphError(f"{owner} has path cut {shown(fields)}; expected a reader, a stage, first or not, and steps")
+
+
+def _step(step: object, owner: str, values: Mapping[str, int]) -> tuple[int, int]:
+    match step:
+        case [str(value), int(stage)] if value in values:
+            return values[value], stage
+    raise GraphError(f"{owner} has step {shown(step)}; expected [value, stage]")
+
+
+FAMILY: Final = Family(FORMAT, _separate, _read)

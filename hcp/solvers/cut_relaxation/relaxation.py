@@ -1,4 +1,4 @@
-"""Solved linear relaxations: for several chains, strengthened by path cuts, with certified bounds."""
+"""Solved linear relaxations: for several chains, strengthened by cuts, with certified bounds."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -7,16 +7,15 @@ import numpy as np
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
-from hcp.planning.compilation import PATH_CUTS
 from hcp.planning.deadline import Deadline
 from hcp.planning.parameters import Params, Positive, Share, Whole
 from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.cuts import certify_cost, certify_peak
 from hcp.solvers.cut_relaxation.chains import SIZES, candidate_chains
-from hcp.solvers.cut_relaxation.model import CutModel, build_cut_model
-from hcp.solvers.cut_relaxation.path_cuts import PathCut
-from hcp.solvers.cut_relaxation.separation import separate
+from hcp.solvers.cut_relaxation.cuts import MEMORY, Cut, CutModel
+from hcp.solvers.cut_relaxation.families import FAMILIES, NAMES
+from hcp.solvers.cut_relaxation.model import build_cut_model
 from hcp.solvers.models.highs import LinearProgram, LpResult, LpStatus
 
 SOURCE: Final = "cut relaxation"
@@ -29,12 +28,14 @@ class RelaxationParams(Params):
     Attributes:
         stages: Numbers of stages to try, ascending. Few, memory-critical stages often make a stronger linear form than
             many, and always a quicker one; which number is best differs between graphs.
-        least_violation: Path cuts violated by less are not worth their row.
+        families: Of the valid inequalities that strengthen it, by name.
+        least_violation: Cuts violated by less are not worth their row; with the row's largest coefficient at 1.
         patience: Rounds of cuts end when this many of them together gained too little.
         least_gain: What that is, as a share of the keep-everything cost.
     """
 
     stages: tuple[Whole, ...] = SIZES
+    families: tuple[str, ...] = NAMES
     least_violation: Positive = 1e-3
     patience: Whole = 6
     least_gain: Share = 2e-5
@@ -43,6 +44,9 @@ class RelaxationParams(Params):
         super().__post_init__()
         if not self.stages or list(self.stages) != sorted(set(self.stages)):
             raise HcpError(f"stages is {list(self.stages)}; expected whole numbers that ascend, one at least")
+        for name in self.families:
+            if name not in NAMES:
+                raise HcpError(f"families has {name!r}; expected some of {', '.join(NAMES)}")
 
 
 DEFAULT_RELAXATION: Final = RelaxationParams()
@@ -108,17 +112,12 @@ class Relaxer:
         return Relaxation(cut, Bound(value, "cost", ORDER_FREE, certificate, SOURCE))
 
     def strengthened(self, plain: Relaxation, program: LinearProgram, result: LpResult) -> Relaxation:
-        """Adds violated path cuts, round by round, until they stop paying or the time is up.
-
-        None while the search for them is being compiled.
-        """
+        """Adds violated cuts, round by round, until they stop paying or the time is up."""
         base, patience = plain.cut.model.shape[0], self.params.patience
-        cuts: list[PathCut] = []
+        cuts: list[Cut] = []
         values = [result.value]
-        while not self.deadline.over and PATH_CUTS.ready():
-            known = set(cuts)
-            point = plain.cut.grid.at(result.point)
-            fresh = [c for c in separate(self.graph.index, *point, self.params.least_violation) if c not in known]
+        while not self.deadline.over:
+            fresh = self.violated(plain.cut, result, set(cuts))
             if not fresh:
                 break
             program.add_rows(*plain.cut.cut_rows(fresh))
@@ -138,10 +137,16 @@ class Relaxer:
                 break
         return self.certified(plain.cut.with_cuts(cuts), result)
 
+    def violated(self, cut: CutModel, result: LpResult, known: set[Cut]) -> list[Cut]:
+        """Cuts of all families that a solution violates, but for those known."""
+        families = [family for family in FAMILIES if family.format.name in self.params.families]
+        found = [c for f in families for c in f.separate(cut, result.point, self.params.least_violation)]
+        return [c for c in found if c not in known]
+
     def infeasibility(self, chain: tuple[int, ...]) -> Bound | None:
         """The largest bound on the peak that a chain's relaxation gives above the budget, with its certificate."""
         cut = build_cut_model(self.graph.index, self.budget, chain)
-        relief = LinearProgram(cut.model, relieved=cut.memory_rows).solve(self.deadline)
+        relief = LinearProgram(cut.model, relieved=cut.model.blocks[MEMORY]).solve(self.deadline)
         # The dual values of the relieved form prove every budget short of the relief infeasible, up to rounding.
         for short in (1e-6, 1e-3, 1.0):
             raised = self.budget + int(max(0.0, relief.value) * (1 - short))

@@ -33,6 +33,7 @@ nobody reads later; and, up to the first stage that could not hold everything pr
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -43,6 +44,9 @@ from hcp.solvers.models.rows import ONE, ZERO, Columns, FloatArray, Model, RowBu
 # Of a bound: holds for schedules whose first executions follow the order and that, between two of these, run every
 # node at most once and in that order.
 STAGED = "fixed-order, staged"
+
+# Of the rows without detailed stages, by which certificates are checked: it goes up whenever they change.
+END_ROWS_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
@@ -141,10 +145,12 @@ def build_stage_model(grid: StageGrid, budget: int, detailed: Collection[int] = 
     needs: dict[int, tuple[int, int, int]] = {}
     for stage in sorted(detailed):
         _add_inside(rows, grid, budget, stage, needs)
+    # All of them stay, whatever the budget, so that row numbers do not depend on it.
+    rows.begin("ends", whole=True)
     _add_ends(rows, grid, budget)
     columns = max(grid.count + len(needs), 1)  # solvers want a column even where everything is fixed
-    matrix, rhs = rows.build(columns, keep=len(grid.order))
-    model = Model(matrix, rhs, grid.cost(columns), int(grid.index.cost.sum()), np.arange(columns) < grid.count)
+    matrix, rhs, blocks = rows.build(columns)
+    model = Model(matrix, rhs, grid.cost(columns), int(grid.index.cost.sum()), np.arange(columns) < grid.count, blocks)
     return StageModel(model, grid, needs, frozenset(detailed))
 
 

@@ -1,6 +1,8 @@
 """Rows of a model ``min c z + constant, A z <= b, 0 <= z <= 1`` with integer data, built a family at a time."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,7 @@ class Model:
         cost: c, one a column.
         constant: Added to the objective.
         integral: Columns that the integer form restricts to 0 and 1.
+        blocks: The rows of blocks that have a name.
     """
 
     matrix: sparse.csr_matrix
@@ -33,6 +36,7 @@ class Model:
     cost: IntArray
     constant: int
     integral: NDArray[np.bool_]
+    blocks: Mapping[str, slice] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -44,6 +48,19 @@ class Model:
         return int(self.cost[point > 0.5].sum()) + self.constant
 
 
+class Rows(NamedTuple):
+    """A matrix and its right-hand side, with the rows of each named block."""
+
+    matrix: sparse.csr_matrix
+    rhs: IntArray
+    blocks: dict[str, slice]
+
+
+class _Block(NamedTuple):
+    start: int
+    whole: bool
+
+
 class RowBuilder:
     """Collects rows given as parallel arrays of columns, moving the constant columns to the right-hand side."""
 
@@ -53,6 +70,16 @@ class RowBuilder:
         self._coefficients: list[IntArray] = []
         self._rhs: list[IntArray] = []
         self._count = 0
+        self._blocks: dict[str, _Block] = {}
+
+    def begin(self, block: str, *, whole: bool = False) -> None:
+        """Begins a named block, which ends where the next one begins.
+
+        Args:
+            block: Its name.
+            whole: Whether to keep rows that hold for every 0 <= z <= 1, so that a row's number says which it is.
+        """
+        self._blocks[block] = _Block(self._count, whole)
 
     def add(self, *terms: tuple[int, Columns], rhs: int = 0) -> None:
         """Adds one row for each position of the arrays: the sum of coefficient * column is at most ``rhs``."""
@@ -81,13 +108,8 @@ class RowBuilder:
         self._coefficients.append(coefficients)
         self._count += len(rhs)
 
-    def build(self, columns: int, keep: int) -> tuple[sparse.csr_matrix, IntArray]:
-        """The matrix and right-hand side, without the rows that hold for every 0 <= z <= 1.
-
-        Args:
-            columns: How many columns the model has.
-            keep: This many of the last rows stay in any case.
-        """
+    def build(self, columns: int) -> Rows:
+        """The rows over so many columns, without those that hold for every 0 <= z <= 1, but for whole blocks."""
         row = np.concatenate(self._rows)
         column = np.concatenate(self._columns)
         coefficient = np.concatenate(self._coefficients)
@@ -102,5 +124,13 @@ class RowBuilder:
         matrix.eliminate_zeros()
         largest = np.asarray(matrix.maximum(0).sum(axis=1)).ravel()
         binding = largest > rhs
-        binding[self._count - keep :] = True
-        return matrix[binding], rhs[binding]
+        ends = [*(block.start for block in self._blocks.values()), self._count][1:]
+        for (start, whole), end in zip(self._blocks.values(), ends, strict=True):
+            if whole:
+                binding[start:end] = True
+        place = np.concatenate(([0], np.cumsum(binding))).tolist()
+        blocks = {
+            name: slice(place[block.start], place[end])
+            for (name, block), end in zip(self._blocks.items(), ends, strict=True)
+        }
+        return Rows(matrix[binding], rhs[binding], blocks)

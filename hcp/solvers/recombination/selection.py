@@ -78,7 +78,7 @@ def select(index: GraphIndex, budget: int, sequence: IntArray, made: BoolArray, 
         spans.append(_Span(stretches, first, end, size))
     _fit(rows, index, sequence, steps, spans, budget - index.base_bytes - np.cumsum(fixed[:-1]))
     _run_all(rows, index, sequence, steps)
-    matrix, rhs = rows.build(len(hint), 0)
+    matrix, rhs, _ = rows.build(len(hint))
     cost = np.zeros(len(hint), np.int64)
     cost[: int(free.sum())] = index.cost[sequence[free]]
     constant = int(index.cost[sequence[made & ~free]].sum())

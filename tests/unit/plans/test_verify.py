@@ -34,6 +34,10 @@ def certificate(data):
     return certified(data)["certificate"]
 
 
+def staircase(data):
+    return next(cut for cut in certificate(data)["cuts"] if cut["family"] == "path/1")
+
+
 def test_an_honest_plan_is_verified(file):
     plan = hcp.verify_plan(file)
     proved = [bound for bound in plan.bounds if plan.verified(bound)]
@@ -74,8 +78,11 @@ TAMPERED = {
     "an unknown node in the chain": lambda d: certificate(d)["chain"].__setitem__(0, "nobody"),
     "a certificate for less memory": lambda d: certificate(d).update(budget_bytes=d["budget_bytes"] - 1),
     "a certificate of another kind": lambda d: certificate(d).update(kind="trust-me/1"),
-    "no steps in a staircase": lambda d: certificate(d)["cuts"][0].__setitem__(3, []),
-    "a staircase through strangers": lambda d: certificate(d)["cuts"][0].__setitem__(0, d["graph"]["order"][0]),
+    "rows of another version": lambda d: certificate(d).update(kind="cut-relaxation/2"),
+    "no steps in a staircase": lambda d: staircase(d).update(steps=[]),
+    "a staircase through strangers": lambda d: staircase(d).update(reader=d["graph"]["order"][0]),
+    "a cut of another version": lambda d: staircase(d).update(family="path/2"),
+    "a cut of no family": lambda d: staircase(d).update(family="hearsay/1"),
     "an optimum without a bound": lambda d: d.update(bounds=[]),
     "a word above the cost": lambda d: d["bounds"].append(word(d["cost"] + 1)),
     "a smallest peak above the peak": lambda d: d["bounds"].append(word(d["peak"] + 1, of="peak")),

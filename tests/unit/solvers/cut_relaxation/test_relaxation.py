@@ -37,9 +37,9 @@ def tight_problems(draw):
 
 
 @st.composite
-def staircases(draw, graph, stages):
+def staircases(draw, model):
     """Any staircase that the rules allow, violated or not."""
-    index = graph.index
+    index, stages = model.grid.index, len(model.chain)
     readers = [v for v in range(index.n) if any(index.producer[x] >= 0 for x in index.inputs[v])]
     assume(readers)
     node = reader = draw(st.sampled_from(readers))
@@ -52,7 +52,7 @@ def staircases(draw, graph, stages):
         steps.append((draw(st.sampled_from(values)), draw(st.integers(0, stage))))
         node = int(index.producer[steps[-1][0]])
     cut = PathCut(reader, stage, draw(st.booleans()), tuple(steps))
-    assert cut.is_valid(index, stages)
+    assert cut.is_valid(model)
     return cut
 
 
@@ -71,8 +71,8 @@ def test_an_optimal_schedule_satisfies_every_row(data):
     schedule = Schedule.from_computes(graph, schedule.computes)
     path = longest_path(graph.index)
     chain = tuple(sorted(data.draw(st.sets(st.sampled_from(path), min_size=1)), key=path.index))
-    cuts = [data.draw(staircases(graph, len(chain))) for _ in range(3)] if len(path) > 1 else []
-    cut = build_cut_model(graph.index, budget, chain, cuts)
+    plain = build_cut_model(graph.index, budget, chain)
+    cut = plain.with_cuts([data.draw(staircases(plain)) for _ in range(3)] if len(path) > 1 else [])
     program = LinearProgram(cut.model)
     known = hint(graph, cut, schedule)
     columns = np.array(list(known), np.int64)
@@ -134,7 +134,7 @@ def test_separated_cuts_are_violated_staircases():
     point = LinearProgram(cut.model).solve(Deadline(20)).point
     found = separate(graph.index, *cut.grid.at(point), 1e-3)
     assert found
-    assert all(each.is_valid(graph.index, len(cut.chain)) for each in found)
+    assert all(each.is_valid(cut) for each in found)
     rows, rhs = cut.cut_rows(found)
     assert np.all(rows @ point - rhs > 1e-4)
 

@@ -1,0 +1,152 @@
+"""Dual multipliers: what they prove is evaluated in integer arithmetic, trusting no solver.
+
+For ``min c z`` subject to ``A z <= b`` and ``0 <= z <= 1``, any ``y >= 0`` proves the bound
+``-y b + sum_j min(0, c_j + (y A)_j)``. Here A, b, c are the integers of a relaxation, rebuilt from the graph, and y are
+rationals with one denominator: the solver's dual values, rounded. Rounding can only weaken the bound.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, gcd
+from typing import ClassVar, TypedDict
+
+import numpy as np
+
+from hcp.graph.errors import GraphError
+from hcp.graph.fields import Record, shown
+from hcp.graph.ir import Graph
+from hcp.planning.solution import Quantity
+from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.formats import Format
+from hcp.solvers.models.rows import FloatArray, Model
+
+# Multipliers are rounded to this many binary digits below the largest one.
+PRECISION_BITS = 40
+
+Multipliers = tuple[tuple[int, int], ...]
+
+
+class DualFields(TypedDict):
+    """The fields that all certificates by multipliers have."""
+
+    budget: int
+    multipliers: Multipliers
+    denominator: int
+    of_peak: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DualCertificate(ABC):
+    """Multipliers on the rows of a relaxation, which a subclass names the parts of and rebuilds.
+
+    Attributes:
+        format: What plan files call the certificates of the class.
+        budget: Bytes for which the rows were built; the proof holds for every budget up to it.
+        multipliers: Pairs (row, numerator).
+        denominator: Of all multipliers.
+        of_peak: False where the multipliers bound the cost; True where they show that no schedule meets ``budget``,
+            so that the peak is at least one byte more.
+    """
+
+    format: ClassVar[Format]
+    budget: int
+    multipliers: Multipliers
+    denominator: int
+    of_peak: bool = False
+
+    @property
+    def of(self) -> Quantity:
+        """What the multipliers bound."""
+        return "peak" if self.of_peak else "cost"
+
+    @property
+    def scope(self) -> str:
+        """Of which schedules the rows speak; of every one unless a subclass says otherwise."""
+        return ORDER_FREE
+
+    @abstractmethod
+    def rebuilt(self, graph: Graph) -> Model | None:
+        """The rows, from the graph and what the certificate says; None where it says nothing that makes sense."""
+
+    def proven(self, graph: Graph, budget: int) -> int:
+        """The bound on cost, or on the peak, that the multipliers prove; 0 where they prove nothing."""
+        if budget > self.budget and not self.of_peak:
+            return 0
+        model = self.rebuilt(graph)
+        return 0 if model is None else self.evaluated(graph, model)
+
+    def evaluated(self, graph: Graph, model: Model) -> int:
+        """The bound that the multipliers prove with given rows; 0 where they prove nothing."""
+        value = combine(model, dict(self.multipliers), self.denominator, with_cost=not self.of_peak)
+        if self.of_peak:
+            return self.budget + 1 if value > 0 else 0
+        return round_up(value, graph)
+
+    def to_dict(self, graph: Graph) -> dict[str, object]:  # noqa: ARG002 - subclasses name parts of it
+        """What a plan file stores; ``dual_fields`` reads it."""
+        return {
+            "kind": str(self.format),
+            "budget_bytes": self.budget,
+            "of_peak": self.of_peak,
+            "denominator": self.denominator,
+            "multipliers": [list(pair) for pair in self.multipliers],
+        }
+
+
+def dual_fields(record: Record) -> DualFields:
+    """The common fields of what a certificate's ``to_dict`` wrote.
+
+    Raises:
+        GraphError: If one is missing or of another type.
+    """
+    denominator = record.get("denominator")
+    if isinstance(denominator, bool) or not isinstance(denominator, int) or denominator <= 0:
+        raise GraphError(f"{record.owner} has denominator {shown(denominator)}; expected a whole number above zero")
+    return {
+        "budget": record.amount("budget_bytes"),
+        "multipliers": tuple(_pair(item, record.owner) for item in record.items("multipliers")),
+        "denominator": denominator,
+        "of_peak": record.flag("of_peak", False),
+    }
+
+
+def _pair(item: object, owner: str) -> tuple[int, int]:
+    match item:
+        case [int(row), int(numerator)]:
+            return row, numerator
+    raise GraphError(f"{owner} has multiplier {shown(item)}; expected [row, numerator]")
+
+
+def combine(model: Model, multipliers: dict[int, int], denominator: int, *, with_cost: bool) -> Fraction:
+    """Evaluates ``-y b + sum_j min(0, c_j + (y A)_j)``, plus the constant, exactly; costs count as 0 without cost."""
+    if any(numerator < 0 or not 0 <= row < model.shape[0] for row, numerator in multipliers.items()):
+        return Fraction(0)
+    column: dict[int, int] = {}
+    fixed = 0
+    start, items, entries = model.matrix.indptr, model.matrix.indices, model.matrix.data
+    for row, numerator in multipliers.items():
+        fixed -= numerator * int(model.rhs[row])
+        span = slice(int(start[row]), int(start[row + 1]))
+        for j, entry in zip(items[span].tolist(), entries[span].tolist(), strict=True):
+            column[j] = column.get(j, 0) + numerator * entry
+    for j, slope in column.items():
+        fixed += min(0, slope + (denominator * int(model.cost[j]) if with_cost else 0))
+    return Fraction(fixed, denominator) + (model.constant if with_cost else 0)
+
+
+def rounded(multipliers: FloatArray) -> tuple[Multipliers, int]:
+    """Dual values as pairs (row, numerator) with one denominator, rounded down."""
+    largest = float(np.max(multipliers, initial=0.0))
+    # A power of two beyond the largest multiplier keeps every numerator within PRECISION_BITS digits.
+    shift = PRECISION_BITS - int(np.ceil(np.log2(largest))) if largest > 0 else 0
+    scale = 2.0 ** max(shift, 0)
+    rows = np.flatnonzero(multipliers * scale >= 1)
+    numerators = [int(multipliers[row] * scale) for row in rows]
+    return tuple(zip(rows.tolist(), numerators, strict=True)), 2 ** max(shift, 0)
+
+
+def round_up(value: Fraction, graph: Graph) -> int:
+    """The least possible cost that is not below a bound: costs are sums of the nodes' costs."""
+    unit = gcd(*(node.cost for node in graph.nodes)) or 1
+    return max(ceil(value / unit) * unit, graph.base_cost)

@@ -1,0 +1,97 @@
+"""Certificates in files: those written before still prove their bounds, and other versions are refused."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hcp.graph.errors import GraphError
+from hcp.graph.instances import instance
+from hcp.solvers.certificates.file import READERS, read_certificate
+from hcp.solvers.cut_relaxation.chains import candidate_chains
+from hcp.solvers.cut_relaxation.families import FAMILIES
+from hcp.solvers.cut_relaxation.model import ROWS_VERSION, build_cut_model
+from hcp.solvers.fixed_order.stages import END_ROWS_VERSION, build_stage_grid, build_stage_model
+
+# Written before cuts had families; path cuts are lists.
+WRITTEN = json.loads(Path(__file__).with_name("version_1.json").read_text())
+
+# What the rows are in each version. Where one of these fails, rows have changed, and with them what the multipliers of
+# old files mean: raise the version beside the code that builds them, and add the new digest here.
+CUT_ROWS = {1: "1ff7c893ee7d3954"}
+END_ROWS = {1: "8ad438d734118c2e"}
+
+
+def name_of(entry):
+    return f"{entry['certificate']['kind']}-{entry['of']}-{entry['graph']}"
+
+
+@pytest.mark.parametrize("entry", WRITTEN, ids=name_of)
+def test_a_file_of_the_first_version_still_proves_its_bound(entry):
+    graph = instance(entry["graph"])
+    certificate = read_certificate(entry["certificate"], "the certificate", graph)
+    assert certificate.of == entry["of"]
+    assert certificate.proven(graph, entry["budget"]) == entry["value"]
+    assert read_certificate(certificate.to_dict(graph), "the certificate", graph) == certificate
+
+
+def test_they_are_of_every_kind():
+    assert {entry["certificate"]["kind"].partition("/")[0] for entry in WRITTEN} == {known.name for known in READERS}
+
+
+def test_without_a_version_it_is_the_first():
+    entry = WRITTEN[0]
+    graph = instance(entry["graph"])
+    certificate = read_certificate(entry["certificate"] | {"kind": "cut-relaxation"}, "the certificate", graph)
+    assert certificate.proven(graph, entry["budget"]) == entry["value"]
+
+
+@pytest.mark.parametrize("known", READERS, ids=str)
+def test_another_version_is_refused_with_what_to_do(known):
+    entry = next(entry for entry in WRITTEN if entry["certificate"]["kind"].startswith(known.name))
+    later = f"{known.name}/{known.version + 1}"
+    with pytest.raises(GraphError, match=f"'{later}', but this hcp reads '{known}': plan again"):
+        read_certificate(entry["certificate"] | {"kind": later}, "the certificate", instance(entry["graph"]))
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones():
+    with pytest.raises(GraphError, match="expected one of 'cut-relaxation/1', "):
+        read_certificate({"kind": "hearsay/1"}, "the certificate", instance("unet:2"))
+
+
+def test_names_of_formats_differ():
+    for formats in ([family.format for family in FAMILIES], list(READERS)):
+        assert len({known.name for known in formats}) == len(formats)
+
+
+def digest(models):
+    found = hashlib.sha256()
+    for model in models:
+        matrix = model.matrix.copy()
+        matrix.sort_indices()
+        for part in (matrix.indptr, matrix.indices, matrix.data, model.rhs, model.cost, [model.constant]):
+            found.update(np.asarray(part, np.int64).tobytes())
+    return found.hexdigest()[:16]
+
+
+GRAPHS = ("unet:3", "transformer:1", "random-layered:4", "training-chain:6")
+
+
+def test_rows_of_the_cut_relaxation_change_with_their_version():
+    models = [
+        build_cut_model(graph.index, int(graph.index.floor.max()) * 2, chain).model
+        for graph in map(instance, GRAPHS)
+        for chain in candidate_chains(graph)
+    ]
+    assert digest(models) == CUT_ROWS[ROWS_VERSION]
+
+
+def test_end_rows_change_with_their_version():
+    models = []
+    for graph in map(instance, GRAPHS):
+        budget = int(graph.index.floor.max()) * 2
+        grid = build_stage_grid(graph.index, budget, tuple(graph.index.order.tolist()))
+        models.append(build_stage_model(grid, budget).model)
+    assert digest(models) == END_ROWS[END_ROWS_VERSION]

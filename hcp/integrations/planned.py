@@ -34,6 +34,12 @@ class Planned:
         return self.plan.problem.budget
 
     @property
+    def peak_bytes(self) -> int:
+        """Peak of the schedule."""
+        assert self.plan.peak is not None
+        return self.plan.peak
+
+    @property
     def overhead(self) -> float:
         """Cost of recomputation and transfers over the cost of the computation without any."""
         assert self.plan.overhead is not None
@@ -49,5 +55,12 @@ class Planned:
         """Among which schedules the gap holds."""
         return self.plan.gap_scope
 
-    def _gap_text(self) -> str:
-        return "unknown" if self.gap is None else f"{self.gap:.2%} ({self.gap_scope})"
+    def __str__(self) -> str:
+        return (
+            f"{self.graph.name}: peak {self.peak_bytes:,} bytes "
+            f"({self.peak_bytes / self.plan.base.peak:.1%} of keep-everything), {self._merits()}"
+        )
+
+    def _merits(self) -> str:
+        gap = "unknown" if self.gap is None else f"{self.gap:.2%} ({self.gap_scope})"
+        return f"overhead {self.overhead:.2%}, gap {gap}, by {self.plan.planner}"

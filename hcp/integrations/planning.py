@@ -1,73 +1,183 @@
-"""Planning a captured step, for every integration: plans made before are taken up, Ctrl-C is handed on."""
+"""From a captured training step to its plan, for every framework.
 
-from collections.abc import Callable
-from typing import Protocol
+A plan that was given is taken up; else one that was made before for the same problem with the same options is, by way
+of the cache; else the planner is asked. Whatever comes back is judged by replay. A framework captures the step and
+lowers it to a graph before, and executes the schedule after.
+"""
 
+import sys
+import warnings
+from dataclasses import dataclass
+from typing import Final
+
+from hcp.feasibility import check_budget
+from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
-from hcp.integrations.interruption import heed
-from hcp.planners import solve
-from hcp.planning.plan import Plan
-from hcp.planning.planner import AnyPlanner
-from hcp.planning.problem import Limits, Monitor, Problem
-from hcp.plans.cache import CacheOption, cache_for, identity_of, key_of
+from hcp.integrations.planned import Planned
+from hcp.integrations.request import Request
+from hcp.planners import solve_problem
+from hcp.planning.plan import Plan, judge
+from hcp.planning.problem import Control, Problem, ignore
+from hcp.planning.solution import Bound, Solution, Status
+from hcp.plans.cache import cache_for, identity_of, key_of
+from hcp.progress import live_progress
+from hcp.runtime.executor import FallbackWarning
+from hcp.schedule.actions import Schedule
 from hcp.schedule.host import HostLink
+from hcp.schedule.replay import replay
 
-# Where a plan comes from that was made now.
-FRESH = ""
-
-
-class PlanningOptions(Protocol):
-    """What the options of an integration say about planning."""
-
-    @property
-    def solver(self) -> str | AnyPlanner:
-        """The planner."""
-        ...
-
-    @property
-    def time_limit(self) -> float:
-        """Seconds."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """For planners that draw random numbers."""
-        ...
-
-    @property
-    def cache(self) -> CacheOption:
-        """Where plans are kept."""
-        ...
+# Where a plan comes from that was made now, and one that the user gave.
+PLANNED: Final = "planned"
+GIVEN: Final = "given"
 
 
-def planned(problem: Problem, options: PlanningOptions, make: Callable[[], Plan]) -> tuple[Plan, str]:
-    """The plan that was made before for this problem with these options, and where it was found; else a new one.
+@dataclass(frozen=True)
+class Found:
+    """A plan with a schedule, judged.
+
+    Attributes:
+        plan: It.
+        source: Where it comes from: ``"planned"``, ``"given"``, ``"memory"`` or the name of a cache file.
+    """
+
+    plan: Plan
+    source: str = PLANNED
+
+
+def plan_step(
+    graph: Graph, request: Request, host: HostLink | None = None, *, inputs: str = "", again: str = ""
+) -> Found:
+    """The plan of a captured step: the one given, one made before, or a new one.
 
     Args:
-        problem: What to plan.
-        options: How.
-        make: Plans; what it returns is kept if it has a schedule.
-    """
-    cache, planner = cache_for(options.cache), identity_of(options.solver)
-    key = None if planner is None else key_of(problem, Limits(options.time_limit, seed=options.seed), planner)
-    known = None if key is None else cache.find(key, problem)
-    if known is not None:
-        return known
-    plan = make()
-    if key is not None and plan.schedule is not None:
-        cache.keep(key, plan)
-    return plan, FRESH
-
-
-def solved(graph: Graph, budget: int, options: PlanningOptions, monitor: Monitor, host: HostLink | None) -> Plan:
-    """A new plan.
+        graph: The step.
+        request: What is asked for.
+        host: Where values may go, as ``request.link`` says.
+        inputs: Shapes and types of the call at hand, for people.
+        again: Why the step is planned once more, for people.
 
     Raises:
+        HcpError: If a plan that was given does not fit the step, or no plan was found; see ``request.errors``.
         InfeasibleBudget: Where it is proved that no schedule keeps the budget.
         KeyboardInterrupt: If the user ended the search.
     """
-    plan = solve(
-        graph, budget, options.solver, time_limit=options.time_limit, seed=options.seed, monitor=monitor, host=host
+    if request.plan is not None:
+        return Found(adopt(graph, request, host), GIVEN)
+    return find_plan(request.problem(graph, host), request, inputs=inputs, again=again)
+
+
+def find_plan(problem: Problem, request: Request, *, inputs: str = "", again: str = "") -> Found:
+    """The plan that was made before for this problem with these options, or a new one, which is kept.
+
+    Raises:
+        HcpError: See ``plan_step``, whose arguments these are.
+        KeyboardInterrupt: If the user ended the search.
+    """
+    cache, planner = cache_for(request.cache), identity_of(request.solver)
+    key = None if planner is None else key_of(problem, request.limits, planner)
+    known = None if key is None else cache.find(key, problem)
+    what = f"{problem.graph.name}{f' on {inputs}' if inputs else ''}"
+    if known is not None:
+        _say(request, f"took the plan for {what} from {known[1]}")
+        return Found(*known)
+    _say(
+        request,
+        f"planning {what}{again}: {len(problem.graph.nodes):,} operations within {_amount(problem, request)}, "
+        f"up to {request.time_limit:g} s",
     )
-    heed(plan)
+    plan = _search(problem, request)
+    if key is not None:
+        cache.keep(key, plan)
+    _say(request, f"{Planned(plan)}, {plan.seconds:.1f} s")
+    return Found(plan)
+
+
+def adopt(graph: Graph, request: Request, host: HostLink | None = None) -> Plan:
+    """The plan that the request gives, replayed on the graph at hand; a ``Plan`` brings its own host link and bounds.
+
+    Raises:
+        HcpError: ``request.errors.misfit`` if it was made for another graph or breaks the budget.
+        InfeasibleBudget: If every schedule breaks the budget.
+        ScheduleError: If it is illegal for the graph.
+    """
+    bounds: tuple[Bound, ...] = ()
+    given = request.plan.plan if isinstance(request.plan, Planned) else request.plan
+    if isinstance(given, Plan):
+        if given.graph.fingerprint != graph.fingerprint:
+            raise request.errors.misfit(
+                f"the plan was made for another graph than this step of {graph.name}; plan again with these shapes, "
+                "this mode and this cost option"
+            )
+        schedule, bounds, planner, host = given.schedule, given.bounds, given.planner, given.problem.host
+        if schedule is None:
+            raise request.errors.misfit(f"the plan given for {graph.name} has no schedule; {given.status.remedy}")
+    else:
+        assert given is not None
+        schedule, planner = given if isinstance(given, Schedule) else given(graph), GIVEN
+    peak = replay(graph, schedule, host).peak
+    problem = Problem(graph, peak, host=host) if request.budget is None else request.problem(graph, host)
+    check_budget(problem)
+    if peak > problem.budget:
+        raise request.errors.misfit(
+            f"the plan given for {graph.name} peaks at {peak:,} bytes, over the budget of {problem.budget:,}; "
+            "raise the budget"
+        )
+    return judged(problem, schedule, planner, bounds)
+
+
+def judged(problem: Problem, schedule: Schedule, planner: str, bounds: tuple[Bound, ...] = ()) -> Plan:
+    """A schedule that is known already as the plan of a problem, with what is known of the best possible cost.
+
+    Raises:
+        ScheduleError: If it is illegal for the graph.
+    """
+    return judge(problem, Solution(schedule, Status.FEASIBLE, bounds, planner))
+
+
+def heed(plan: Plan) -> Plan:
+    """Hands Ctrl-C on to the program where it ended the search for a plan; other plans come back.
+
+    A search that Ctrl-C ends returns its best so far. Who runs a step wants the program to stop then, not to go on with
+    a plan cut short: nothing of the search is kept or run, and the next call plans afresh.
+
+    Raises:
+        KeyboardInterrupt: If the user ended the search.
+    """
+    if plan.interrupted:
+        raise KeyboardInterrupt(f"planning of {plan.graph.name} was stopped by the user; no plan was kept, nothing ran")
     return plan
+
+
+def allow_unplanned(request: Request, reason: HcpError, warning: str = "", stacklevel: int = 3) -> None:
+    """Raises the reason why a step cannot run planned, unless the user lets it run unplanned with a warning.
+
+    Args:
+        request: Says what the user wants.
+        reason: What is raised.
+        warning: What is said instead; by default the reason.
+        stacklevel: Frames from here to the user's code, as ``warnings.warn`` counts them.
+    """
+    if request.fallback == "error":
+        raise reason
+    warnings.warn(warning or str(reason), FallbackWarning, stacklevel)
+
+
+def _search(problem: Problem, request: Request) -> Plan:
+    graph, own = problem.graph, request.monitor is not ignore
+    with live_progress(request.time_limit, request.quiet or own) as display:
+        control = Control(monitor=request.monitor if own else display)
+        plan = heed(solve_problem(problem, request.solver, request.limits, control))
+    if plan.schedule is None:
+        found = f"solver {plan.planner!r} found no plan for {graph.name} within {_amount(problem, request)}"
+        raise request.errors.nothing("; ".join(filter(None, [found, request.remedy(plan), plan.note])))
+    return plan
+
+
+def _amount(problem: Problem, request: Request) -> str:
+    amount = f"{problem.budget:,} bytes"
+    return f"{request.budget!r} ({amount})" if isinstance(request.budget, str) else amount
+
+
+def _say(request: Request, line: str) -> None:
+    if not request.quiet:
+        print(f"hcp: {line}", file=sys.stderr, flush=True)

@@ -1,5 +1,7 @@
 """Errors that say what to change."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -15,6 +17,7 @@ from hcp.integrations.jax import (
     jit,
     value_and_grad,
 )
+from hcp.runtime import FallbackWarning
 from tests.integration.jax_steps import mlp
 
 X = jnp.ones((4, 4))
@@ -58,6 +61,22 @@ def test_a_budget_that_the_solver_does_not_reach():
     loss, args = mlp()
     with pytest.raises(UnreachableBudget, match=r"'keep_all' found no plan for loss within [\d,]+ bytes; raise"):
         grad(loss, budget="60%", solver="keep_all")(*args)
+
+
+def test_a_function_runs_unplanned_where_that_is_allowed(capsys):
+    loss, args = mlp()
+    planned = value_and_grad(loss, budget="60%", solver="keep_all", fallback="warn", quiet=True)
+    with pytest.warns(FallbackWarning, match="loss runs unplanned, .*found no plan") as caught:
+        found = planned(*args)
+    assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(jax.value_and_grad(loss)(*args)), strict=True):
+        assert jnp.allclose(one, other)
+    # Once for each compiled variant.
+    planned(*args)
+    with pytest.warns(FallbackWarning, match="runs unplanned"):
+        jit(lambda *args: planned(*args)[0])(*args)
+    assert not planned.plans
+    assert not capsys.readouterr().err
 
 
 def test_a_mutable_reference_cannot_be_replayed():

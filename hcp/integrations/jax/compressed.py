@@ -9,14 +9,15 @@ from typing import Any
 import jax
 from jax import tree_util
 
-from hcp.integrations.interruption import heed
 from hcp.integrations.jax.capture import Arguments, Captured, capture
 from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
 from hcp.integrations.jax.errors import ExecutionError
 from hcp.integrations.jax.internals import is_traced
 from hcp.integrations.jax.lower import Lowered, lower
+from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.jax.version import check_version
-from hcp.planners import planner_named, solve
+from hcp.integrations.planning import plan_step
+from hcp.planners import planner_named
 from hcp.planning.planner import AnyPlanner
 from hcp.runtime import CheckpointStorage, Execution, HeightCompressedExecutor
 from hcp.runtime.storage import TierName
@@ -60,10 +61,13 @@ def height_compressed_grad(
         raise ExecutionError("height_compressed_grad() got a block size and a planner; give one of them")
     if (planner is None) != (budget is None):
         raise ExecutionError("height_compressed_grad() takes a planner and a budget together; give both, or neither")
-    chosen = planner_named(planner) if isinstance(planner, str) else planner
+    request = None
+    if planner is not None:
+        chosen = planner_named(planner) if isinstance(planner, str) else planner
+        request = JaxRequest(budget=budget, solver=chosen, cache=False, quiet=True)
     if storage is None:
         storage = CheckpointStorage(codec=JaxCodec())
-    made = HeightCompressedGrad(f, (argnums, has_aux), block_size, chosen, budget, storage, tier)
+    made = HeightCompressedGrad(f, (argnums, has_aux), block_size, request, storage, tier)
     update_wrapper(made, f, updated=())
     return made
 
@@ -80,8 +84,7 @@ class HeightCompressedGrad:
     function: Callable[..., Any]
     how: tuple[int | Sequence[int], bool]
     block_size: int | None
-    planner: AnyPlanner | None
-    budget: int | str | None
+    request: JaxRequest | None
     storage: CheckpointStorage
     tier: TierName
     last_executor: HeightCompressedExecutor | None = None
@@ -93,7 +96,7 @@ class HeightCompressedGrad:
 
         Raises:
             ExecutionError: Within a trace, such as a jit's.
-        JaxVersionError: If JAX is of a version that was not tested.
+            JaxVersionError: If JAX is of a version that was not tested.
             InfeasibleBudget: If it is proved that no schedule keeps the planner's budget.
             KeyboardInterrupt: If the user ended planning.
         """
@@ -113,13 +116,11 @@ class HeightCompressedGrad:
         captured, lowered, compiled = self._prepared[arguments.key]
         executor = HeightCompressedExecutor(self.storage, self.tier)
         graph = lowered.graph
-        if self.planner is None or self.budget is None:
+        if self.request is None:
             block_size = self.block_size or max(1, math.isqrt(replay(graph, keep_everything(graph)).peak_step + 1))
             executor.configure(graph, block_size=block_size)
         else:
-            plan = solve(graph, self.budget, self.planner)
-            heed(plan)
-            executor.configure(plan=plan)
+            executor.configure(plan=plan_step(graph, self.request).plan)
         callbacks = JaxCallbacks(lowered, (*captured.program.constants, *arguments.arrays), compiled)
         self.last_executor, self.last_execution = executor, executor.run(callbacks)
         return tree_util.tree_unflatten(captured.structure, callbacks.results(self.last_execution.results))

@@ -2,27 +2,21 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jax
 
-from hcp.graph.ir import Graph
 from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.errors import UnreachableBudget
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
+from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.planned import Planned
-from hcp.integrations.planning import planned, solved
-from hcp.planning.plan import Plan, judge
-from hcp.planning.planner import Planner
-from hcp.planning.problem import InfeasibleBudget, Monitor, Problem, ignore
-from hcp.planning.solution import Solution, Status
-from hcp.plans.cache import CacheOption
+from hcp.integrations.planning import find_plan, judged
+from hcp.planning.plan import Plan
+from hcp.planning.problem import InfeasibleBudget
 from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.bandwidth import parse_link
-from hcp.schedule.budget import parse_budget
-from hcp.schedule.host import HostLink
 from hcp.schedule.replay import replay
 
 # Compiling and planning again; each attempt lowers the budget that is planned for by what was too much.
@@ -55,56 +49,18 @@ class JaxPlan(Planned):
         measured = "not measured" if self.measured_bytes is None else f"measured {self.measured_bytes:,}"
         return (
             f"{self.graph.name}: {self.memory_bytes:,} bytes planned, {measured}, of {self.budget_bytes:,} "
-            f"({self.memory_bytes / self.keep_everything_bytes:.1%} of keep-everything), "
-            f"overhead {self.overhead:.2%}, gap {self._gap_text()}, by {self.plan.planner}"
+            f"({self.memory_bytes / self.keep_everything_bytes:.1%} of keep-everything), {self._merits()}"
         )
 
 
-@dataclass(frozen=True)
-class Request:
-    """How to plan.
-
-    Attributes:
-        budget: Most bytes of temporary and output memory: an integer, a size such as ``"8GiB"``, or a percentage of
-            what the captured computation takes when it keeps everything.
-        solver: A name from ``hcp.planners.PLANNERS``, or a planner.
-        time_limit: Seconds that the planner may take.
-        seed: For planners that draw random numbers.
-        measure: Whether to compile and plan again until the compiled program keeps the budget.
-        cache: Where plans are looked up and kept: a folder, True for the default one, or False for memory only.
-        monitor: Called with the progress of planning.
-        host: Where given, values may go to the host's memory and back: a link, or its bandwidth.
-    """
-
-    budget: int | str
-    solver: str | Planner = "auto"
-    time_limit: float = 60.0
-    seed: int = 0
-    measure: bool = True
-    cache: CacheOption = True
-    monitor: Monitor = ignore
-    host: HostLink | str | None = None
-
-    def plan(self, graph: Graph, budget: int) -> Plan:
-        """Plans within some bytes, or finds the plan in the cache.
-
-        Raises:
-            InfeasibleBudget: Where it is proved that no schedule keeps these bytes.
-            KeyboardInterrupt: If the user ended the search.
-        """
-        link = None if self.host is None else parse_link(self.host, graph)
-        problem = Problem(graph, budget, host=link)
-        return planned(problem, self, lambda: solved(graph, budget, self, self.monitor, link))[0]
-
-
-def whole_bytes(lowered: Lowered, request: Request, shapes: Sequence[Any]) -> int:
+def whole_bytes(lowered: Lowered, request: JaxRequest, shapes: Sequence[Any]) -> int:
     """What the program takes that keeps everything, as planned or as compiled, whichever is more."""
     kept = keep_everything(lowered.graph)
     whole = replay(lowered.graph, kept).peak
     return max(whole, _taken(lowered, kept, shapes)) if request.measure else whole
 
 
-def fit(lowered: Lowered, request: Request, shapes: Sequence[Any], whole: int) -> JaxPlan:
+def fit(lowered: Lowered, request: JaxRequest, shapes: Sequence[Any], whole: int) -> JaxPlan:
     """Plans, compiles, measures, and plans for less until the compiled program keeps the budget.
 
     Args:
@@ -117,29 +73,33 @@ def fit(lowered: Lowered, request: Request, shapes: Sequence[Any], whole: int) -
         InfeasibleBudget: Where it is proved that no schedule keeps the budget.
         UnreachableBudget: Where no plan was found that does, or no compiled program.
     """
-    budget = parse_budget(request.budget, lowered.graph, whole)
-    target, smallest = budget, None
+    problem = request.problem(lowered.graph, request.link(lowered.graph), whole)
+    target, smallest, again = problem.budget, None, ""
     first: Plan | None = None
     for _ in range(ATTEMPTS if request.measure else 1):
         try:
-            plan = request.plan(lowered.graph, target)
+            plan = find_plan(replace(problem, budget=target), request, again=again).plan
         except InfeasibleBudget:
             if first is None:
                 raise
             break
+        assert plan.schedule is not None
+        assert plan.peak is not None
         first = first or plan
-        if plan.schedule is None or plan.peak is None:
-            break
         if not request.measure:
             return JaxPlan(plan, None, whole)
         taken = _taken(lowered, plan.schedule, shapes)
-        if taken <= budget:
+        if taken <= problem.budget:
             return JaxPlan(_for(first, plan), taken, whole)
         smallest = taken if smallest is None else min(smallest, taken)
-        target = min(target, plan.peak) - (taken - budget)
+        target = min(target, plan.peak) - (taken - problem.budget)
+        again = f" again for {target:,} bytes, as the compiled program takes {taken:,}"
         if target <= 0:
             break
-    raise _unreachable(lowered.graph, budget, first, smallest)
+    raise UnreachableBudget(
+        f"no plan was found for {lowered.graph.name} whose compiled program keeps {problem.budget:,} bytes; the "
+        f"smallest one takes {smallest:,} bytes: raise the budget to that, or the time limit"
+    )
 
 
 def _taken(lowered: Lowered, schedule: Schedule, shapes: Sequence[Any]) -> int:
@@ -157,17 +117,6 @@ def _for(first: Plan, plan: Plan) -> Plan:
     """A plan for a lowered budget as one for the budget asked for, whose bounds are the first plan's."""
     if plan is first:
         return plan
-    solution = Solution(plan.schedule, Status.FEASIBLE, first.bounds, plan.planner, plan.seconds, plan.trace)
-    return judge(first.problem, solution)
-
-
-def _unreachable(graph: Graph, budget: int, first: Plan | None, smallest: int | None) -> UnreachableBudget:
-    assert first is not None
-    if smallest is None:
-        return UnreachableBudget(
-            f"solver {first.planner!r} found no plan for {graph.name} within {budget:,} bytes; {first.status.remedy}"
-        )
-    return UnreachableBudget(
-        f"no plan was found for {graph.name} whose compiled program keeps {budget:,} bytes; the smallest one takes "
-        f"{smallest:,} bytes: raise the budget to that, or the time limit"
-    )
+    assert plan.schedule is not None
+    made = judged(first.problem, plan.schedule, plan.planner, first.bounds)
+    return replace(made, seconds=plan.seconds, trace=plan.trace)

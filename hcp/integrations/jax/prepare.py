@@ -10,9 +10,9 @@ from hcp.integrations.jax.capture import Arguments, Captured
 from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.lower import Lowered, lower
 from hcp.integrations.jax.placement import Placement, place
-from hcp.integrations.jax.plan import JaxPlan, Request, fit, whole_bytes
+from hcp.integrations.jax.plan import JaxPlan, fit, whole_bytes
+from hcp.integrations.jax.request import JaxRequest
 from hcp.planning.problem import InfeasibleBudget
-from hcp.schedule.budget import parse_budget
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Prepared:
         return tree_util.tree_unflatten(self.captured.structure, results)
 
 
-def prepare(captured: Captured, arguments: Arguments, request: Request) -> Prepared:
+def prepare(captured: Captured, arguments: Arguments, request: JaxRequest) -> Prepared:
     """Plans a call.
 
     Where the budget is less than keeping everything takes, loops are cut up, so that a plan sees into them. If that
@@ -48,7 +48,8 @@ def prepare(captured: Captured, arguments: Arguments, request: Request) -> Prepa
     way = _Way.of(captured, arguments)
     request = replace(request, measure=request.measure and way.placement.measurable)
     whole = whole_bytes(way.lowered, request, way.shapes)
-    budget = parse_budget(request.budget, way.lowered.graph, whole)
+    budget = request.problem(way.lowered.graph, None, whole).budget
+    # The same number of bytes for the loops' graph, whose keep-everything peak is another.
     request = replace(request, budget=budget)
     inside = captured.cut() if budget < whole else None
     if inside is None:
@@ -82,5 +83,5 @@ class _Way:
         """Of constants and arguments, for the compiler."""
         return [self.placement.shape(var) for var in self.captured.program.sources]
 
-    def fit(self, request: Request, whole: int) -> Prepared:
+    def fit(self, request: JaxRequest, whole: int) -> Prepared:
         return Prepared(self.captured, self.lowered, fit(self.lowered, request, self.shapes, whole))

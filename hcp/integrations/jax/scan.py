@@ -17,19 +17,18 @@ from hcp.graph.ir import Graph
 from hcp.integrations.jax.chain import StepSizes, Table, chain_graph, table
 from hcp.integrations.jax.chain_plan import ScanChain
 from hcp.integrations.jax.cost import group_cost
-from hcp.integrations.jax.errors import UnreachableBudget
 from hcp.integrations.jax.internals import is_variable, run_jaxpr
 from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.machine import Machine
 from hcp.integrations.jax.measure import measure
 from hcp.integrations.jax.placement import place
-from hcp.integrations.jax.plan import Request
 from hcp.integrations.jax.platform import shape
+from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.jax.step import Step, capture_step
 from hcp.integrations.jax.transform import Planned
+from hcp.integrations.planning import plan_step
 from hcp.planning.plan import Plan
 from hcp.planning.planner import Planner
-from hcp.schedule.budget import parse_budget
 
 
 def scan(
@@ -76,7 +75,8 @@ def scan(
     if not step.length:
         return tree_util.tree_map(jnp.asarray, init), step.empty_stacks()
     if step_budget is not None:
-        step = step.with_planned_back(Planned(f, step.back, (), Request(step_budget, "auto", time_limit, seed)))
+        request = JaxRequest(budget=step_budget, time_limit=time_limit, seed=seed, quiet=True)
+        step = step.with_planned_back(Planned(f, step.back, (), request))
     plan = _plan(step, budget, solver or ScanChain(), time_limit, seed)
     assert plan.schedule is not None
     machine = Machine(step.body, step.back, step.length, reverse, table(step.length, plan.schedule))
@@ -126,14 +126,9 @@ class ScanPlan:
 
 
 def _plan(step: Step, budget: int | str, solver: str | Planner, time_limit: float, seed: int) -> Plan:
-    graph = _graph(step)
-    plan = Request(budget, solver, time_limit, seed).plan(graph, parse_budget(budget, graph))
-    if plan.schedule is None:
-        raise UnreachableBudget(
-            f"solver {plan.planner!r} found no plan for the scan over {step.name} within {budget!r}; {plan.note or ''}"
-            f"{'; ' if plan.note else ''}{plan.status.remedy}"
-        )
-    return plan
+    # Within a jit's trace, where nobody waits: the chain's own planner takes no time worth a word.
+    request = JaxRequest(budget=budget, solver=solver, time_limit=time_limit, seed=seed, quiet=True)
+    return plan_step(_graph(step), request).plan
 
 
 def _graph(step: Step) -> Graph:
@@ -149,7 +144,7 @@ def _graph(step: Step) -> Graph:
         max(0, forward_workspace),
         max(0, backward_workspace),
     )
-    return chain_graph(step.length, sizes, step.name)
+    return chain_graph(step.length, sizes, f"the scan over {step.name}")
 
 
 def _charged(function: Callable[..., Any], *arguments: Any) -> tuple[int, int]:  # noqa: ANN401

@@ -10,14 +10,18 @@ from typing import Any
 
 import jax
 
+from hcp.graph.errors import HcpError
 from hcp.integrations.jax.capture import Arguments, capture
 from hcp.integrations.jax.errors import ExecutionError, JaxError
 from hcp.integrations.jax.host import check_host_memory
 from hcp.integrations.jax.internals import PASSES_LEFT_OUT, STRIPPING_PASS, is_traced, under_jit
-from hcp.integrations.jax.plan import JaxPlan, Request
+from hcp.integrations.jax.plan import JaxPlan
 from hcp.integrations.jax.platform import compiler_options
 from hcp.integrations.jax.prepare import Prepared, prepare
+from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.jax.version import check_version
+from hcp.integrations.planning import allow_unplanned
+from hcp.integrations.request import Fallback
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption
@@ -42,6 +46,8 @@ def value_and_grad(
     cache: CacheOption = True,
     monitor: Monitor = ignore,
     host: HostLink | str | None = None,
+    fallback: Fallback = "error",
+    quiet: bool = False,
 ) -> "Planned":
     """``jax.value_and_grad`` whose compiled program keeps a memory budget.
 
@@ -63,9 +69,11 @@ def value_and_grad(
         measure: Compile, compare with the budget, and plan again until the compiled program keeps it.
         cache: Where plans are looked up and kept: a folder, True for the default one (``$HCP_CACHE``, else ``hcp`` in
             the user's cache folder), or False for this process's memory only.
-        monitor: Called with the progress of planning.
+        monitor: Called with the progress of planning, which is then not shown on a terminal.
         host: Where given, the plan may move values to the host's memory and back: a bandwidth such as ``"12GiB/s"``, or
             an ``hcp.HostLink``. For platforms whose programs can hold arrays there.
+        fallback: What a call does that cannot run planned: ``"error"``, or ``"warn"`` and run unplanned.
+        quiet: Whether to say nothing on stderr when planning.
 
     Returns:
         A function with ``.plan`` (after the first call) and ``.plans`` (one a variant of shapes).
@@ -77,7 +85,18 @@ def value_and_grad(
         JaxVersionError: At the first call, if JAX is of a version that was not tested.
         KeyboardInterrupt: At the first call, if the user ended planning; the next call plans afresh.
     """
-    request = Request(budget, solver, time_limit, seed, measure, cache, monitor, host)
+    request = JaxRequest(
+        budget=budget,
+        solver=solver,
+        time_limit=time_limit,
+        seed=seed,
+        measure=measure,
+        cache=cache,
+        monitor=monitor,
+        host=host,
+        fallback=fallback,
+        quiet=quiet,
+    )
     inner = jax.value_and_grad(fun, argnums, has_aux, holomorphic)
     return _planned(fun, inner, argnums, request)
 
@@ -96,9 +115,22 @@ def grad(
     cache: CacheOption = True,
     monitor: Monitor = ignore,
     host: HostLink | str | None = None,
+    fallback: Fallback = "error",
+    quiet: bool = False,
 ) -> "Planned":
     """``jax.grad`` whose compiled program keeps a memory budget; see ``value_and_grad``."""
-    request = Request(budget, solver, time_limit, seed, measure, cache, monitor, host)
+    request = JaxRequest(
+        budget=budget,
+        solver=solver,
+        time_limit=time_limit,
+        seed=seed,
+        measure=measure,
+        cache=cache,
+        monitor=monitor,
+        host=host,
+        fallback=fallback,
+        quiet=quiet,
+    )
     inner = jax.grad(fun, argnums, has_aux, holomorphic)
     return _planned(fun, inner, argnums, request)
 
@@ -115,6 +147,7 @@ def checkpoint_plan(
     measure: bool = True,
     cache: CacheOption = True,
     host: HostLink | str | None = None,
+    quiet: bool = False,
     **kwargs: Any,  # noqa: ANN401
 ) -> JaxPlan:
     """The plan that ``value_and_grad(fun, ...)(*args, **kwargs)`` would run; nothing is executed.
@@ -131,9 +164,19 @@ def checkpoint_plan(
         measure: As for ``value_and_grad``.
         cache: As for ``value_and_grad``.
         host: As for ``value_and_grad``.
+        quiet: As for ``value_and_grad``.
         **kwargs: Handed on to ``fun``.
     """
-    request = Request(budget, solver, time_limit, seed, measure, cache, host=host)
+    request = JaxRequest(
+        budget=budget,
+        solver=solver,
+        time_limit=time_limit,
+        seed=seed,
+        measure=measure,
+        cache=cache,
+        host=host,
+        quiet=quiet,
+    )
     inner = jax.value_and_grad(fun, argnums, has_aux)
     return _planned(fun, inner, argnums, request).prepare(*args, **kwargs).plan
 
@@ -149,7 +192,7 @@ class Planned:
     function: Callable[..., Any]
     differentiated: Callable[..., Any]
     argnums: tuple[int, ...]
-    request: Request
+    request: JaxRequest
     plans: list[JaxPlan] = field(default_factory=list)
     _compiled: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -176,7 +219,7 @@ class Planned:
             return self._within(arguments)
         key = arguments.key
         if key not in self._compiled:
-            self._compiled[key] = jax.jit(self._prepare(arguments), **_jit_options())
+            self._compiled[key] = jax.jit(self._runner(arguments), **_jit_options())
         return self._compiled[key](*arguments.arrays)
 
     def prepare(self, *args: Any, **kwargs: Any) -> Prepared:  # noqa: ANN401
@@ -192,6 +235,21 @@ class Planned:
             )
         return Arguments.split(args, kwargs, wanted)
 
+    def _runner(self, arguments: Arguments) -> Callable[..., Any]:
+        """What runs a call on its arrays: planned, or as it is where there is no plan and the user allows it."""
+        check_version()
+
+        def unplanned(*arrays: Any) -> Any:  # noqa: ANN401
+            args, kwargs = arguments.rebuilt(arrays)
+            return self.differentiated(*args, **kwargs)
+
+        try:
+            return self._prepare(arguments)
+        except HcpError as error:
+            warning = f"{self.name} runs unplanned, with the memory that it takes: {error}"
+            allow_unplanned(self.request, error, warning, stacklevel=4)
+            return unplanned
+
     def _prepare(self, arguments: Arguments) -> Prepared:
         check_version()
         if self.request.host is not None:
@@ -202,9 +260,9 @@ class Planned:
 
     def _within(self, arguments: Arguments) -> Any:  # noqa: ANN401
         """A call from a trace of somebody else's."""
-        prepared = self._prepare(arguments)
+        run = self._runner(arguments)
         # Outside of any jit, as in a bare vmap, operations run one by one and go as the plan says.
-        if compiler_options() is not None and under_jit() and not _STATE.planned:
+        if isinstance(run, Prepared) and compiler_options() is not None and under_jit() and not _STATE.planned:
             warnings.warn(
                 f"{self.name} is planned within a jax.jit for CPUs, where the compiler removes what keeps a plan "
                 "together; use hcp.integrations.jax.jit for the outermost one, or set "
@@ -212,7 +270,7 @@ class Planned:
                 BarrierWarning,
                 stacklevel=3,
             )
-        return prepared(*arguments.arrays)
+        return run(*arguments.arrays)
 
 
 @contextmanager
@@ -238,7 +296,7 @@ _STATE = _State()
 
 
 def _planned(
-    fun: Callable[..., Any], inner: Callable[..., Any], argnums: int | Sequence[int], request: Request
+    fun: Callable[..., Any], inner: Callable[..., Any], argnums: int | Sequence[int], request: JaxRequest
 ) -> Planned:
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     planned = Planned(fun, inner, numbers, request)

@@ -15,7 +15,8 @@ from hcp.integrations.torch.capture import backend, compile_whole, forward_of, i
 from hcp.integrations.torch.errors import CaptureError, TorchError
 from hcp.integrations.torch.guard import guarded
 from hcp.integrations.torch.internals import is_compiled
-from hcp.integrations.torch.step_planner import Options, TorchExecutor
+from hcp.integrations.torch.request import TorchRequest
+from hcp.integrations.torch.step_planner import TorchExecutor
 
 
 class PlannedForward:
@@ -26,14 +27,14 @@ class PlannedForward:
 
     Args:
         module: Gets this as its ``forward``.
-        options: How to plan.
+        request: How to plan.
         original: What to plan, if not what the module's class has.
     """
 
-    def __init__(self, module: nn.Module, options: Options, original: Callable[..., Any] | None = None) -> None:
+    def __init__(self, module: nn.Module, request: TorchRequest, original: Callable[..., Any] | None = None) -> None:
         self.module = module
         self.original = original
-        self.executor = TorchExecutor(type(module).__name__, options)
+        self.executor = TorchExecutor(type(module).__name__, request)
         forward = forward_of(module) if original is None else original
         self._run = guarded(
             module, forward, self.executor, compile_whole(module, forward, backend(self.executor.split))
@@ -46,13 +47,13 @@ class PlannedForward:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "PlannedForward":
         module = deepcopy(self.module, memo)
-        return PlannedForward(module, self.executor.options, deepcopy(self.original, memo))
+        return PlannedForward(module, self.executor.request, deepcopy(self.original, memo))
 
     def __reduce__(self) -> tuple[type["PlannedForward"], tuple[object, ...]]:
-        return PlannedForward, (self.module, self.executor.options, self.original)
+        return PlannedForward, (self.module, self.executor.request, self.original)
 
 
-def attach(module: nn.Module, options: Options) -> TorchExecutor:
+def attach(module: nn.Module, request: TorchRequest) -> TorchExecutor:
     """Routes a module's calls through plans; its type and the names of its parameters stay.
 
     Raises:
@@ -67,7 +68,7 @@ def attach(module: nn.Module, options: Options) -> TorchExecutor:
                 f"{type(inner).__name__} {name!r} in it is sharded by itself, so that the whole cannot be captured as "
                 "one graph; plan such parts each by themselves, or shard the whole as one"
             )
-    planned = PlannedForward(module, options, vars(module).get("forward"))
+    planned = PlannedForward(module, request, vars(module).get("forward"))
     # Written past nn.Module's own assignment, which looks for parameters and modules.
     vars(module)["forward"] = planned
     return planned.executor

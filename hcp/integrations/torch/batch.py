@@ -1,24 +1,23 @@
 """The largest batch that a budget allows, kept whole and planned."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
 from torch import nn
 
 from hcp.graph.ir import Graph
-from hcp.integrations.interruption import heed
+from hcp.integrations.planning import heed, judged
 from hcp.integrations.torch.checkpoint import capture_graph
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.internals import tree_leaves
 from hcp.integrations.torch.plans import TorchPlan
-from hcp.integrations.torch.step_planner import Host, link_of
-from hcp.planners import solve
-from hcp.planning.plan import Plan, judge
+from hcp.integrations.torch.request import Host, TorchRequest
+from hcp.planners import solve_problem
+from hcp.planning.plan import Plan
 from hcp.planning.planner import Planner
-from hcp.planning.problem import InfeasibleBudget, Problem
-from hcp.planning.solution import Solution, Status
+from hcp.planning.problem import Control, InfeasibleBudget, Problem
 from hcp.schedule.actions import Schedule, ScheduleError, keep_everything
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.replay import replay
@@ -82,7 +81,8 @@ def max_batch(
         raise TorchError(
             f"budget {budget!r} is a share of a step's own peak, which any batch meets; give bytes, or a size"
         )
-    search = _Search(module, make_inputs, {"solver": solver, "time_limit": time_limit, "seed": seed}, host)
+    request = TorchRequest(budget=budget, solver=solver, time_limit=time_limit, seed=seed, host=host)
+    search = _Search(module, make_inputs, request)
     limit = parse_budget(budget, search.graph(1))
     kept = _largest(lambda batch: search.kept(batch, limit), 0, most)
     planned = _largest(lambda batch: search.planned(batch, limit), kept, most)
@@ -107,15 +107,8 @@ def _largest(fits: Callable[[int], bool], known: int, most: int) -> int:
 
 
 class _Search:
-    def __init__(
-        self,
-        module: nn.Module,
-        make_inputs: Callable[[int], tuple[Any, ...]],
-        options: dict[str, Any],
-        host: Host,
-    ) -> None:
-        self.module, self.make_inputs = module, make_inputs
-        self.options, self.host = options, host
+    def __init__(self, module: nn.Module, make_inputs: Callable[[int], tuple[Any, ...]], request: TorchRequest) -> None:
+        self.module, self.make_inputs, self.request = module, make_inputs, request
         self.graphs: dict[int, Graph] = {}
         self.plans: dict[int, Plan] = {}
 
@@ -124,7 +117,7 @@ class _Search:
             inputs = self.make_inputs(batch)
             self.graphs[batch] = graph = capture_graph(self.module, inputs)
             # The first batch's device and costs are those of all.
-            self.host = link_of(self.host, graph, _device(self.module, inputs), True)
+            self.request = replace(self.request, host=self.request.link(graph, _device(self.module, inputs)))
         return self.graphs[batch]
 
     def kept(self, batch: int, limit: int) -> bool:
@@ -132,19 +125,19 @@ class _Search:
         whole = keep_everything(graph)
         if replay(graph, whole).peak > limit:
             return False
-        self.plans[batch] = judge(Problem(graph, limit), Solution(whole, Status.FEASIBLE, (), "keep_all"))
+        self.plans[batch] = judged(Problem(graph, limit), whole, "keep_all")
         return True
 
     def planned(self, batch: int, limit: int) -> bool:
         graph = self.graph(batch)
         if graph.index.least_bytes > limit:
             return False
+        problem = Problem(graph, limit, host=self.request.link(graph))
+        control = Control(incumbent=self._carried_over(graph, limit))
         try:
-            incumbent = self._carried_over(graph, limit)
-            plan = solve(graph, limit, **self.options, incumbent=incumbent, host=self.host)
+            plan = heed(solve_problem(problem, self.request.solver, self.request.limits, control))
         except InfeasibleBudget:
             return False
-        heed(plan)
         if plan.schedule is None:
             return False
         self.plans[batch] = plan

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from hcp.graph.ir import Graph
+from hcp.integrations.request import Fallback, GivenPlan
 from hcp.integrations.torch.attach import attach, executor_of
 from hcp.integrations.torch.capture import Joint, trace
 from hcp.integrations.torch.capture import backend as capturing
@@ -13,15 +14,8 @@ from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.internals import check_version
 from hcp.integrations.torch.plans import TorchPlan
-from hcp.integrations.torch.step_planner import (
-    TIME_LIMIT,
-    Fallback,
-    GivenPlan,
-    Host,
-    Options,
-    TorchExecutor,
-    lower_joint,
-)
+from hcp.integrations.torch.request import TIME_LIMIT, Host, TorchRequest
+from hcp.integrations.torch.step_planner import TorchExecutor, lower_joint
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption
@@ -65,7 +59,7 @@ def checkpoint(
             the user's cache folder), or False for this process' memory only.
         seed: For planners that draw random numbers.
         fallback: What a call does that cannot run planned: ``"error"``, or ``"warn"`` and run unplanned.
-        quiet: Whether to keep ignore on stderr when planning.
+        quiet: Whether to say nothing on stderr when planning.
         monitor: Called with the progress of planning, which is then not shown on a terminal.
         host: Where given, the plan may move values to the host's memory and back: a bandwidth such as ``"12GiB/s"``,
             ``"measured"`` for that of this machine (measured once and cached), or a ``hcp.HostLink``.
@@ -79,7 +73,7 @@ def checkpoint(
     """
     check_version()
     _check_module(module, "checkpoint")
-    options = Options(
+    request = TorchRequest(
         budget=budget,
         solver=solver,
         time_limit=time_limit,
@@ -92,7 +86,7 @@ def checkpoint(
         monitor=monitor,
         host=host,
     )
-    attach(module, options)
+    attach(module, request)
     return module
 
 
@@ -130,7 +124,7 @@ def plan_for(
     Raises:
         HcpError: If the step cannot be captured as one graph, or no plan meets the budget.
     """
-    options = Options(
+    request = TorchRequest(
         budget=budget,
         solver=solver,
         time_limit=time_limit,
@@ -142,7 +136,7 @@ def plan_for(
         host=host,
     )
     joint = _traced(module, args, kwargs, "plan_for")
-    executor = TorchExecutor(type(module).__name__, options, called_with=(args, dict(kwargs or {})))
+    executor = TorchExecutor(type(module).__name__, request, called_with=(args, dict(kwargs or {})))
     graph = lower_joint(joint, cost, executor.name, cache).graph
     return executor.plan_graph(graph, device_of(joint.primals))
 
@@ -169,7 +163,7 @@ def backend(
         HcpError: On a bad option, an untested PyTorch, or with neither budget nor plan.
     """
     check_version()
-    options = Options(
+    request = TorchRequest(
         budget=budget,
         solver=solver,
         time_limit=time_limit,
@@ -181,14 +175,14 @@ def backend(
         monitor=monitor,
         host=host,
     )
-    return Backend(options)
+    return Backend(request)
 
 
 class Backend:
     """What ``backend`` returns."""
 
-    def __init__(self, options: Options) -> None:
-        self._executor = TorchExecutor("compiled", options)
+    def __init__(self, request: TorchRequest) -> None:
+        self._executor = TorchExecutor("compiled", request)
         self._compile: Callable[..., Any] = capturing(self._executor.split)
 
     @property

@@ -1,6 +1,5 @@
 """What surrounds a planned call: no silent unplanned run, and clear errors in the backward pass."""
 
-import warnings
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -11,10 +10,10 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from hcp.graph.errors import HcpError
+from hcp.integrations.planning import allow_unplanned
 from hcp.integrations.torch.errors import ExecutionError
 from hcp.integrations.torch.internals import COMPILED_NODE, packs_saved_tensors, tree_leaves
 from hcp.integrations.torch.step_planner import TorchExecutor
-from hcp.runtime.executor import FallbackWarning
 
 # How many views an output may be away from the node of the planned step.
 _VIEWS: Final = 3
@@ -24,7 +23,7 @@ _EDITED: Final = "modified by an inplace operation"
 def guarded(
     module: nn.Module, forward: Callable[..., Any], executor: TorchExecutor, call: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """A planned forward that either runs planned, or raises, or (where the options say so) warns and runs unplanned."""
+    """A forward that runs planned, or raises, or (where the request says so) warns and runs unplanned."""
     name = type(module).__name__
     unplanned: set[object] = set()
 
@@ -35,13 +34,8 @@ def guarded(
         try:
             outputs = call(*args, **kwargs)
         except HcpError as error:
-            if executor.options.fallback == "error":
-                raise
-            warnings.warn(
-                f"{name} runs unplanned on {executor.inputs()}, with the memory that it takes: {error}",
-                FallbackWarning,
-                stacklevel=2,
-            )
+            warning = f"{name} runs unplanned on {executor.inputs()}, with the memory that it takes: {error}"
+            allow_unplanned(executor.request, error, warning)
             unplanned.add(_variant(module, args, kwargs))
             return forward(*args, **kwargs)
         finally:
@@ -69,9 +63,7 @@ def _ran_unplanned(name: str, executor: TorchExecutor) -> None:
         f"{name} ran unplanned, because torch.compile is switched off (TORCHDYNAMO_DISABLE, "
         "torch.compiler.set_stance or torch._dynamo.config); switch it on for planned modules"
     )
-    if executor.options.fallback == "error":
-        raise ExecutionError(reason)
-    warnings.warn(reason, FallbackWarning, stacklevel=3)
+    allow_unplanned(executor.request, ExecutionError(reason), stacklevel=4)
 
 
 def _trains(module: nn.Module, outputs: object) -> bool:

@@ -8,12 +8,14 @@ from torch import Tensor, nn
 
 from hcp.graph.ir import Graph
 from hcp.heuristics.interval_plan import BlockSize, Policy, build_replay_plan, make_interval_plan
+from hcp.integrations.request import Fallback, GivenPlan
 from hcp.integrations.torch.attach import executor_of
 from hcp.integrations.torch.checkpoint import checkpoint, plan_of
 from hcp.integrations.torch.cost import Cost
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.plans import TorchPlan
-from hcp.integrations.torch.step_planner import TIME_LIMIT, Fallback, GivenPlan, Host, TorchExecutor
+from hcp.integrations.torch.request import TIME_LIMIT, Host
+from hcp.integrations.torch.step_planner import TorchExecutor
 from hcp.planning.planner import Planner
 from hcp.plans.cache import CacheOption
 from hcp.schedule.actions import Schedule

@@ -24,12 +24,6 @@ class TorchPlan(Planned):
     source: str = "planned"
 
     @property
-    def peak_bytes(self) -> int:
-        """Peak over one forward and backward, above what exists when the step starts."""
-        assert self.plan.peak is not None
-        return self.plan.peak
-
-    @property
     def keep_everything_bytes(self) -> int:
         """Peak that the captured step would have without any recomputation."""
         return self.plan.base.peak
@@ -81,10 +75,3 @@ class TorchPlan(Planned):
             f"  moves      {usage.transferred:,} bytes ({bytes_text(usage.transferred)}) to the host and back in "
             f"{usage.transfer_cost:,} ns; the host holds at most {usage.host_peak:,}"
         ]
-
-    def __str__(self) -> str:
-        return (
-            f"{self.graph.name}: peak {self.peak_bytes:,} bytes "
-            f"({self.peak_bytes / self.keep_everything_bytes:.1%} of keep-everything), "
-            f"overhead {self.overhead:.2%}, gap {self._gap_text()}, by {self.plan.planner}"
-        )

@@ -1,0 +1,113 @@
+"""What may be asked of the plan of a training step: the options that all frameworks share, and their checks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from hcp.feasibility import smallest_known
+from hcp.graph.errors import HcpError
+from hcp.graph.ir import Graph
+from hcp.integrations.planned import Planned
+from hcp.planning.plan import Plan
+from hcp.planning.planner import AnyPlanner
+from hcp.planning.problem import Limits, Monitor, Problem, ignore
+from hcp.plans.cache import CacheOption, cache_for
+from hcp.schedule.actions import Schedule
+from hcp.schedule.bandwidth import parse_link
+from hcp.schedule.budget import parse_budget
+from hcp.schedule.host import HostLink
+
+GivenPlan = Planned | Plan | Schedule | Callable[[Graph], Schedule]
+Fallback = Literal["error", "warn"]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Which error of a framework's own says what.
+
+    Attributes:
+        option: An option is not understood, or one is missing.
+        misfit: A plan that was given does not fit the step.
+        nothing: No plan was found in time.
+    """
+
+    option: type[HcpError] = HcpError
+    misfit: type[HcpError] = HcpError
+    nothing: type[HcpError] = HcpError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """How the steps of a training program are planned; a framework's own request adds what it alone can do.
+
+    Attributes:
+        budget: Most bytes: an integer, a size such as ``"8GiB"``, or a percentage of what keeping everything takes.
+        solver: A name from ``hcp.planners.PLANNERS``, or a planner.
+        time_limit: Seconds for each variant of the step.
+        plan: Run instead of solving: a plan or schedule made for the step's graph, or a function that makes one.
+        cache: Where plans are looked up and kept: a folder, True for the default one, or False for memory only.
+        seed: For planners that draw random numbers.
+        fallback: What a call does that cannot run planned: ``"error"``, or ``"warn"`` and run unplanned.
+        quiet: Whether to say nothing on stderr when planning.
+        monitor: Called with the progress of planning, which is then not shown on a terminal.
+        host: Where given, values may go to the host's memory and back: a link, or its bandwidth.
+
+    Raises:
+        HcpError: If an option is not understood, or there is neither a budget nor a plan.
+    """
+
+    errors: ClassVar[Errors] = Errors()
+    # What ``host`` may be, for people.
+    hosts: ClassVar[str] = "a bandwidth such as '12GiB/s', or a HostLink"
+
+    budget: int | str | None = None
+    solver: str | AnyPlanner = "auto"
+    time_limit: float = 60.0
+    plan: GivenPlan | None = None
+    cache: CacheOption = True
+    seed: int = 0
+    fallback: Fallback = "error"
+    quiet: bool = False
+    monitor: Monitor = ignore
+    host: HostLink | str | None = None
+
+    def __post_init__(self) -> None:
+        cache_for(self.cache)
+        Limits(self.time_limit)
+        if self.host is not None and not isinstance(self.host, HostLink | str):
+            raise self.errors.option(f"host {self.host!r} is not understood; give {self.hosts}")
+        if self.budget is None and self.plan is None:
+            raise self.errors.option("got neither a budget nor a plan; give a budget such as '50%' or '8GiB'")
+        if self.fallback not in ("error", "warn"):
+            raise self.errors.option(f"fallback {self.fallback!r} is not understood; give 'error' or 'warn'")
+
+    @property
+    def limits(self) -> Limits:
+        """Of the search for a plan."""
+        return Limits(self.time_limit, seed=self.seed)
+
+    def link(self, graph: Graph) -> HostLink | None:
+        """The link that the option ``host`` stands for.
+
+        Raises:
+            HcpError: If it is a text that is no bandwidth.
+        """
+        return None if self.host is None else parse_link(self.host, graph)
+
+    def problem(self, graph: Graph, host: HostLink | None, whole: int | None = None) -> Problem:
+        """What the budget asks of a graph.
+
+        Args:
+            graph: The step.
+            host: Where values may go.
+            whole: Bytes that a percentage refers to, if not the graph's own keep-everything peak.
+
+        Raises:
+            BudgetError: If the budget is not understood.
+        """
+        assert self.budget is not None
+        return Problem(graph, parse_budget(self.budget, graph, whole), host=host)
+
+    def remedy(self, plan: Plan) -> str:
+        """What helps where a planner found no schedule in time."""
+        return f"{plan.status.remedy}; the smallest budget known to work is {smallest_known(plan.graph):,} bytes"

@@ -1,0 +1,48 @@
+"""How a module's steps are planned: the shared options, costs of operations, and a link that can be measured."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from hcp.graph.ir import Graph
+from hcp.integrations.request import Errors, Request
+from hcp.integrations.torch.calibration import host_link
+from hcp.integrations.torch.cost import Cost, check_cost
+from hcp.integrations.torch.errors import ExecutionError, TorchError
+from hcp.schedule.host import HostLink
+
+# A training step of a dozen transformer blocks is within a minute then, capture included.
+TIME_LIMIT: Final = 45.0
+
+# None for no host, a bandwidth such as "12GiB/s", or "measured".
+Host = HostLink | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchRequest(Request):
+    """The options of ``checkpoint``, which explains each.
+
+    Raises:
+        TorchError: If an option is not understood, or there is neither a budget nor a plan.
+    """
+
+    errors: ClassVar[Errors] = Errors(TorchError, ExecutionError, TorchError)
+    hosts: ClassVar[str] = "a bandwidth such as '12GiB/s', 'measured', or a HostLink"
+
+    time_limit: float = TIME_LIMIT
+    cost: Cost = "roofline"
+
+    def __post_init__(self) -> None:
+        check_cost(self.cost)
+        super().__post_init__()
+
+    def link(self, graph: Graph, device: str = "cpu") -> HostLink | None:
+        """The link that ``host`` stands for; that of this machine where it is to be measured.
+
+        Args:
+            graph: The step.
+            device: Where it runs: ``"cpu"`` or ``"cuda"``.
+
+        Raises:
+            HcpError: If it is a text that is no bandwidth.
+        """
+        return host_link(device, self.cache) if self.host == "measured" else super().link(graph)

@@ -13,9 +13,7 @@ from hcp.analysis.hcp_criteria import evaluate_hcp, log2_ceiling, rise_profile
 from hcp.analysis.liu import tree_order
 from hcp.analysis.lower_bounds import NO_BOUND, lower_bound_report
 from hcp.analysis.orders import order_peak
-from hcp.analysis.report import analyze_graph
 from hcp.analysis.width_heuristics import ORDERS, best_heuristic_order, evaluate_orders
-from hcp.bounds import solved_bounds
 from hcp.graph.instances import INSTANCES, instance, training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.interval_tree import IntervalTree
@@ -24,7 +22,7 @@ from hcp.planning.problem import Problem
 from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.solvers.exhaustive import Exhaustive, least_peak
+from hcp.solvers.exhaustive import least_peak
 from tests.strategies import graphs, seeded_graphs
 
 any_graph = st.one_of(graphs(), seeded_graphs())
@@ -163,19 +161,6 @@ def test_what_runs_once_and_is_read_later_counts_where_it_crosses():
     cuts = next(bound for bound in lower_bound_report(graph) if bound.name == "cuts")
     # While wide runs: m, w, and o, which cannot come back.
     assert cuts.value == 1 + 7 + 5 == least_peak(graph)
-
-
-def test_solved_bounds_hold_and_name_their_scope():
-    graph = training_chain(5)
-    budget = replay(graph, keep_everything(graph)).peak - 1
-    free, fixed = solved_bounds(graph, budget, time_limit=10)
-    assert free.value <= Exhaustive()(Problem(graph, budget)).bounds[0].value
-    assert fixed.value <= Exhaustive()(Problem(graph, budget, graph.order)).bounds[0].value
-    assert (free.scope, fixed.scope) == (hcp.ORDER_FREE, hcp.FIXED_ORDER)
-    with pytest.raises(hcp.InfeasibleBudget):
-        solved_bounds(graph, 2)
-    report = analyze_graph(graph, solved=(free, fixed))
-    assert "order-free LP" in str(report)
 
 
 @pytest.mark.parametrize("name", sorted(INSTANCES))

@@ -1,6 +1,5 @@
-"""Revolve against its formula, rotor against exhaustive search over persistent schedules, and their blocks."""
+"""Rotor against exhaustive search over persistent schedules."""
 
-from functools import lru_cache
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -10,83 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hcp.graph.instances import instance, training_chain
-from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.block_memory import block_needs
-from hcp.heuristics.revolve import Revolve, advances, binomial_schedule
 from hcp.heuristics.rotor import ChainTable, Rotor, persistent_schedule
 from hcp.heuristics.sequence import block_sequence
-from hcp.planning.problem import Control, Limits, NotApplicable, Problem
+from hcp.planning.problem import Control, Limits, Problem
 from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-
-
-def taped_chain(n, draw=lambda: 1):
-    """n steps: each makes a state and a tape; its backward reads the gradient, the state before it and the tape."""
-    nodes = []
-    for i in range(n):
-        made = (Value(f"a{i}", draw()), Value(f"s{i}", draw()))
-        nodes.append(Node(f"f{i}", inputs=(f"a{i - 1}",) if i else (), outputs=made, cost=draw(), workspace=draw() - 1))
-    for i in reversed(range(n)):
-        reads = [f"g{i + 1}"] * (i < n - 1) + [f"a{i - 1}"] * (i > 0) + [f"s{i}"] + [f"a{i}"] * (draw() > 2)
-        made = (Value(f"g{i}", draw()), Value(f"w{i}", draw() - 1, "gradient", resident=True))
-        nodes.append(Node(f"b{i}", inputs=tuple(reads), outputs=made, cost=draw(), workspace=draw() - 1))
-    return Graph(tuple(nodes))
-
-
-def sequence_of(graph):
-    return block_sequence(graph, graph.order, "test")
-
-
-@lru_cache
-def least_advances(n, slots):
-    """The recursion that the closed form solves."""
-    if n == 1:
-        return 0
-    if slots == 1:
-        return n * (n - 1) // 2
-    return min(m + least_advances(m, slots) + least_advances(n - m, slots - 1) for m in range(1, n))
-
-
-def test_the_formula():
-    published = {(10, 2): 20, (10, 3): 15, (50, 5): 122, (100, 5): 316, (100, 10): 222, (250, 25): 473}
-    assert {key: advances(*key) for key in published} == published
-    for n in range(1, 31):
-        for slots in range(1, 7):
-            assert advances(n, slots) == least_advances(n, slots)
-
-
-def test_revolve_equals_the_formula():
-    for n in range(2, 101):
-        graph = taped_chain(n)
-        sequence = sequence_of(graph)
-        for slots in range(1, min(n, 10) + 1):
-            schedule = binomial_schedule(sequence, slots)
-            assert len(schedule.computes) - len(graph.nodes) == advances(n, slots)
-            if n % 10 == 7:
-                replay(graph, schedule)
-
-
-@pytest.mark.parametrize("n", [2, 5, 24, 60, 100])
-def test_revolve_on_the_plain_training_chain(n):
-    graph = training_chain(n)
-    sequence = sequence_of(graph)
-    assert len(sequence) == n
-    for slots in range(1, min(n, 10) + 1):
-        usage = replay(graph, binomial_schedule(sequence, slots))
-        assert usage.cost - graph.base_cost == advances(n, slots) - 1
-        assert usage.peak <= slots + 3
-        kept = replay(graph, binomial_schedule(sequence, slots, reuse=True))
-        assert kept.cost <= usage.cost
-        assert kept.peak <= slots + 4
-
-
-def test_revolve_takes_the_most_slots_that_fit():
-    graph = training_chain(40)
-    usages = [replay(graph, Revolve(slots=s)(Problem(graph, 10**6)).schedule) for s in range(1, 41)]
-    for budget in (8, 12, 20, 39, 42):
-        usage = replay(graph, Revolve()(Problem(graph, budget)).schedule)
-        assert usage.cost == min(u.cost for u in usages if u.peak <= budget)
+from tests.chains import sequence_of, taped_chain
 
 
 def persistent_optimum(graph, n, budget):
@@ -186,19 +116,3 @@ def test_long_chains_are_thinned_out():
     assert len(sequence) == 32
     solution = Rotor(most_blocks=32)(Problem(graph, 60))
     assert replay(graph, solution.schedule).peak <= 60
-
-
-def test_blocks_of_a_residual_network():
-    graph = instance("residual-net:3")
-    sequence = sequence_of(graph)
-    names = graph.index.value_names
-    assert [sorted(names[x] for x in values) for values in sequence.exits] == [["v0"], ["v3"], ["v6"], []]
-    assert [len(rise) for rise in sequence.rises] == [1, 3, 3, 3]
-
-
-@pytest.mark.parametrize("planner", [Revolve(), Rotor()], ids=repr)
-def test_other_graphs_are_refused_with_what_is_needed(planner):
-    for name in ("unet:3", "random-layered:30", "pyramid:4"):
-        graph = instance(name)
-        with pytest.raises(NotApplicable, match="needs a sequence of blocks"):
-            planner(Problem(graph, 10**9))

@@ -3,6 +3,11 @@
 step = jit(lambda params, batch: value_and_grad(loss, budget="50%")(params, batch))
 """
 
+# ruff: noqa: E402 - an untested version may lack what the other files import: it is refused before.
+from hcp.integrations.jax.version import check_version
+
+check_version()
+
 from hcp.integrations.jax.compressed import HeightCompressedGrad, height_compressed_grad
 from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
 from hcp.integrations.jax.errors import CaptureError, ExecutionError, JaxError, JaxVersionError, UnreachableBudget

@@ -11,7 +11,9 @@ from typing import Any, Final
 from hcp.integrations.jax.flow import Flow
 from hcp.integrations.jax.internals import has_effects
 
-# How many reads a search for a way back looks at, for each group that it starts from; models need some tens.
+# How many reads a search for a way back looks at, for each group that it starts from: on average over a program, so
+# that the work grows as its length, and at most. Models need two.
+NEAR: Final = 64
 FAR: Final = 3000
 
 
@@ -46,6 +48,8 @@ class Clusters:
     flow: Flow
     of: list[Cluster] = field(default_factory=list)
     _readers_outside: dict[Any, int] = field(default_factory=dict)
+    # Reads that searches for a way back may still look at, all together.
+    _left: int = FAR
 
     def __post_init__(self) -> None:
         flow = self.flow
@@ -101,12 +105,13 @@ class Clusters:
         # What a group yields comes from one stretch, its last; so nothing leads back from groups of later stretches.
         last = max(self.flow.stretch(cluster.last) for cluster in clusters)
         asked, seen, stack = set(clusters), set(clusters), list(clusters)
-        left = FAR * len(clusters)
+        self._left += NEAR * len(clusters)
+        least = max(0, self._left - FAR * len(clusters))
         while stack:
             at = stack.pop()
             for reader in self.readers(at):
-                left -= 1
-                if not left or (reader in asked and at not in asked):
+                self._left -= 1
+                if self._left <= least or (reader in asked and at not in asked):
                     return True
                 if reader not in seen and self.flow.stretch(reader.last) <= last:
                     seen.add(reader)

@@ -6,6 +6,11 @@ loss.backward()
 print(plan_of(model)[0])
 """
 
+# ruff: noqa: E402 - an untested version may lack what the other files import: it is refused before.
+from hcp.integrations.torch.version import check_version
+
+check_version()
+
 from hcp.integrations.torch.batch import MaxBatch, max_batch
 from hcp.integrations.torch.checkpoint import Backend, backend, capture_graph, checkpoint, plan_for, plan_of
 from hcp.integrations.torch.errors import CaptureError, ExecutionError, TorchError, TorchVersionError

@@ -12,10 +12,10 @@ from hcp.integrations.torch.capture import Joint, trace
 from hcp.integrations.torch.capture import backend as capturing
 from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
-from hcp.integrations.torch.internals import check_version
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.request import TIME_LIMIT, Host, TorchRequest
 from hcp.integrations.torch.step_planner import TorchExecutor, lower_joint
+from hcp.integrations.torch.version import check_version
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption

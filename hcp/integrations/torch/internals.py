@@ -4,7 +4,7 @@ All that is private is here, each behind a word of hcp's own, and a test keeps i
 capture (``aot_autograd`` as a ``torch.compile`` backend with its own ``partition_fn``, boxed code generation, what both
 note on nodes), its modes, the identity of storages, and the profiler's own events. There is no public way to the joint
 graph of a training step. What is used was tested with the range of versions that pyproject.toml names; another version
-is refused, not guessed at.
+is refused by ``version.check_version`` before this file is imported.
 """
 
 import os
@@ -33,8 +33,6 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils import _pytree
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
-from hcp.integrations.torch.errors import TorchVersionError
-
 # Imported from here by the other files.
 __all__ = [
     "BackendCompilerFailed",
@@ -45,9 +43,6 @@ __all__ = [
     "TorchDynamoException",
     "Unsupported",
 ]
-
-OLDEST: Final = (2, 11)
-NEWEST: Final = (2, 13)
 
 # How autograd calls the node of a captured graph.
 COMPILED_NODE: Final = "CompiledFunctionBackward"
@@ -65,20 +60,6 @@ _ALLOCATION: Final = "[memory]"
 
 # The profiler's library otherwise writes two lines to stderr for each recording.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-
-
-def check_version() -> None:
-    """Refuses versions of PyTorch that were not tested.
-
-    Raises:
-        TorchVersionError: If the installed version is out of range.
-    """
-    major, minor = (int(part) for part in torch.__version__.split(".")[:2])
-    if not OLDEST <= (major, minor) <= NEWEST:
-        low, high = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
-        raise TorchVersionError(
-            f"PyTorch {torch.__version__} is not among the versions tested with hcp; install one from {low} to {high}"
-        )
 
 
 def tree_leaves(tree: object) -> list[Any]:

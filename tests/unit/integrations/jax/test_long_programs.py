@@ -113,6 +113,19 @@ def views_of_views(length):
     return function
 
 
+def read_early_and_late(length):
+    """Between the two readers of each factor lies a chain, so that they cannot be one group: a long search each."""
+
+    def function(x):
+        factors = [lax.mul(x, float(k)) for k in range(length // 3)]
+        made = [x]
+        for early, late in zip(factors, reversed(factors), strict=True):
+            made.append(lax.add(lax.mul(made[-1], early), late))
+        return made
+
+    return function
+
+
 @pytest.mark.parametrize(
     "shape",
     [
@@ -122,6 +135,7 @@ def views_of_views(length):
         one_value_read_by_thousands,
         thousands_read_by_one_group,
         products,
+        read_early_and_late,
         views_of_views,
     ],
 )
@@ -147,14 +161,7 @@ def test_constants_are_right_where_only_some_are_repeated():
 
 def test_a_search_for_a_way_back_gives_up(monkeypatch):
     """The groups that an operation might have joined stay apart then."""
-
-    def function(x):
-        factors = [lax.mul(x, float(k)) for k in range(LENGTH // 3)]
-        made = [x]
-        for early, late in zip(factors, reversed(factors), strict=True):
-            made.append(lax.add(lax.mul(made[-1], early), late))
-        return made
-
+    function = read_early_and_late(LENGTH)
     monkeypatch.setattr(clusters, "FAR", 10)
     program = flatten(jax.make_jaxpr(function)(X))
     with at_most(CALLS_PER_EQUATION * LENGTH):

@@ -118,3 +118,9 @@ def f(a):
     # if, and, or, for and if of the comprehension, the conditional expression, elif, for, assert.
     assert branches(function) == 9
     assert body_lines(function) == 6
+
+
+def test_every_package_has_its_mirror_among_the_unit_tests():
+    packages = {path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+    missing = [str(part) for part in sorted(packages) if not list((ROOT / "tests" / "unit" / part).glob("test_*.py"))]
+    assert not missing, "write tests of these packages of hcp in the folder of the same name under tests/unit"

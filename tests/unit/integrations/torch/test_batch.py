@@ -1,0 +1,27 @@
+"""The search for the largest batch that fits."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("torch")
+
+from hcp.integrations.torch.batch import MaxBatch, _largest
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 300))
+def test_the_largest_that_fits_is_found_in_few_questions(true, known, most):
+    known = min(known, true, most)
+    asked = []
+
+    def fits(number):
+        assert known < number <= most
+        asked.append(number)
+        return number <= true
+
+    assert _largest(fits, known, most) == min(true, most)
+    assert len(asked) == len(set(asked)) <= 2 * (most + 1).bit_length() + 1
+
+
+def test_it_prints_itself():
+    assert str(MaxBatch(2048, 3, 5, None)) == "within 2,048 bytes: batch 3 as it is, 5 planned"

@@ -25,6 +25,7 @@ from hcp.graph.errors import HcpError
 from hcp.graph.instances import chain
 from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
+from hcp.planning.native import run_native
 from hcp.planning.parameters import Params, Range, Whole, check_ranges
 from hcp.schedule.actions import Schedule
 
@@ -170,10 +171,16 @@ class Annealer:
         return line
 
     def evicted(self, sequence: Sequence[int]) -> tuple[int, ...]:
-        """The start by greedy eviction that follows an order; it may break the budget."""
+        """The start by greedy eviction that follows an order; it may break the budget.
+
+        Raises:
+            Cancelled: If the limit of the scope is over.
+        """
         unit = memory_unit(self.graph.index)
         capacity = (self.budget - self.graph.index.base_bytes) // unit
-        return tuple(evict_greedily(self.network, np.asarray(sequence, np.int64), capacity).tolist())
+        network, order, halted = self.network, np.asarray(sequence, np.int64), np.zeros(1, np.bool_)
+        found = run_native(lambda: evict_greedily(network, order, capacity, halted), lambda: halted.fill(True))
+        return tuple(found.tolist())
 
     def run(
         self,

@@ -38,16 +38,17 @@ class _Pass(NamedTuple):
 
 
 @compiled
-def evict_greedily(net: Network, order: Int64, capacity: int) -> Int32:
+def evict_greedily(net: Network, order: Int64, capacity: int, halted: NDArray[np.bool_]) -> Int32:
     """Executions that follow an order and run dropped nodes again when they are needed.
 
     Args:
         net: The graph.
         order: Every node once, in a topological order.
         capacity: Units of memory beside the graph's inputs. It is exceeded where nothing can be dropped.
+        halted: One entry, which another thread sets to end the pass.
 
     Returns:
-        A legal sequence of nodes; the order itself where dropping leads nowhere.
+        A legal sequence of nodes; the order itself where dropping leads nowhere, or the pass was ended.
     """
     nodes, bundles = len(net.cost), len(net.size)
     state = _Pass(
@@ -76,12 +77,12 @@ def evict_greedily(net: Network, order: Int64, capacity: int) -> Int32:
                 _pin(net, state, missing, 1)
                 height += 1
                 continue
-            if length == len(result):
+            if length == len(result) or halted[0]:
                 return order.astype(np.int32)
             need = net.scratch[node] + net.held[node]
             for i in range(net.makes.start[node], net.makes.start[node + 1]):
                 need += 0 if state.live[net.makes.items[i]] else net.size[net.makes.items[i]]
-            _make_room(net, state, node, step, capacity - need)
+            _make_room(net, state, node, step, capacity - need, halted)
             result[length] = node
             length += 1
             state.used[0] += 0 if ran[node] else net.held[node]
@@ -127,9 +128,11 @@ def _next_use(net: Network, state: _Pass, bundle: int, step: int) -> int:
 
 
 @compiled
-def _make_room(net: Network, state: _Pass, node: int, step: int, target: int) -> None:
+def _make_room(  # noqa: PLR0917
+    net: Network, state: _Pass, node: int, step: int, target: int, halted: NDArray[np.bool_]
+) -> None:
     """Drops idle values, cheapest to make again per unit and step of absence first, until a target is met."""
-    while state.used[0] > target:
+    while state.used[0] > target and not halted[0]:
         victim, best = -1, np.inf
         for bundle in range(len(net.size)):
             maker = net.maker[bundle]

@@ -1,12 +1,14 @@
 """The command line. Bad input gives one line on stderr and exit code 2."""
 
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from hcp.cli import commands, compare_command, plan_commands
 from hcp.graph.errors import HcpError
+from hcp.planning.native import left_alone
 from hcp.version import __version__
 
 HELP = """Find provably near-optimal activation-checkpointing schedules.
@@ -64,4 +66,15 @@ def main() -> None:
         app()
     except HcpError as error:
         typer.echo(f"hcp: error: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+        _exit(2)
+    except SystemExit as ended:
+        _exit(ended.code)
+
+
+def _exit(code: int | str | None) -> NoReturn:
+    """Exits, without waiting for a solver that did not halt in time."""
+    if left_alone() and not isinstance(code, str):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 0)
+    sys.exit(code)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from hcp.graph.builders import load_graph
-from hcp.graph.cancellation import Cancelled, cancelled_when
+from hcp.graph.cancellation import Cancelled
 from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json
 from hcp.graph.instances import INSTANCES, instance
@@ -89,7 +89,7 @@ def host_from(graph: Graph, bandwidth: str | None, latency: int, memory: str | N
 def limited(deadline: Deadline, what: str) -> Iterator[None]:
     """Ends work at a time limit with a sentence that names it."""
     try:
-        with cancelled_when(lambda: deadline.overdue):
+        with deadline.enforced():
             yield
     except Cancelled:
         raise HcpError(f"{what} takes longer than the time limit of {deadline.limit:g} s; raise it") from None

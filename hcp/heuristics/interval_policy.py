@@ -18,6 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hcp.graph.cancellation import tick
+
 _Int64 = NDArray[np.int64]
 
 _IMPOSSIBLE: Final = 2**60
@@ -70,6 +72,7 @@ class _Programme:
 
     def solve(self, low: int, high: int, start: int) -> tuple[_Int64, NDArray[np.bool_]]:
         """Cost for each amount of memory, and whether the midpoint is held."""
+        tick()
         key = low, high, start
         if key not in self.table:
             self.table[key] = self._leaf(low, start) if high - low == 1 else self._inner(low, high, start)

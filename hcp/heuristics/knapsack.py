@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hcp.graph.cancellation import ticking
 from hcp.heuristics.segments import Walk
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
@@ -86,7 +87,7 @@ def most_valuable(
     size = max(capacities) // unit + 1
     best = np.zeros(size, np.int64)
     taken = np.zeros((len(units), size), np.bool_)
-    for i, (weight, worth) in enumerate(zip(units, worths, strict=True)):
+    for i, (weight, worth) in enumerate(ticking(zip(units, worths, strict=True))):
         if weight < size:
             with_item = best[: size - weight] + worth
             taken[i, weight:] = with_item > best[weight:]

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hcp.graph.cancellation import tick
+
 _Int64 = NDArray[np.int64]
 
 _NEVER: Final = 2**61
@@ -125,6 +127,7 @@ class LowerSetProgramme:
         cached[-1, 0] = 0
         origin = np.empty((len(self.family), self._levels), np.int64)
         for i, ends in enumerate(self._ends):
+            tick()
             rows = cached[ends.before]
             reached = np.where(rows + ends.needed[:, None] <= limit, rows + ends.kept[:, None], _NEVER)
             earlier = clock - ends.again[:, None]
@@ -146,6 +149,7 @@ class LowerSetProgramme:
         return tuple(found[::-1])
 
     def _ends_at(self, i: int) -> _Ends:
+        tick()
         forward, lower = self.forward, self.family[i]
         memory, time = self._totals[i]
         boundary, outside = forward.boundary(lower), forward.outside(lower)
@@ -169,6 +173,7 @@ def every_lower_set(forward: Forward, most: int | None) -> list[int] | None:
     found = {0}
     queue = [0]
     while queue:
+        tick()
         lower = queue.pop()
         for v in range(forward.n):
             larger = lower | 1 << v
@@ -184,6 +189,7 @@ def ancestor_sets(forward: Forward) -> list[int]:
     """One lower set a node: the node and all it depends on."""
     found: list[int] = []
     for v, row in enumerate(forward.reads):
+        tick()
         lower = 1 << v
         for u in row:
             lower |= found[u]

@@ -33,6 +33,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hcp.graph.cancellation import tick
 from hcp.heuristics.block_memory import BlockNeeds, block_needs
 from hcp.heuristics.sequence import BlockSequence, Kind, Step, block_sequence, run_steps
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
@@ -142,6 +143,7 @@ class ChainTable:
 
     def _solve(self, first: int, last: int) -> None:
         needs = self.needs
+        tick()
         # A block runs for the first time where nothing has been gone through backwards yet.
         runs = needs.first if last == len(needs.exit) - 1 else needs.again
         memory = np.arange(self.levels + 1)

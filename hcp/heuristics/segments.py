@@ -9,6 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
+from hcp.graph.cancellation import ticking
 from hcp.graph.ir import Graph
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.rematerialize import Retention, lasting, rematerialize
@@ -53,7 +54,7 @@ class Walk:
         index = self.graph.index
         position = {v: i for i, v in enumerate(self.nodes)}
         found = []
-        for x in range(index.m):
+        for x in ticking(range(index.m)):
             made = position[int(index.producer[x])] if index.producer[x] >= 0 else self.rise
             reads = [position[v] for v in index.readers[x].tolist()]
             inside = [i for i in reads if i < self.rise]
@@ -82,7 +83,7 @@ class Walk:
         position = {v: i for i, v in enumerate(self.nodes)}
         needed = []
         latest = 0
-        for v in reversed(self.nodes[self.rise :]):
+        for v in ticking(reversed(self.nodes[self.rise :])):
             for x in index.inputs[v].tolist():
                 if x in dropped:
                     latest = max(latest, segments[position[int(index.producer[x])]])

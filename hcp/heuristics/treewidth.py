@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from hcp.graph.cancellation import tick
 from hcp.graph.ir import Graph
 from hcp.heuristics.segments import geometric
 from hcp.heuristics.separators import Separators, separator_tree
@@ -156,6 +157,7 @@ class _Recursion:
 
     def missing(self, inside: set[int], targets: set[int]) -> set[int]:
         """What has to run for the targets, back to what is at hand."""
+        tick()
         found: set[int] = set()
         stack = [v for v in targets if v not in self.at_hand]
         while stack:

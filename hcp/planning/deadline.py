@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Final, Protocol
 
+from hcp.graph.cancellation import cancelled_when
 from hcp.graph.errors import HcpError
 
 Stop = Callable[[], bool]
@@ -114,6 +116,10 @@ class Deadline:
         if self._stopped_at is None and self._stop():
             self._stopped_at = monotonic()
         return self._stopped_at is not None
+
+    def enforced(self) -> AbstractContextManager[None]:
+        """A scope that is given up when it is overdue: a tick inside raises ``Cancelled``."""
+        return cancelled_when(lambda: self.overdue)
 
     def spend(self, units: float) -> None:
         """Takes note of work done, for limits in units of work."""

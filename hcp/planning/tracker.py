@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from hcp.graph.cancellation import Cancelled, cancelled_when
+from hcp.graph.cancellation import Cancelled
 from hcp.planning.compilation import COMPILING, Part
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem, Progress
 from hcp.planning.solution import INTERRUPTED, TIMED_OUT, Bound, Solution, Status, TracePoint, meets
@@ -97,7 +97,7 @@ class Tracker:
     def run(self, search: "Callable[[Tracker], Solution]") -> Solution:
         """The result of a search; of one that its limit ends in the middle of something, the best until then."""
         try:
-            with cancelled_when(lambda: self.deadline.overdue):
+            with self.deadline.enforced():
                 return search(self)
         except Cancelled:
             return self.solution(TIMED_OUT)

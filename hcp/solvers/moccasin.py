@@ -25,13 +25,13 @@ from ortools.sat.python import cp_model
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
+from hcp.planning.native import run_native
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, NotApplicable, Problem
 from hcp.planning.solution import Bound, Solution, meets
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.solvers.fixed_order.stages import STAGED, StageGrid, build_stage_grid, order_of
 from hcp.solvers.models.cpsat import LARGEST_SUM, cost_unit, limit_work
-from hcp.solvers.models.native import run_native
 from hcp.solvers.models.rows import ZERO
 
 # A start has up to as many choices as there are nodes.

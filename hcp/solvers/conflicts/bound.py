@@ -10,11 +10,13 @@ Conflicts are found where the current solution violates them and made small by l
 as the search allows, cheap ones first: an implicit hitting set problem, here in its linear form.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 import numpy as np
 
+from hcp.graph.cancellation import Cancelled
 from hcp.graph.index import BoolArray, IntArray
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import ORDER_SEARCH
@@ -59,41 +61,60 @@ def conflict_bound(
     if not ORDER_SEARCH.ready():
         return None
     finder = _Finder(graph, budget, deadline, params)
-    solution = np.zeros(graph.index.n)
-    multipliers = np.zeros(0)
-    while not deadline.over:
-        conflict = finder.violated(solution)
-        if conflict is None:
-            break
-        finder.conflicts.append(conflict)
-        if not conflict:
-            return Bound(budget + 1, "peak", ORDER_FREE, finder.certificate(of_peak=True), SOURCE)
-        result = LinearProgram(conflict_model(graph, tuple(finder.conflicts))).solve(deadline)
-        if result.status is not LpStatus.OPTIMAL:
-            finder.conflicts.pop()
-            break
-        solution, multipliers = result.point, result.multipliers
-    if not finder.conflicts:
-        return None
-    pairs, denominator = rounded(multipliers)
-    certificate = finder.certificate(pairs, denominator)
-    value = certificate.evaluated(graph, certificate.rows(graph))
-    return Bound(value, "cost", ORDER_FREE, certificate, SOURCE)
+    with suppress(Cancelled), deadline.enforced():
+        while not deadline.over and finder.grow():
+            pass
+    return finder.bound()
 
 
 class _Finder:
-    """Finds conflicts that a solution violates."""
+    """Finds conflicts, and solves the relaxation that they make.
+
+    Attributes:
+        conflicts: Found so far; an empty one ends the search.
+        solution: Of the relaxation, one number a node.
+        multipliers: One number a conflict.
+    """
 
     def __init__(self, graph: Graph, budget: int, deadline: Deadline, params: ConflictParams) -> None:
+        self.graph = graph
         self.index = graph.index
         self.params = params
         self.budget = budget
         self.deadline = deadline
         self.useful = repeatable(graph.index)
         self.conflicts: list[Conflict] = []
+        self.solution: FloatArray = np.zeros(graph.index.n)
+        self.multipliers: FloatArray = np.zeros(0)
         self._search = OrderSearch(graph.index, budget)
         cheap_first = np.argsort(graph.index.cost, kind="stable")
         self._cheap_first: IntArray = cheap_first[self.useful[cheap_first]]
+
+    def grow(self) -> bool:
+        """Adds a conflict that the solution violates, and solves again; False where that leads no further."""
+        conflict = self.violated(self.solution)
+        if conflict is None:
+            return False
+        if not conflict:
+            self.conflicts.append(conflict)
+            return False
+        result = LinearProgram(conflict_model(self.graph, (*self.conflicts, conflict))).solve(self.deadline)
+        if result.status is not LpStatus.OPTIMAL:
+            return False
+        self.conflicts.append(conflict)
+        self.solution, self.multipliers = result.point, result.multipliers
+        return True
+
+    def bound(self) -> Bound | None:
+        """What the conflicts prove."""
+        if not self.conflicts:
+            return None
+        if not self.conflicts[-1]:
+            return Bound(self.budget + 1, "peak", ORDER_FREE, self.certificate(of_peak=True), SOURCE)
+        pairs, denominator = rounded(self.multipliers)
+        certificate = self.certificate(pairs, denominator)
+        value = certificate.evaluated(self.graph, certificate.rows(self.graph))
+        return Bound(value, "cost", ORDER_FREE, certificate, SOURCE)
 
     def violated(self, solution: FloatArray) -> Conflict | None:
         """A small conflict of which the solution holds less than 1, if one is found."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from hcp.graph.index import BoolArray, GraphIndex, Incidence, IntArray
 from hcp.graph.instances import chain
-from hcp.solvers.models.native import run_native
+from hcp.planning.native import run_native
 
 # Sets kept in one search times nodes, at most: a search beyond it gives up, after some tenths of a second.
 MOST_WORK: Final = 4_000_000

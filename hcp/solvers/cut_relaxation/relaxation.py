@@ -1,10 +1,12 @@
 """Solved linear relaxations: for several chains, strengthened by cuts, with certified bounds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from hcp.graph.cancellation import Cancelled
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
@@ -78,18 +80,24 @@ class Relaxer:
         Time grows with the square of a chain's length at least, so chains that would not be done in time are left out.
         """
         best: Relaxation | None = None
+        for found in self._in_time():
+            if found.bound.of == "peak":
+                return found
+            if best is None or found.bound.value > best.bound.value + self.least_gain:
+                best = found
+        return best
+
+    def _in_time(self) -> Iterator[Relaxation]:
+        """The relaxations for the candidate chains that are done in time, one after the other."""
         pace = 0.0
         for chain in candidate_chains(self.graph, self.params.stages):
             left = self.deadline.left
-            if best is not None and pace * len(chain) ** 2 >= left:
+            if pace * len(chain) ** 2 >= left:
                 continue
             found = self.solve_chain(chain)
             pace = max(pace, (left - self.deadline.left) / len(chain) ** 2)
-            if found is not None and found.bound.of == "peak":
-                return found
-            if found is not None and (best is None or found.bound.value > best.bound.value + self.least_gain):
-                best = found
-        return best
+            if found is not None:
+                yield found
 
     @property
     def least_gain(self) -> float:
@@ -98,6 +106,13 @@ class Relaxer:
 
     def solve_chain(self, chain: tuple[int, ...]) -> Relaxation | None:
         """The relaxation for one chain, strengthened; None where there was no time, or no proof of infeasibility."""
+        try:
+            with self.deadline.enforced():
+                return self._solve_chain(chain)
+        except Cancelled:
+            return None
+
+    def _solve_chain(self, chain: tuple[int, ...]) -> Relaxation | None:
         cut = build_cut_model(self.graph.index, self.budget, chain)
         program = LinearProgram(cut.model)
         result = program.solve(self.deadline)

@@ -9,9 +9,9 @@ from ortools.sat.python import cp_model
 from hcp.graph.index import IntArray
 from hcp.planning.cores import cores
 from hcp.planning.deadline import Deadline
+from hcp.planning.native import run_native
 from hcp.planning.problem import ignore
 from hcp.solvers.models.integer import IntegerResult, IntegerStatus, IntegerTask
-from hcp.solvers.models.native import run_native
 from hcp.solvers.models.rows import FloatArray
 
 # A solver gets this much even where nothing is left: time to read the model.

@@ -7,9 +7,10 @@ import highspy
 import numpy as np
 from scipy import sparse
 
+from hcp.graph.cancellation import tick
 from hcp.graph.index import IntArray
 from hcp.planning.deadline import Deadline
-from hcp.solvers.models.native import run_native
+from hcp.planning.native import run_native
 from hcp.solvers.models.rows import FloatArray, Model
 
 # Simplex iterations that count as a unit of work: about what a core makes in a second.
@@ -76,6 +77,7 @@ class LinearProgram:
         program.col_lower_, program.col_upper_ = np.zeros(len(cost)), upper
         program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
         program.a_matrix_.start_ = np.zeros(1, np.int32)
+        tick()
         self._solver.passModel(program)
         self.add_rows(matrix, model.rhs)
 

@@ -12,9 +12,9 @@ from highspy.highs import HighsCallbackEvent
 
 from hcp.graph.errors import HcpError
 from hcp.graph.index import IntArray
+from hcp.planning.native import run_native
 from hcp.solvers.models.highs import ITERATIONS_PER_UNIT
 from hcp.solvers.models.integer import IntegerResult, IntegerStatus, IntegerTask
-from hcp.solvers.models.native import run_native
 
 # What solvers' bounds may be wrong by, relatively: their own tolerances are this or less. We round down by it.
 TOLERANCE: Final = 1e-6

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hcp.graph.cancellation import tick
 from hcp.graph.index import IntArray
 
 # Column numbers of the constants 0 and 1: models fix many entries of their grids.
@@ -83,6 +84,7 @@ class RowBuilder:
 
     def add(self, *terms: tuple[int, Columns], rhs: int = 0) -> None:
         """Adds one row for each position of the arrays: the sum of coefficient * column is at most ``rhs``."""
+        tick()
         length = len(terms[0][1])
         here = np.arange(self._count, self._count + length)
         self._rhs.append(np.full(length, rhs, np.int64))
@@ -94,6 +96,7 @@ class RowBuilder:
 
     def add_row(self, coefficients: IntArray, columns: Columns, rhs: int) -> None:
         """Adds a single row with its own coefficients."""
+        tick()
         self._rhs.append(np.array([rhs], np.int64))
         self._rows.append(np.full(len(columns), self._count, np.int64))
         self._columns.append(np.asarray(columns, np.int64))
@@ -102,6 +105,7 @@ class RowBuilder:
 
     def add_entries(self, rows: IntArray, columns: Columns, coefficients: IntArray, rhs: IntArray) -> None:
         """Adds ``len(rhs)`` rows, given as entries; ``rows`` counts from the first of them."""
+        tick()
         self._rhs.append(rhs)
         self._rows.append(self._count + rows)
         self._columns.append(columns)
@@ -116,12 +120,15 @@ class RowBuilder:
         rhs = np.concatenate(self._rhs)
         one = column == ONE
         np.subtract.at(rhs, row[one], coefficient[one])
+        tick()
         free = column >= 0
         matrix = sparse.csr_matrix(
             (coefficient[free], (row[free], column[free])), shape=(self._count, columns), dtype=np.int64
         )
+        tick()
         matrix.sum_duplicates()
         matrix.eliminate_zeros()
+        tick()
         largest = np.asarray(matrix.maximum(0).sum(axis=1)).ravel()
         binding = largest > rhs
         ends = [*(block.start for block in self._blocks.values()), self._count][1:]

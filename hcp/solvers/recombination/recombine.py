@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from hcp.graph.cancellation import Cancelled
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
 from hcp.planning.deadline import Deadline
 from hcp.planning.parameters import Amount, Growth, Params, Whole
@@ -121,8 +122,12 @@ def recombine(
     free = _window(made, random, most_free)
     if problem.order is not None:
         free &= ~_firsts(sequence, made)
-    selection = select(index, problem.budget, sequence, made, free)
-    if not selection.hint or deadline.over:
+    try:
+        with deadline.enforced():
+            selection = select(index, problem.budget, sequence, made, free)
+    except Cancelled:
+        return None
+    if selection is None or not selection.hint or deadline.over:
         return None
     result = solve_with_cpsat(
         IntegerTask(

@@ -16,11 +16,16 @@ column for a stretch in place of one for a step. Its optimum says nothing about 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from hcp.graph.cancellation import ticking
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
 from hcp.solvers.models.rows import ONE, ZERO, Columns, FloatArray, Model, RowBuilder
+
+# Entries of the memory rows, one for each step that a value may be live at. Building a larger model takes seconds.
+MOST_ENTRIES: Final = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ class Selection:
         return [int(node) for node in self.sequence[made]]
 
 
-def select(index: GraphIndex, budget: int, sequence: IntArray, made: BoolArray, free: BoolArray) -> Selection:
-    """Builds the model.
+def select(index: GraphIndex, budget: int, sequence: IntArray, made: BoolArray, free: BoolArray) -> Selection | None:
+    """Builds the model; None where it would be too large.
 
     Args:
         index: The graph.
@@ -62,7 +67,7 @@ def select(index: GraphIndex, budget: int, sequence: IntArray, made: BoolArray, 
     spans = []
     # Bytes of values without a choice, as changes from step to step.
     fixed = np.zeros(len(sequence) + 1, np.int64)
-    for value, when in _events(index, sequence):
+    for value, when in ticking(_events(index, sequence)):
         makes = sequence[when] == index.producer[value]
         live = _live(made[when], makes, resident=bool(index.resident[value]))
         # A resident value is live to the end, any other at most to its last event.
@@ -76,6 +81,8 @@ def select(index: GraphIndex, budget: int, sequence: IntArray, made: BoolArray, 
         hint.update(zip(stretches.tolist(), live.tolist(), strict=True))
         _keep(rows, steps[when], stretches, makes, bool(index.resident[value]))
         spans.append(_Span(stretches, first, end, size))
+    if sum(int((span.end - span.first).sum()) for span in spans) > MOST_ENTRIES:
+        return None
     _fit(rows, index, sequence, steps, spans, budget - index.base_bytes - np.cumsum(fixed[:-1]))
     _run_all(rows, index, sequence, steps)
     matrix, rhs, _ = rows.build(len(hint))

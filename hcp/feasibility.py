@@ -1,16 +1,18 @@
 """Budgets that no schedule can meet: the proof, and the smallest budget known to work."""
 
 from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from hcp.graph.cancellation import Cancelled
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import ANNEALING
 from hcp.planning.deadline import Deadline
 from hcp.planning.problem import InfeasibleBudget, Problem
 from hcp.planning.solution import Solution
-from hcp.schedule.actions import keep_everything
-from hcp.schedule.replay import replay
+from hcp.schedule.replay import keep_everything_usage, replay
 
 # How long an error may look for a budget that works.
 SECONDS: Final = 6.0
@@ -20,8 +22,12 @@ MOVES: Final = 200_000
 NAMED: Final = 3
 
 
-def check_budget(problem: Problem) -> None:
+def check_budget(problem: Problem, seconds: float = SECONDS) -> None:
     """Refuses a budget below what every schedule holds at some time; ``GraphIndex.least_bytes`` has the proof.
+
+    Args:
+        problem: What is asked for.
+        seconds: For the search for a budget that works, which the error names.
 
     Raises:
         InfeasibleBudget: Names the node that needs more by itself, or the values that stay to the end, or both.
@@ -30,10 +36,7 @@ def check_budget(problem: Problem) -> None:
     if graph.index.least_bytes <= budget:
         return
     proofs = (_node_alone(graph, budget), _held_at_the_end(graph, budget))
-    raise InfeasibleBudget(
-        f"no schedule fits {budget} bytes: {'; '.join(proof for proof in proofs if proof)}; "
-        f"the smallest budget known to work is {smallest_known(graph)} bytes"
-    )
+    raise _infeasible(problem, "; ".join(proof for proof in proofs if proof), seconds)
 
 
 def _node_alone(graph: Graph, budget: int) -> str:
@@ -64,38 +67,73 @@ def _held_at_the_end(graph: Graph, budget: int) -> str:
     )
 
 
-def explain_infeasible(problem: Problem, solution: Solution) -> InfeasibleBudget:
-    """The error for a budget that a planner proved too small."""
-    proof = solution.note or f"proved by {solution.planner}"
+def explain_infeasible(problem: Problem, solution: Solution, seconds: float = SECONDS) -> InfeasibleBudget:
+    """The error for a budget that a planner proved too small; ``seconds`` as for ``check_budget``."""
+    return _infeasible(problem, solution.note or f"proved by {solution.planner}", seconds)
+
+
+def _infeasible(problem: Problem, proof: str, seconds: float) -> InfeasibleBudget:
     return InfeasibleBudget(
         f"no schedule fits {problem.budget} bytes: {proof}; "
-        f"the smallest budget known to work is {smallest_known(problem.graph)} bytes"
+        f"the smallest budget known to work is {smallest_known(problem.graph, seconds)} bytes"
     )
 
 
-# A comparison asks for the same graph once a planner.
-@lru_cache(maxsize=16)
-def smallest_known(graph: Graph) -> int:
-    """The smallest peak among schedules found in a few seconds by annealing towards ever smaller budgets."""
-    from hcp.annealing import Annealer, Cooling
+def smallest_known(graph: Graph, seconds: float = SECONDS) -> int:
+    """The smallest peak among schedules found so far by annealing towards ever smaller budgets.
 
-    schedule = keep_everything(graph)
-    peak = replay(graph, schedule).peak
-    if not ANNEALING.wait(Deadline(SECONDS)):
-        return peak
-    low = graph.index.least_bytes
-    for attempt in range(ATTEMPTS):
-        if peak <= low:
-            break
-        annealer = Annealer(graph, (low + peak) // 2)
-        order = annealer.indices(graph.order)
+    Args:
+        graph: The computation.
+        seconds: For the search, ``SECONDS`` at most; one that was cut short goes on where the same graph comes again.
+    """
+    search = _search(graph)
+    deadline = Deadline(min(seconds, SECONDS))
+    with suppress(Cancelled), deadline.enforced():
+        search.go_on(deadline)
+    return search.peak
+
+
+@dataclass
+class _PeakSearch:
+    """Anneals towards ever smaller budgets.
+
+    Attributes:
+        graph: The computation.
+        peak: The smallest that was met.
+        attempts: How many were made, of ``ATTEMPTS``.
+    """
+
+    graph: Graph
+    peak: int
+    attempts: int = 0
+
+    def go_on(self, deadline: Deadline) -> None:
+        """Makes the attempts that are left, until a deadline."""
+        low = self.graph.index.least_bytes
+        if not ANNEALING.wait(deadline):
+            return
+        while self.attempts < ATTEMPTS and self.peak > low and not deadline.over:
+            self.attempt((low + self.peak) // 2, deadline.part(SECONDS / ATTEMPTS))
+            self.attempts += 1
+
+    def attempt(self, budget: int, deadline: Deadline) -> None:
+        """Anneals towards one budget, from the order and from greedy eviction."""
+        from hcp.annealing import Annealer, Cooling
+
+        annealer = Annealer(self.graph, budget)
+        order = annealer.indices(self.graph.order)
         for start in (order, annealer.evicted(order)):
             found = annealer.run(
                 start,
                 Cooling(temperature=(1e-2, 1e-4), penalty=(1.0, 1000.0)),
                 moves=MOVES,
-                seed=attempt,
-                deadline=Deadline(SECONDS / ATTEMPTS / 2),
+                seed=self.attempts,
+                deadline=deadline.part(deadline.limit / 2),
             )
-            peak = min(peak, replay(graph, annealer.schedule(found.least)).peak)
-    return peak
+            self.peak = min(self.peak, replay(self.graph, annealer.schedule(found.least)).peak)
+
+
+# A comparison asks for the same graph once a planner.
+@lru_cache(maxsize=16)
+def _search(graph: Graph) -> _PeakSearch:
+    return _PeakSearch(graph, keep_everything_usage(graph).peak)

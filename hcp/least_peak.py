@@ -26,8 +26,7 @@ from hcp.planning.problem import (
     ignore,
 )
 from hcp.planning.solution import Bound
-from hcp.schedule.actions import keep_everything
-from hcp.schedule.replay import replay
+from hcp.schedule.replay import keep_everything_usage
 from hcp.schedule.scopes import ORDER_FREE
 
 # Budgets tried by the planner, and then by the linear programme alone.
@@ -135,7 +134,7 @@ class _Search:
 
     def run(self, solver: str) -> LeastPeak:
         # A graph whose values are all empty fits any budget, of which the least is a byte.
-        self._try("keep_all", max(1, replay(self.graph, keep_everything(self.graph)).peak), self.deadline)
+        self._try("keep_all", max(1, keep_everything_usage(self.graph).peak), self.deadline)
         self._halve(solver, self.deadline.part(self.deadline.left * (1 - _BOUND_SHARE)))
         self._halve("lp", self.deadline)
         assert self.best is not None

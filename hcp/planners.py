@@ -12,7 +12,7 @@ from hcp.graph.errors import HcpError
 from hcp.graph.fields import shown
 from hcp.graph.ir import Graph
 from hcp.offload.planner import WithHost
-from hcp.planning.deadline import Stop, never
+from hcp.planning.deadline import Deadline, Stop, never
 from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.plan import Plan, judge
 from hcp.planning.planner import AnyPlanner, ask
@@ -20,6 +20,7 @@ from hcp.planning.problem import (
     DEFAULT_CONTROL,
     DEFAULT_LIMITS,
     DEFAULT_WORKERS,
+    LEAST_PART,
     Control,
     Limits,
     Monitor,
@@ -169,11 +170,12 @@ def solve(
         HcpError: On bad input.
         InfeasibleBudget: Where it is proved that no schedule meets the budget.
     """
+    limits, clock = Limits(time_limit, workers, seed, work_limit), Deadline(time_limit)
     amount, link = parse_budget(budget, graph), None if host is None else parse_link(host, graph)
     problem = Problem(graph, amount, order, link)
-    return solve_problem(
-        problem, solver, Limits(time_limit, workers, seed, work_limit), Control(stop, monitor, incumbent)
-    )
+    # What a percentage took counts as well.
+    limits = replace(limits, time_limit=max(LEAST_PART, clock.left))
+    return solve_problem(problem, solver, limits, Control(stop, monitor, incumbent))
 
 
 def solve_problem(
@@ -189,7 +191,10 @@ def solve_problem(
         InfeasibleBudget: Where it is proved that no schedule meets the budget.
     """
     planner = planner_named(solver) if isinstance(solver, str) else solver
-    check_budget(problem)
+    clock = Deadline(limits.time_limit)
+    check_budget(problem, clock.left)
+    # What that took counts as well.
+    limits = replace(limits, time_limit=max(LEAST_PART, clock.left))
     with stop_on_interrupt(control.stop) as asked:
         wrapped = problem.host is None or isinstance(planner, WithHost)
         control = replace(control, stop=asked)
@@ -197,7 +202,7 @@ def solve_problem(
         # One that takes the problem alone does not know.
         solution = replace(solution, interrupted=solution.interrupted or asked())
     if solution.status is Status.INFEASIBLE:
-        raise explain_infeasible(problem, solution)
+        raise explain_infeasible(problem, solution, clock.left)
     if isinstance(solver, str):
         solution = replace(solution, planner=solver)
     return judge(problem, solution)

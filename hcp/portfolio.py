@@ -63,6 +63,8 @@ class AutoParams(Params):
     Attributes:
         quick_share: Of the time that is left, for each quick heuristic; 0 leaves them out.
         all_quick_share: Of the time that is left, for all of them.
+        first_share: The same as quick_share until a schedule has been found, which takes long on large graphs.
+        all_first_share: The same as all_quick_share until then.
         cold_share: The same as quick_share while the searches, which serve better, are being compiled.
         all_cold_share: The same as all_quick_share while the searches are being compiled.
         proof_share: Of the time that is left, for the exact search; 0 leaves it out.
@@ -81,6 +83,8 @@ class AutoParams(Params):
 
     quick_share: Share = 0.02
     all_quick_share: Share = 0.08
+    first_share: Share = 0.1
+    all_first_share: Share = 0.3
     cold_share: Share = 0.2
     all_cold_share: Share = 0.6
     proof_share: Share = 0.5
@@ -162,21 +166,33 @@ class _Portfolio:
 
     def quick(self) -> _Result | None:
         """The heuristics that take no time worth speaking of; returns how to make the result where one ends it."""
-        params = self.params
-        share, of_all = params.quick_share, params.all_quick_share
-        if not ANNEALING.ready():
-            share, of_all = params.cold_share, params.all_cold_share
-        deadline = self.tracker.deadline.part(self.tracker.deadline.left * of_all)
+        deadline = self.tracker.deadline
+        begun, left = deadline.passed, deadline.left
         for planner in QUICK:
-            if self.met() or deadline.over:
+            share, of_all = self.quick_shares()
+            if self.met() or deadline.passed - begun > left * of_all:
                 break
             result = self.turn(planner, share)
             if result is not None:
                 return result
-        if self.tracker.schedule is None and self.background_cost is None:
+        if not self.found:
             # Its schedules are far too long to be worth a look where anything else fits.
-            return self.turn(RecomputeAll(), params.quick_share)
+            return self.turn(RecomputeAll(), self.params.quick_share)
         return None
+
+    @property
+    def found(self) -> bool:
+        """Whether somebody has a schedule."""
+        return self.tracker.schedule is not None or self.background_cost is not None
+
+    def quick_shares(self) -> tuple[float, float]:
+        """Of the time that is left, for a quick heuristic and for all of them."""
+        params = self.params
+        if not ANNEALING.ready():
+            return params.cold_share, params.all_cold_share
+        if not self.found:
+            return params.first_share, params.all_first_share
+        return params.quick_share, params.all_quick_share
 
     def root(self) -> Root:
         """The first bounds, unless they are needless."""

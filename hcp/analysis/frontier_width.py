@@ -3,8 +3,8 @@
 The width of a frontier bounds nothing but its own order: a schedule that recomputes can hold less.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hcp.graph.cancellation import ticking
 from hcp.graph.ir import Graph
@@ -18,15 +18,21 @@ class Snapshot:
         step: Position in the order.
         node: What runs.
         running: Bytes held while it runs: what is live before it, its outputs and its workspace.
-        live: The values that are live after it: inputs, residents so far, and what later nodes read.
-        live_bytes: Bytes of these.
+        live_bytes: Bytes of what is live after it.
+        spans: Per value that is ever live between two steps, the first step after which it is and the step that ends
+            that; shared by all snapshots of an order.
     """
 
     step: int
     node: str
     running: int
-    live: frozenset[str]
     live_bytes: int
+    spans: Mapping[str, tuple[int, int]] = field(repr=False, compare=False)
+
+    @property
+    def live(self) -> frozenset[str]:
+        """The values that are live after it: inputs, residents so far, and what later nodes read."""
+        return frozenset(name for name, (first, end) in self.spans.items() if first <= self.step < end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +83,17 @@ def compute_frontier_width(graph: Graph, order: Sequence[str] | None = None) -> 
 
 def _snapshots(graph: Graph, order: Sequence[str]) -> Iterator[Snapshot]:
     last = {value: step for step, name in enumerate(order) for value in graph.node[name].inputs}
-    live = {value.name for value in graph.inputs}
+    end = len(order)
+    spans = {value.name: (0, end if value.resident else last.get(value.name, end)) for value in graph.inputs}
     held = sum(value.bytes for value in graph.inputs)
     for step, name in enumerate(ticking(order)):
         node = graph.node[name]
         running = held + node.workspace + sum(value.bytes for value in node.outputs)
         for value in node.outputs:
             if value.resident or value.name in last:
-                live.add(value.name)
+                spans[value.name] = step, end if value.resident else last[value.name]
                 held += value.bytes
         for read in node.inputs:
             if last[read] == step and not graph.values[read].resident:
-                live.discard(read)
                 held -= graph.values[read].bytes
-        yield Snapshot(step, name, running, frozenset(live), held)
+        yield Snapshot(step, name, running, held, spans)

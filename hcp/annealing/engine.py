@@ -11,12 +11,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Final
 
 import numpy as np
 
-from hcp.annealing.compiled import new_random
+from hcp.annealing.compiled import Random, new_random
 from hcp.annealing.eviction import evict_greedily
 from hcp.annealing.loop import Best, Mix, Stretch, new_best, walk
 from hcp.annealing.network import Int32, Network, build_network, memory_unit
@@ -205,12 +205,13 @@ class Annealer:
         random = new_random(seed)
         line = self.timeline(start)
         found = _first_outcome(line)
-        walk(self.network, line, new_best(0), random, cooling.mix, cooling.between(0.0, 0.0, 0))
         ends = Deadline() if deadline is None else deadline
+        # Loads what is compiled before the clock starts.
+        self._walk(line, new_best(0), random, cooling.mix, cooling.between(0.0, 0.0, 0), ends)
         total = ends.left
         began = now = time.perf_counter()
-        progress, pace = 1.0 if moves == 0 else 0.0, 0.0
-        while progress < 1.0 and not (found.moves and ends.over):
+        progress, pace, since = 1.0 if moves == 0 else 0.0, 0.0, 0
+        while progress < 1.0:
             if moves is not None:
                 stretch = min(self.params.respace, moves - found.moves)
                 following = (found.moves + stretch) / moves
@@ -219,14 +220,26 @@ class Annealer:
                 following = min(1.0, (now - began + pace * stretch) / max(total, 1e-9))
             best = new_best(len(line.slot))
             best.score[:] = (found.cost, found.area)
-            walk(self.network, line, best, random, cooling.mix, cooling.between(progress, following, stretch))
-            found, progress = _updated(found, best, stretch), following
-            line = self.timeline(_sequence(line.slot))
+            made = self._walk(line, best, random, cooling.mix, cooling.between(progress, following, stretch), ends)
+            found, progress = _updated(found, best, made), following
             now, before = time.perf_counter(), now
             pace = max((now - before) / max(stretch, 1), 1e-9)
-            if on_stretch(found):
+            since += stretch
+            # Spreading the executions anew takes as long as many moves where there are many of them.
+            if since >= self.params.respace:
+                line, since = self.timeline(_sequence(line.slot)), 0
+                now = time.perf_counter()
+            if on_stretch(found) or ends.over:
                 break
         return found
+
+    def _walk(  # noqa: PLR0917
+        self, line: Timeline, best: Best, random: Random, mix: Mix, stretch: Stretch, ends: Deadline
+    ) -> int:
+        """One stretch of moves, cut short at the deadline; says how many were made."""
+        network, halted = self.network, np.zeros(1, np.bool_)
+        moves = partial(walk, network, line, best, random, mix, stretch, halted)
+        return run_native(moves, lambda: halted.fill(True), lambda: ends.over)
 
 
 def _sequence(slots: Int32) -> Int32:

@@ -8,10 +8,9 @@ what has to run again.
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hcp.annealing.compiled import compiled
-from hcp.annealing.network import Int32, Int64, Network
+from hcp.annealing.network import Bool, Int32, Int64, Network
 
 # Executions per node beyond which dropping has become a treadmill, and the result is of no use.
 _MOST_EXECUTIONS: Final = 8
@@ -30,7 +29,7 @@ class _Pass(NamedTuple):
     """
 
     step_of: Int64
-    live: NDArray[np.bool_]
+    live: Bool
     pins: Int64
     used: Int64
     seen: Int64
@@ -38,7 +37,7 @@ class _Pass(NamedTuple):
 
 
 @compiled
-def evict_greedily(net: Network, order: Int64, capacity: int, halted: NDArray[np.bool_]) -> Int32:
+def evict_greedily(net: Network, order: Int64, capacity: int, halted: Bool) -> Int32:
     """Executions that follow an order and run dropped nodes again when they are needed.
 
     Args:
@@ -129,7 +128,7 @@ def _next_use(net: Network, state: _Pass, bundle: int, step: int) -> int:
 
 @compiled
 def _make_room(  # noqa: PLR0917
-    net: Network, state: _Pass, node: int, step: int, target: int, halted: NDArray[np.bool_]
+    net: Network, state: _Pass, node: int, step: int, target: int, halted: Bool
 ) -> None:
     """Drops idle values, cheapest to make again per unit and step of absence first, until a target is met."""
     while state.used[0] > target and not halted[0]:

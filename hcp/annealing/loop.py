@@ -7,7 +7,7 @@ import numpy as np
 
 from hcp.annealing.compiled import Random, compiled, uniform
 from hcp.annealing.moves import add, chain, drop, push, shift
-from hcp.annealing.network import Int32, Int64, Network
+from hcp.annealing.network import Bool, Int32, Int64, Network
 from hcp.annealing.timeline import AREA, BUDGET, COST, LIMIT, Timeline, settle, undo
 from hcp.planning.parameters import Share
 
@@ -105,8 +105,10 @@ def _swap(net: Network, line: Timeline, random: Random) -> bool:
 
 
 @compiled
-def walk(net: Network, line: Timeline, best: Best, random: Random, mix: Mix, stretch: Stretch) -> None:  # noqa: PLR0917
-    """Makes a stretch of moves.
+def walk(  # noqa: PLR0917
+    net: Network, line: Timeline, best: Best, random: Random, mix: Mix, stretch: Stretch, halted: Bool
+) -> int:
+    """Makes a stretch of moves, cut short where another thread sets the entry of ``halted``; says how many.
 
     The energy is cost / (cost of running every node once) + penalty * area over the budget / budget.
     """
@@ -115,6 +117,8 @@ def walk(net: Network, line: Timeline, best: Best, random: Random, mix: Mix, str
     temperature, penalty = stretch.hot, stretch.initial_penalty
     for move in range(stretch.moves):
         if move % _STEP == 0:
+            if halted[0]:
+                return move
             part = move / stretch.moves
             temperature = stretch.hot * (stretch.cold / stretch.hot) ** part
             penalty = stretch.initial_penalty * (stretch.final_penalty / stretch.initial_penalty) ** part
@@ -137,3 +141,4 @@ def walk(net: Network, line: Timeline, best: Best, random: Random, mix: Mix, str
         elif best.score[BEST_COST] < 0 and line.total[AREA] < best.score[LEAST_AREA]:
             best.score[LEAST_AREA] = line.total[AREA]
             best.least[:] = line.slot
+    return int(stretch.moves)

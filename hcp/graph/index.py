@@ -149,9 +149,9 @@ class GraphIndex:
         Its inputs, outputs and workspace, the graph's inputs, and the resident values that its ancestors made.
         """
         total = self.workspace + self.base_bytes + self._kept_above
-        for node in range(self.n):
-            reads = self.inputs[node]
-            total[node] += self.size[reads[~self.resident[reads]]].sum() + self.size[self.outputs[node]].sum()
+        going = np.where(self.resident, 0, self.size)
+        for values, sizes in ((self.inputs, going), (self.outputs, self.size)):
+            np.add.at(total, np.repeat(np.arange(self.n), np.diff(values.start)), sizes[values.items])
         return total
 
     @cached_property
@@ -181,11 +181,19 @@ class GraphIndex:
     @cached_property
     def _kept_above(self) -> IntArray:
         """Per node: bytes of the resident values that its ancestors make."""
-        width = (self.n + 7) // 8
+        makers = np.flatnonzero(self.kept)
+        place = {int(node): i for i, node in enumerate(makers)}
+        width = (len(makers) + 7) // 8
+        above = [0] * self.n
         found = np.zeros(self.n, np.int64)
-        for node in range(self.n):
-            bits = np.frombuffer(self.ancestors[node].to_bytes(width, "little"), np.uint8)
-            found[node] = self.kept[np.unpackbits(bits, count=self.n, bitorder="little").astype(np.bool_)].sum()
+        for node in self.order.tolist():
+            tick()
+            for before in self.predecessors[node]:
+                above[node] |= above[before] | (1 << place[before] if before in place else 0)
+            if above[node]:
+                bits = np.frombuffer(above[node].to_bytes(width, "little"), np.uint8)
+                among = np.unpackbits(bits, count=len(makers), bitorder="little").astype(np.bool_)
+                found[node] = self.kept[makers[among]].sum()
         return found
 
     @cached_property

@@ -12,6 +12,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Final
 
+from hcp.graph.cancellation import tick
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.heuristics.segments import Walk
@@ -146,6 +147,7 @@ def run_steps(sequence: BlockSequence, steps: Iterable[Step]) -> Schedule:
     """The schedule that a chain algorithm's steps describe; what is missing all the same is run again on demand."""
     machine = _Machine(sequence)
     for step in steps:
+        tick()
         machine.take(step)
     return Schedule.from_computes(sequence.walk.graph, machine.names())
 

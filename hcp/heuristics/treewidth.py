@@ -47,6 +47,8 @@ RULES: Final[tuple[Literal["degree", "fill"], ...]] = ("degree", "fill")
 
 # Minimum fill-in takes minutes on larger graphs.
 MOST_FILL_IN: Final = 250
+# And so does the decomposition, which cannot be cut short, on graphs beyond this.
+MOST_NODES: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Treewidth:
         """Returns the cheapest schedule within the budget over the leaf sizes tried.
 
         Raises:
-            NotApplicable: If the problem fixes the order of first executions.
+            NotApplicable: If the problem fixes the order of first executions, or has more than ``MOST_NODES`` nodes.
         """
         if problem.order is not None:
             raise NotApplicable(
@@ -77,6 +79,10 @@ class Treewidth:
     def _candidates(self, problem: Problem) -> Iterator[Schedule]:
         graph = problem.graph
         n = graph.index.n
+        if n > MOST_NODES:
+            raise NotApplicable(
+                f"solver 'treewidth' takes at most {MOST_NODES} nodes and graph {graph.name!r} has {n}; use 'auto'"
+            )
         leaves = reversed(geometric(1, n, 1.7)) if self.leaf is None else [self.leaf]
         trees = [
             separator_tree(graph.index.predecessors, rule) for rule in RULES if rule == "degree" or n <= MOST_FILL_IN

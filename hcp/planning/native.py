@@ -42,7 +42,8 @@ def run_native(
                 return outcome.result(timeout=INTERVAL)
             except TimeoutError:
                 if outcome.done():
-                    raise
+                    # Its own error, or its result if that came just now.
+                    return outcome.result()
                 if stop():
                     halt()
                 if poll is not None:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 from hcp.graph.ir import Graph
 from hcp.planning.problem import Problem
 from hcp.planning.solution import Bound, Quantity, Solution, Status, meets
-from hcp.schedule.actions import Compute, Offload, keep_everything
-from hcp.schedule.replay import Usage, replay
+from hcp.schedule.actions import Compute, Offload
+from hcp.schedule.replay import Usage, keep_everything_usage, replay
 from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
 
 Optimality = Literal["certified", "claimed"]
@@ -50,7 +50,7 @@ class Plan(Solution):
     @cached_property
     def base(self) -> Usage:
         """The keep-everything figures of the graph's own order."""
-        return replay(self.graph, keep_everything(self.graph))
+        return keep_everything_usage(self.graph)
 
     @property
     def cost(self) -> int | None:

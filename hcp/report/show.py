@@ -7,15 +7,15 @@ from hcp.graph.ir import Graph
 from hcp.graph.visualize import Marks
 from hcp.report.tables import Table
 from hcp.report.units import bytes_text, cost_text
-from hcp.schedule.actions import Schedule, keep_everything
+from hcp.schedule.actions import Schedule
 from hcp.schedule.host import HostLink
-from hcp.schedule.replay import replay
+from hcp.schedule.replay import keep_everything_usage, replay
 from hcp.schedule.states import states
 
 
 def graph_table(graph: Graph) -> Table:
     """What a graph holds, as pairs."""
-    keep = replay(graph, keep_everything(graph))
+    keep = keep_everything_usage(graph)
     peak_node = graph.order[keep.peak_step]
     values = graph.values.values()
     rows = (

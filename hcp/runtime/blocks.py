@@ -2,9 +2,9 @@
 
 from hcp.graph.ir import Graph
 from hcp.runtime.errors import RunError
-from hcp.schedule.actions import Schedule, keep_everything
+from hcp.schedule.actions import Schedule
 from hcp.schedule.rematerialize import Retention, rematerialize
-from hcp.schedule.replay import replay
+from hcp.schedule.replay import keep_everything_usage
 
 
 def block_schedule(graph: Graph, block_size: int) -> Schedule:
@@ -19,7 +19,7 @@ def block_schedule(graph: Graph, block_size: int) -> Schedule:
     if block_size < 1:
         raise RunError(f"block size {block_size} is not positive; give the number of forward nodes in a block")
     index = graph.index
-    rise = replay(graph, keep_everything(graph)).peak_step + 1
+    rise = keep_everything_usage(graph).peak_step + 1
     last = (rise - 1) // block_size
     block = {node: min(place // block_size, last) for place, node in enumerate(index.order.tolist())}
     forward = set(index.order[:rise].tolist())

@@ -6,8 +6,7 @@ from typing import Final
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
-from hcp.schedule.actions import keep_everything
-from hcp.schedule.replay import replay
+from hcp.schedule.replay import keep_everything_usage
 
 UNITS: Final = {
     "": 1,
@@ -57,7 +56,7 @@ def parse_budget(budget: int | str, graph: Graph, whole: int | None = None) -> i
                     f"budget {budget!r} is more than 100% of the keep-everything peak; "
                     "give at most 100%, or bytes if more memory is really meant"
                 )
-            whole = replay(graph, keep_everything(graph)).peak if whole is None else whole
+            whole = keep_everything_usage(graph).peak if whole is None else whole
             amount = int(number * whole / 100)
         elif unit in UNITS:
             amount = int(number * UNITS[unit])

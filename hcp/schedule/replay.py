@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hcp.graph.cancellation import TICK_EVERY, tick
 from hcp.graph.ir import Graph
-from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule, ScheduleError
+from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule, ScheduleError, keep_everything
 from hcp.schedule.host import HostLink
 from hcp.schedule.transfers import HostCopies
 
@@ -104,6 +105,12 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
         transferred=copies.moved,
         transfer_cost=copies.cost,
     )
+
+
+@lru_cache(maxsize=8)
+def keep_everything_usage(graph: Graph) -> Usage:
+    """The keep-everything figures of the graph's own order."""
+    return replay(graph, keep_everything(graph))
 
 
 def _moved(graph: Graph, live: set[str], copies: HostCopies, step: int, action: Free | Offload | Fetch) -> int:

@@ -5,8 +5,7 @@ from typing import Final
 
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
-from hcp.schedule.actions import keep_everything
-from hcp.schedule.replay import replay
+from hcp.schedule.replay import keep_everything_usage
 
 SIZES: Final = (4, 8, 16, 32, 70)
 
@@ -20,7 +19,7 @@ def candidate_chains(graph: Graph, sizes: Sequence[int] = SIZES) -> list[tuple[i
     """
     index = graph.index
     path = longest_path(index)
-    profile = replay(graph, keep_everything(graph)).profile
+    profile = keep_everything_usage(graph).profile
     held = dict(zip(index.order.tolist(), profile, strict=True))
     floor = index.floor.tolist()
     chains = []

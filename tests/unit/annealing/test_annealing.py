@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hcp.annealing import BRISK, CHAINS, Annealer, Cooling, Run, polish, run_together
 from hcp.annealing.compiled import new_random
+from hcp.annealing.eviction import evict_greedily
 from hcp.annealing.loop import Stretch, new_best, propose, walk
 from hcp.annealing.moves import push
 from hcp.annealing.rounds import Arm, halved
@@ -24,6 +25,7 @@ from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
 from tests.strategies import graphs, problems, seeded_graphs
 
+UNHALTED = np.zeros(1, np.bool_)
 ANY_GRAPH = st.one_of(graphs(), seeded_graphs(), graphs(plain=True))
 
 
@@ -70,7 +72,7 @@ def test_incremental_state_equals_replay_after_thousands_of_moves(graph, share, 
     annealer = Annealer(graph, budget)
     line = annealer.timeline(graph.index.order)
     best = new_best(len(line.slot))
-    walk(annealer.network, line, best, new_random(seed), CHAINS, Stretch(5_000, 1e-1, 1e-3, 0.1, 10.0))
+    walk(annealer.network, line, best, new_random(seed), CHAINS, Stretch(5_000, 1e-1, 1e-3, 0.1, 10.0), UNHALTED)
     assert_equals_replay(annealer, line)
 
 
@@ -80,7 +82,9 @@ def test_pushes_keep_a_sequence_legal_and_its_executions(graph, seed):
     annealer = Annealer(graph, replay(graph, keep_everything(graph)).peak)
     line = annealer.timeline(graph.index.order)
     random = new_random(seed)
-    walk(annealer.network, line, new_best(len(line.slot)), random, CHAINS, Stretch(200, 1e-1, 1e-3, 0.1, 10.0))
+    walk(
+        annealer.network, line, new_best(len(line.slot)), random, CHAINS, Stretch(200, 1e-1, 1e-3, 0.1, 10.0), UNHALTED
+    )
     runs = line.runs.copy()
     for _ in range(100):
         if push(annealer.network, line, random):
@@ -113,9 +117,9 @@ def test_incremental_state_equals_replay_on_a_large_graph():
     graph = random_layered(200, 7)
     annealer = Annealer(graph, int(0.7 * replay(graph, keep_everything(graph)).peak))
     line = annealer.timeline(annealer.evicted(graph.index.order))
-    walk(
-        annealer.network, line, new_best(len(line.slot)), new_random(1), CHAINS, Stretch(30_000, 1e-2, 1e-4, 0.1, 10.0)
-    )
+    stretch = Stretch(30_000, 1e-2, 1e-4, 0.1, 10.0)
+    made = walk(annealer.network, line, new_best(len(line.slot)), new_random(1), CHAINS, stretch, UNHALTED)
+    assert made == stretch.moves
     assert len(assert_equals_replay(annealer, line)) > graph.index.n
 
 
@@ -125,6 +129,16 @@ def test_eviction_start_is_legal(drawn):
     graph, budget = drawn
     annealer = Annealer(graph, budget)
     replay(graph, annealer.schedule(annealer.evicted(graph.index.order)))
+
+
+def test_compiled_loops_end_when_another_thread_says_so():
+    graph = random_layered(200, 7)
+    annealer = Annealer(graph, int(0.7 * replay(graph, keep_everything(graph)).peak))
+    order, halted = np.array(graph.index.order), np.ones(1, np.bool_)
+    assert evict_greedily(annealer.network, order, 0, halted).tolist() == order.tolist()
+    line = annealer.timeline(order)
+    stretch = Stretch(10**12, 1e-2, 1e-4, 0.1, 10.0)
+    assert walk(annealer.network, line, new_best(len(line.slot)), new_random(1), CHAINS, stretch, halted) == 0
 
 
 @settings(max_examples=100, deadline=None)

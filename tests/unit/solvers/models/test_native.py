@@ -3,9 +3,9 @@
 import threading
 
 import pytest
+from hcp.solvers.models.native import run_native
 
 from hcp.solvers.models import native
-from hcp.solvers.models.native import run_native
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,7 @@ from hcp.analysis.width_heuristics import ORDERS, best_heuristic_order, evaluate
 from hcp.graph.instances import INSTANCES, instance, training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.interval_tree import IntervalTree
-from hcp.heuristics.reorder import Reorder
 from hcp.planning.problem import Problem
-from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 from hcp.solvers.exhaustive import least_peak
@@ -91,26 +89,6 @@ def test_tree_orders_are_optimal(graph):
 def test_other_graphs_are_no_trees():
     assert tree_order(training_chain(3), 0) is None
     assert [stats.rule for stats in evaluate_orders(instance("binary-tree:3")) if stats.optimal] == ["tree"]
-
-
-def test_the_order_of_a_new_rule_reaches_the_planners(monkeypatch):
-    """Two branches that must not be interleaved; the graph's own order does."""
-    nodes = [
-        Node("a1", outputs=(Value("a1", 9),), cost=1),
-        Node("b1", outputs=(Value("b1", 9),), cost=1),
-        Node("a2", inputs=("a1",), outputs=(Value("a2", 1),), cost=1),
-        Node("b2", inputs=("b1",), outputs=(Value("b2", 1),), cost=1),
-        Node("c", inputs=("a2", "b2"), outputs=(Value("c", 1),), cost=1),
-    ]
-    graph = Graph(tuple(nodes))
-    for rule in set(ORDERS) - {"given"}:
-        monkeypatch.delitem(ORDERS, rule)
-    evaluate_orders.cache_clear()
-    assert Reorder()(Problem(graph, 11)).status is not Status.OPTIMAL
-    monkeypatch.setitem(ORDERS, "mine", lambda *_: [0, 2, 1, 3, 4])
-    evaluate_orders.cache_clear()
-    assert Reorder()(Problem(graph, 11)).status is Status.OPTIMAL
-    evaluate_orders.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["training-chain:20", "training-chain:250", "residual-net:40", "transformer:6"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 
 from hcp.graph.instances import instance, training_chain
-from hcp.heuristics.chen_greedy import ChenGreedy, _cut
+from hcp.heuristics.chen_greedy import ChenGreedy
 from hcp.heuristics.interval_tree import IntervalTree
 from hcp.heuristics.keep_all import KeepAll
 from hcp.heuristics.segments import geometric
@@ -59,35 +59,6 @@ def test_training_graphs_fit_well_under_the_keep_everything_peak(planner, name):
     assert solution.status is Status.FEASIBLE
     # One extra forward pass is a third of the cost; only interval trees go deeper.
     assert replay(graph, solution.schedule).cost < graph.base_cost * 1.5
-
-
-def test_sqrt_n_on_a_uniform_chain():
-    graph = training_chain(100)
-    usage = replay(graph, SqrtN(segments=10)(Problem(graph, 10**6)).schedule)
-    # Nine checkpoints and one segment of ten, with two gradients and the value being made beside.
-    assert usage.peak <= 9 + 10 + 3
-    # The rise is the forward pass and the first backward node. The 91 forward nodes before its last segment run twice,
-    # but for the nine checkpoints.
-    assert usage.cost == graph.base_cost + 91 - 9
-
-
-def test_interval_trees_hold_a_logarithm():
-    graph = training_chain(256)
-    solution = IntervalTree(blocks=256)(Problem(graph, 16))
-    usage = replay(graph, solution.schedule)
-    # log2(256) frontiers, the value served, two gradients and what is being made.
-    assert usage.peak <= 8 + 6
-    assert max(usage.recomputed.values()) <= 9
-
-
-def test_chen_greedy_cuts_by_bytes():
-    assert list(_cut([5, 5, 5, 1, 1, 9, 1], 9)) == [0, 0, 1, 1, 1, 1, 2]
-    # One node a segment: everything crosses, nothing is dropped.
-    graph = training_chain(30, uniform=False, seed=3)
-    tight = ChenGreedy(segment_bytes=1)(Problem(graph, 10**6))
-    assert replay(graph, tight.schedule).cost == graph.base_cost
-    loose = ChenGreedy(segment_bytes=200)(Problem(graph, 10**6))
-    assert replay(graph, loose.schedule).cost > graph.base_cost
 
 
 def test_geometric():

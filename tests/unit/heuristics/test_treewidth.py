@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from hcp.graph.instances import instance, training_chain
+from hcp.graph.instances import training_chain
 from hcp.graph.ir import Graph, Node, Value
 from hcp.heuristics.separators import Separators, separator_tree
 from hcp.heuristics.treewidth import Treewidth, separator_schedule
@@ -32,34 +32,6 @@ def test_worked_example():
     assert replay(graph, schedule).peak == 3
     # With large leaves everything is run in order, once.
     assert "".join(separator_schedule(graph, tree, leaf=6).computes) == "abcdef"
-
-
-def test_separators_of_a_path():
-    """Bags {i, i + 1}; the middle one leaves {0, 1} and {4, 5, 6}."""
-    tree = separator_tree([[], [0], [1], [2], [3], [4], [5]], "degree")
-    assert tree.separator == {2, 3}
-    assert [part.nodes for part in tree.parts] == [{0, 1}, {4, 5, 6}]
-    assert tree.parts[1].separator == {4, 5}
-    assert (tree.depth, tree.width) == (3, 2)
-
-
-@pytest.mark.parametrize("name", ["training-chain:30", "unet:3", "random-layered:40", "transformer:2"])
-@pytest.mark.parametrize("rule", ["degree", "fill"])
-def test_separators_separate(name, rule):
-    predecessors = instance(name).index.predecessors
-
-    def check(tree):
-        assert tree.nodes == tree.separator.union(*(part.nodes for part in tree.parts))
-        where = {v: i for i, part in enumerate(tree.parts) for v in part.nodes}
-        assert len(where) + len(tree.separator) == len(tree.nodes)
-        for v, part in where.items():
-            assert {where.get(u, part) for u in predecessors[v]} <= {part}
-        for part in tree.parts:
-            check(part)
-
-    tree = separator_tree(predecessors, rule)
-    assert tree.nodes == set(range(len(predecessors)))
-    check(tree)
 
 
 def test_memory_on_chains_grows_slowly():

@@ -1,11 +1,9 @@
 """The intermediate representation checks itself, and says what is wrong."""
 
 import pytest
-from hypothesis import given
 
 from hcp.graph.errors import GraphError
 from hcp.graph.ir import Graph, Node, Value
-from tests.strategies import graphs
 
 
 def node(name, inputs=(), outputs=None, **kwargs):
@@ -78,19 +76,3 @@ def test_fingerprint_depends_on_what_schedules_depend_on():
     assert graph.fingerprint == Graph((node("a"), node("b", ("a",))), name="two").fingerprint
     assert graph.fingerprint != Graph((node("a"), node("b", ("a",), cost=1))).fingerprint
     assert graph.fingerprint != Graph((node("a"), node("b", ("a",), workspace=1))).fingerprint
-
-
-@given(graphs())
-def test_index_says_the_same_as_the_graph(graph):
-    index = graph.index
-    names = index.value_names
-    for v, name in enumerate(index.node_names):
-        assert tuple(names[x] for x in index.inputs[v]) == graph.node[name].inputs
-        assert tuple(names[x] for x in index.outputs[v]) == tuple(value.name for value in graph.node[name].outputs)
-        ancestors = {index.node_names[u] for u in range(index.n) if index.ancestors[v] >> u & 1}
-        direct = {graph.producer[x] for x in graph.node[name].inputs if x in graph.producer}
-        assert direct <= ancestors
-        assert name not in ancestors
-    for x, name in enumerate(names):
-        assert tuple(index.node_names[v] for v in index.readers[x]) == graph.readers[name]
-    assert [index.node_names[v] for v in index.order] == list(graph.order)

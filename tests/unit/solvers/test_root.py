@@ -1,0 +1,68 @@
+"""The first bounds of every order-free search, against the oracle; and planner ``lp``, which ends with them."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hcp.graph.instances import instance
+from hcp.planning.problem import DEFAULT_CONTROL, Limits, Problem
+from hcp.planning.solution import Status
+from hcp.planning.tracker import Tracker
+from hcp.schedule.actions import keep_everything
+from hcp.schedule.replay import replay
+from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.exhaustive import Exhaustive, least_peak
+from hcp.solvers.lp import Lp
+from hcp.solvers.root import RootParams, solve_root
+from tests.strategies import problems
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(max_nodes=7), st.booleans(), st.sampled_from((0, 0.25, 1)))
+def test_bounds_hold_and_infeasibility_is_proved(drawn, shrink, share):
+    graph, budget = drawn
+    problem = Problem(graph, max(1, budget - 2) if shrink else budget)
+    solution = Lp(RootParams(conflict_share=share))(problem, Limits(20))
+    least = least_peak(graph)
+    assert solution.schedule is None
+    for bound in solution.bounds:
+        assert bound.scope == ORDER_FREE
+        if bound.of == "peak":
+            assert problem.budget < bound.value <= least
+    if solution.status is Status.INFEASIBLE:
+        assert problem.budget < least
+    elif problem.budget >= least:
+        optimum = replay(graph, Exhaustive()(problem).schedule).cost
+        assert all(bound.value <= optimum for bound in solution.bounds if bound.of == "cost")
+
+
+def root_of(name, percent, params=RootParams()):  # noqa: B008 - frozen
+    graph = instance(name)
+    budget = replay(graph, keep_everything(graph)).peak * percent // 100
+    tracker = Tracker(Problem(graph, budget), Limits(30), DEFAULT_CONTROL, "test")
+    return solve_root(tracker, 30, params), tracker
+
+
+def test_what_is_left_is_a_relaxation_to_go_on_from():
+    root, tracker = root_of("transformer:2", 60)
+    assert root.infeasibility is None
+    assert root.note == ""
+    assert root.relaxation.bound in tracker.bounds
+
+
+def test_no_schedule_is_said_with_its_proof():
+    root, _ = root_of("unet:3", 20)
+    assert root.relaxation is None
+    bound = root.infeasibility
+    assert bound.of == "peak"
+    assert str(bound.value) in root.note or f"{bound.value:,}" in root.note
+
+
+@pytest.mark.parametrize("seconds", [0.0])
+def test_no_time_leaves_nothing_that_is_not_proved(seconds):
+    graph = instance("transformer:2")
+    tracker = Tracker(Problem(graph, 10**7), Limits(30), DEFAULT_CONTROL, "test")
+    root = solve_root(tracker, seconds, RootParams())
+    assert root.infeasibility is None
+    for bound in tracker.bounds:
+        assert bound.certificate is None or bound.certificate.proven(graph, 10**7) == bound.value

@@ -1,0 +1,39 @@
+"""PyTorch's own options on top of the shared ones."""
+
+import pytest
+
+pytest.importorskip("torch")
+
+from hcp import HostLink
+from hcp.graph.instances import training_chain
+from hcp.integrations.torch import request as module
+from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.request import TIME_LIMIT, TorchRequest
+
+GRAPH = training_chain(3)
+
+
+def test_the_link_can_be_measured(monkeypatch, tmp_path):
+    measured = HostLink(1, 2)
+    monkeypatch.setattr(module, "host_link", lambda device, cache: (device, cache) == ("cuda", tmp_path) and measured)
+    assert TorchRequest(budget=1, host="measured", cache=tmp_path).link(GRAPH, "cuda") is measured
+    assert TorchRequest(budget=1, host="0.5").link(GRAPH, "cuda") is not measured
+    assert TorchRequest(budget=1).link(GRAPH) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cost": "slow"}, "'roofline', 'calibrated', 'measured', or a function"),
+        ({"host": 3}, "such as '12GiB/s', 'measured', or a HostLink"),
+        ({"fallback": None}, "give 'error' or 'warn'"),
+        ({"budget": None}, "neither a budget nor a plan"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(TorchError, match=message):
+        TorchRequest(**{"budget": "50%"} | options)
+
+
+def test_a_step_is_planned_within_a_minute():
+    assert TorchRequest(budget=1).limits.time_limit == TIME_LIMIT < 60

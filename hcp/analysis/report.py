@@ -102,7 +102,7 @@ def analyze_graph(graph: Graph, seed: int = 0, solved: Iterable[LowerBound] = ()
     return GraphAnalysisReport(
         name=graph.name,
         nodes=len(graph.nodes),
-        edges=len(graph.edges),
+        edges=graph.edge_count,
         values=len(graph.values),
         cost_unit=graph.cost_unit,
         base_cost=graph.base_cost,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,8 @@ class Incidence:
 
     def tolists(self) -> list[list[int]]:
         """The rows as lists of Python integers."""
-        return [self[i].tolist() for i in range(len(self))]
+        items: list[int] = self.items.tolist()
+        return [items[begin:end] for begin, end in pairwise(self.start.tolist())]
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,8 @@ class GraphIndex:
     @cached_property
     def predecessors(self) -> list[list[int]]:
         """Per node: the nodes whose outputs it reads, without repetition, in increasing order."""
-        return [sorted({int(self.producer[x]) for x in self.inputs[v] if self.producer[x] >= 0}) for v in range(self.n)]
+        producer: list[int] = self.producer.tolist()
+        return [sorted({producer[x] for x in row if producer[x] >= 0}) for row in ticking(self.inputs.tolists())]
 
     @cached_property
     def ancestors(self) -> list[int]:

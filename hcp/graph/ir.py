@@ -170,6 +170,11 @@ class Graph:
         return tuple(dict.fromkeys(pairs))
 
     @cached_property
+    def edge_count(self) -> int:
+        """How many ``edges`` there are."""
+        return sum(map(len, self.index.predecessors))
+
+    @cached_property
     def base_cost(self) -> int:
         """Cost of running every node once: a lower bound on every schedule's cost."""
         return sum(node.cost for node in self.nodes)

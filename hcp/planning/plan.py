@@ -136,7 +136,7 @@ class Plan(Solution):
         return {
             "graph": self.graph.name,
             "nodes": len(self.graph.nodes),
-            "edges": len(self.graph.edges),
+            "edges": self.graph.edge_count,
             "budget_bytes": self.problem.budget,
             "base_cost": self.graph.base_cost,
             "base_peak": self.base.peak,

@@ -21,7 +21,7 @@ def graph_table(graph: Graph) -> Table:
     rows = (
         ("graph", graph.name),
         ("nodes", str(len(graph.nodes))),
-        ("edges", str(len(graph.edges))),
+        ("edges", str(graph.edge_count)),
         ("values", f"{len(graph.values)}, {bytes_text(sum(value.bytes for value in values))} in all"),
         ("resident", bytes_text(sum(value.bytes for value in values if value.resident))),
         ("inputs", f"{len(graph.inputs)}, {bytes_text(graph.index.base_bytes)}"),

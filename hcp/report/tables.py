@@ -148,7 +148,7 @@ def plan_table(plan: Plan) -> Table:
     base = plan.graph.base_cost
     scopes = [("gap (order-free)", plan.gap), ("gap (fixed-order)", plan.gap_fixed_order)]
     rows = [
-        ("graph", f"{plan.graph.name}: {len(plan.graph.nodes)} nodes, {len(plan.graph.edges)} edges"),
+        ("graph", f"{plan.graph.name}: {len(plan.graph.nodes)} nodes, {plan.graph.edge_count} edges"),
         ("budget", f"{bytes_text(plan.problem.budget)} of {bytes_text(plan.base.peak)} for keep-everything"),
         ("solver", plan.planner),
         ("status", _status(plan)),
@@ -202,7 +202,7 @@ def least_peak_table(found: LeastPeak) -> Table:
     plan = found.plan
     proof = "verified" if found.verified else "as claimed by the solver"
     rows = (
-        ("graph", f"{plan.graph.name}: {len(plan.graph.nodes)} nodes, {len(plan.graph.edges)} edges"),
+        ("graph", f"{plan.graph.name}: {len(plan.graph.nodes)} nodes, {plan.graph.edge_count} edges"),
         ("cost allowed", cost_text(found.cost_limit, plan.graph.cost_unit)),
         ("cost", _cost(plan)),
         ("overhead", percent_text(plan.overhead)),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hcp.graph.cancellation import ticking
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
 from hcp.solvers.models.rows import ONE, ZERO, Columns, FloatArray
 
@@ -106,7 +107,7 @@ def stage_windows(index: GraphIndex, chain: tuple[int, ...]) -> tuple[IntArray, 
     first = np.zeros(index.n, np.int64)
     last = np.full(index.n, len(chain), np.int64)
     above = [index.ancestors[b] for b in chain]
-    for node in range(index.n):
+    for node in ticking(range(index.n)):
         mine = index.ancestors[node]
         for stage, b in enumerate(chain):
             if mine >> b & 1:
@@ -120,13 +121,13 @@ def stage_windows(index: GraphIndex, chain: tuple[int, ...]) -> tuple[IntArray, 
 def single_runs(index: GraphIndex) -> BoolArray:
     """Per node: whether some optimal schedule runs it once (family E3)."""
     once = ~index.recomputable
-    for node in reversed(index.order.tolist()):
+    for node in ticking(reversed(index.order.tolist())):
         outputs = index.outputs[node]
         if all(index.resident[x] or not len(index.readers[x]) for x in outputs):
             once[node] = True
             continue
-        readers = {int(w) for x in outputs for w in index.readers[x]}
-        if len(readers) == 1 and once[next(iter(readers))]:
+        readers = np.concatenate([index.readers[x] for x in outputs])
+        if (readers == readers[0]).all() and once[readers[0]]:
             once[node] = True
     return once
 
@@ -134,10 +135,9 @@ def single_runs(index: GraphIndex) -> BoolArray:
 def horizons(index: GraphIndex, last: IntArray, once: BoolArray) -> IntArray:
     """Per node: the last stage in which running it can be of use to a first execution or to a reader."""
     horizon = last.copy()
-    for node in reversed(index.order.tolist()):
+    for node in ticking(reversed(index.order.tolist())):
         if not once[node]:
             for x in index.outputs[node]:
                 if not index.resident[x]:
-                    for reader in index.readers[x]:
-                        horizon[node] = max(horizon[node], horizon[reader])
+                    horizon[node] = max(horizon[node], horizon[index.readers[x]].max(initial=0))
     return horizon

@@ -40,3 +40,14 @@ def test_work_that_does_not_halt_is_left_alone_where_the_scope_is_over():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(10)
     assert not left_alone()
+
+
+def test_an_exception_from_the_caller_halts_the_work_and_goes_on():
+    halted = threading.Event()
+
+    def poll():
+        raise RuntimeError("from the monitor")
+
+    with pytest.raises(RuntimeError, match="from the monitor"):
+        run_native(lambda: halted.wait(60), halted.set, poll=poll)
+    assert halted.is_set()

@@ -7,16 +7,12 @@ import threading
 import pytest
 
 import hcp
-from hcp.graph.cancellation import Cancelled, cancelled_when, tick
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance, training_chain, unet
-from hcp.heuristics.recompute_all import RecomputeAll
 from hcp.planning.deadline import Deadline, WorkClock
 from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.planner import ask
 from hcp.planning.problem import Control, Limits, Problem
-from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.replay import replay
 
 
 def test_a_part_ends_no_later_than_the_whole():
@@ -48,47 +44,6 @@ def test_a_request_to_stop_leaves_nothing():
 def test_limits_that_are_none_are_refused(name, value):
     with pytest.raises(HcpError, match=f"{name.replace('_', ' ')} {value} is not positive"):
         Limits(**{name: value})
-
-
-def test_ticks_end_what_nobody_waits_for():
-    tick()
-    left = [5]
-
-    def over():
-        left[0] -= 1
-        return left[0] < 0
-
-    with cancelled_when(over):
-        for _ in range(5):
-            tick()
-        with pytest.raises(Cancelled):
-            tick()
-    assert left == [-1]
-    tick()
-
-
-@pytest.mark.parametrize(
-    "work",
-    [
-        lambda graph: RecomputeAll()(Problem(graph, 1), Limits(time_limit=math.inf)).schedule,
-        lambda graph: Schedule.from_computes(graph, graph.order * 5_000),
-        lambda graph: replay(graph, keep_everything(graph)),
-    ],
-)
-def test_long_work_ticks(work):
-    """A limit that is over from the beginning ends it at once, however long it would take."""
-    graph = training_chain(20)
-    ticks = []
-
-    def count():
-        ticks.append(1)
-        return False
-
-    with cancelled_when(count):
-        work(graph)
-    assert ticks
-    with pytest.raises(Cancelled), cancelled_when(lambda: True):
-        Schedule.from_computes(graph, graph.order)
 
 
 def test_a_search_that_never_looks_at_the_clock_ends_at_its_limit():

@@ -93,7 +93,7 @@ def fit(lowered: Lowered, request: JaxRequest, shapes: Sequence[Any], whole: int
             return JaxPlan(_for(first, plan), taken, whole)
         smallest = taken if smallest is None else min(smallest, taken)
         target = min(target, plan.peak) - (taken - problem.budget)
-        again = f" again for {target:,} bytes, as the compiled program takes {taken:,}"
+        again = f" again, as the compiled program takes {taken:,}"
         if target <= 0:
             break
     raise UnreachableBudget(

@@ -1,0 +1,55 @@
+"""What of an array lies on one device, and when parts of a program can be compiled alone."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from hcp.integrations.jax.jaxpr import flatten
+from hcp.integrations.jax.measure import Memory, measure
+from hcp.integrations.jax.placement import Placement, _share, place
+
+X = jnp.ones((8, 4))
+
+
+@pytest.mark.parametrize(
+    ("extent", "part", "expected"),
+    [((8, 4), (8, 4), 128), ((8, 4), (2, 4), 32), ((8, 4), (2, 2), 16), ((), (), 128), ((0, 4), (0, 4), 128)],
+)
+def test_shares(extent, part, expected):
+    assert _share(128, extent, part) == expected
+
+
+def test_shares_are_rounded_up():
+    assert _share(40, (10,), (3,)) == 12
+    assert _share(10, (10,), (4,)) == 4
+    assert _share(5, (3,), (2,)) == 4
+
+
+def test_on_one_device_everything_is_whole():
+    program = flatten(jax.make_jaxpr(jnp.sin)(X))
+    placement = place(program, (X,))
+    assert placement == Placement()
+    assert placement.measurable
+    assert placement.everywhere is None
+    (var,) = program.invars
+    assert placement.bytes(var) == X.nbytes
+    assert (placement.shape(var).shape, placement.shape(var).dtype) == (X.shape, X.dtype)
+
+
+def test_named_axes_cannot_be_compiled_alone():
+    def inner(x):
+        jaxpr = jax.make_jaxpr(lambda x: jax.lax.psum(x, "rows"), axis_env=[("rows", 8)])(x)
+        found.append(place(flatten(jaxpr), (x,)).measurable)
+        return x
+
+    found = []
+    inner(X[0])
+    assert found == [False]
+
+
+def test_compiled_memory():
+    taken = measure(lambda x: jnp.sin(x) @ jnp.cos(x).T, [jax.ShapeDtypeStruct(X.shape, X.dtype)])
+    # Sine and cosine, and the product.
+    assert taken.output == 8 * 8 * 4
+    assert taken.temporary >= X.nbytes
+    assert Memory(3, 4).total == 7

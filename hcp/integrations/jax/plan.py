@@ -8,12 +8,12 @@ from typing import Any, Final
 import jax
 
 from hcp.integrations.jax.emit import emit
-from hcp.integrations.jax.errors import UnreachableBudget
+from hcp.integrations.jax.errors import ExecutionError, UnreachableBudget
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
 from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.planned import Planned
-from hcp.integrations.planning import find_plan, judged
+from hcp.integrations.planning import adopt, find_plan, judged
 from hcp.planning.plan import Plan
 from hcp.planning.problem import InfeasibleBudget
 from hcp.schedule.actions import Schedule, keep_everything
@@ -100,6 +100,28 @@ def fit(lowered: Lowered, request: JaxRequest, shapes: Sequence[Any], whole: int
         f"no plan was found for {lowered.graph.name} whose compiled program keeps {problem.budget:,} bytes; the "
         f"smallest one takes {smallest:,} bytes: raise the budget to that, or the time limit"
     )
+
+
+def take(lowered: Lowered, request: JaxRequest, shapes: Sequence[Any], whole: int) -> JaxPlan:
+    """The plan that the request gives, with what its compiled program takes; arguments are those of ``fit``.
+
+    Raises:
+        ExecutionError: If it was made for another graph, or it or its compiled program breaks the budget.
+        InfeasibleBudget: If every schedule breaks the budget.
+        ScheduleError: If it is illegal for the graph.
+    """
+    graph, link = lowered.graph, request.link(lowered.graph)
+    if request.budget is not None:
+        request = replace(request, budget=request.problem(graph, link, whole).budget)
+    plan = adopt(graph, request, link)
+    assert plan.schedule is not None
+    taken = _taken(lowered, plan.schedule, shapes) if request.measure else None
+    if taken is not None and request.budget is not None and taken > plan.problem.budget:
+        raise ExecutionError(
+            f"the compiled program of the plan given for {graph.name} takes {taken:,} bytes, over the budget of "
+            f"{plan.problem.budget:,}; raise the budget"
+        )
+    return JaxPlan(plan, taken, whole)
 
 
 def _taken(lowered: Lowered, schedule: Schedule, shapes: Sequence[Any]) -> int:

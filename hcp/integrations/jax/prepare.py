@@ -10,8 +10,11 @@ from hcp.integrations.jax.capture import Arguments, Captured
 from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.lower import Lowered, lower
 from hcp.integrations.jax.placement import Placement, place
-from hcp.integrations.jax.plan import JaxPlan, fit, whole_bytes
+from hcp.integrations.jax.plan import JaxPlan, fit, take, whole_bytes
 from hcp.integrations.jax.request import JaxRequest
+from hcp.integrations.planned import Planned
+from hcp.integrations.request import GivenPlan
+from hcp.planning.plan import Plan
 from hcp.planning.problem import InfeasibleBudget
 
 
@@ -43,11 +46,14 @@ def prepare(captured: Captured, arguments: Arguments, request: JaxRequest) -> Pr
     comes to no plan, they are planned as one operation each after all.
 
     Raises:
+        ExecutionError: If a plan that was given does not fit the call.
         InfeasibleBudget: If no schedule, or no compiled program, keeps the budget.
     """
     way = _Way.of(captured, arguments)
     request = replace(request, measure=request.measure and way.placement.measurable)
     whole = whole_bytes(way.lowered, request, way.shapes)
+    if request.plan is not None:
+        return way.made_for(request.plan, arguments).take(request, whole)
     budget = request.problem(way.lowered.graph, None, whole).budget
     # The same number of bytes for the loops' graph, whose keep-everything peak is another.
     request = replace(request, budget=budget)
@@ -82,6 +88,17 @@ class _Way:
     def shapes(self) -> list[jax.ShapeDtypeStruct]:
         """Of constants and arguments, for the compiler."""
         return [self.placement.shape(var) for var in self.captured.program.sources]
+
+    def made_for(self, given: GivenPlan, arguments: Arguments) -> "_Way":
+        """This, or the same with loops cut up where a plan was made for that."""
+        plan = given.plan if isinstance(given, Planned) else given
+        if not isinstance(plan, Plan) or plan.graph.fingerprint == self.lowered.graph.fingerprint:
+            return self
+        inside = self.captured.cut()
+        return self if inside is None else _Way.of(inside, arguments)
+
+    def take(self, request: JaxRequest, whole: int) -> Prepared:
+        return Prepared(self.captured, self.lowered, take(self.lowered, request, self.shapes, whole))
 
     def fit(self, request: JaxRequest, whole: int) -> Prepared:
         return Prepared(self.captured, self.lowered, fit(self.lowered, request, self.shapes, whole))

@@ -21,7 +21,7 @@ from hcp.integrations.jax.prepare import Prepared, prepare
 from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.jax.version import check_version
 from hcp.integrations.planning import allow_unplanned
-from hcp.integrations.request import Fallback
+from hcp.integrations.request import Fallback, GivenPlan
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption
@@ -38,7 +38,7 @@ def value_and_grad(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
-    budget: int | str,
+    budget: int | str | None = None,
     solver: str | Planner = "auto",
     time_limit: float = 60.0,
     seed: int = 0,
@@ -46,6 +46,7 @@ def value_and_grad(
     cache: CacheOption = True,
     monitor: Monitor = ignore,
     host: HostLink | str | None = None,
+    plan: GivenPlan | None = None,
     fallback: Fallback = "error",
     quiet: bool = False,
 ) -> "Planned":
@@ -72,6 +73,9 @@ def value_and_grad(
         monitor: Called with the progress of planning, which is then not shown on a terminal.
         host: Where given, the plan may move values to the host's memory and back: a bandwidth such as ``"12GiB/s"``, or
             an ``hcp.HostLink``. For platforms whose programs can hold arrays there.
+        plan: A plan to run instead of solving: a ``JaxPlan``, ``Plan`` or ``Schedule`` made for the same
+            transformation, function and shapes, or a function that makes a schedule for a graph. Plans of
+            ``checkpoint_plan`` are for ``value_and_grad``.
         fallback: What a call does that cannot run planned: ``"error"``, or ``"warn"`` and run unplanned.
         quiet: Whether to say nothing on stderr when planning.
 
@@ -80,8 +84,10 @@ def value_and_grad(
 
     Raises:
         CaptureError: At the first call, if the function cannot be captured.
-        ExecutionError: At the first call, if values are to go to the host's memory and the platform has none.
+        ExecutionError: At the first call, if values are to go to the host's memory and the platform has none, or a
+            plan that was given does not fit.
         InfeasibleBudget: At the first call, if no schedule, or no compiled program, keeps the budget.
+        JaxError: If an option is not understood, or there is neither a budget nor a plan.
         JaxVersionError: At the first call, if JAX is of a version that was not tested.
         KeyboardInterrupt: At the first call, if the user ended planning; the next call plans afresh.
     """
@@ -94,6 +100,7 @@ def value_and_grad(
         cache=cache,
         monitor=monitor,
         host=host,
+        plan=plan,
         fallback=fallback,
         quiet=quiet,
     )
@@ -107,7 +114,7 @@ def grad(
     has_aux: bool = False,
     holomorphic: bool = False,
     *,
-    budget: int | str,
+    budget: int | str | None = None,
     solver: str | Planner = "auto",
     time_limit: float = 60.0,
     seed: int = 0,
@@ -115,6 +122,7 @@ def grad(
     cache: CacheOption = True,
     monitor: Monitor = ignore,
     host: HostLink | str | None = None,
+    plan: GivenPlan | None = None,
     fallback: Fallback = "error",
     quiet: bool = False,
 ) -> "Planned":
@@ -128,6 +136,7 @@ def grad(
         cache=cache,
         monitor=monitor,
         host=host,
+        plan=plan,
         fallback=fallback,
         quiet=quiet,
     )

@@ -1,0 +1,62 @@
+"""From a captured call to what runs: the whole program or the one with cut loops, planned or given."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+
+from hcp import InfeasibleBudget, ScheduleError, keep_everything, load_plan, save_plan
+from hcp.integrations.jax import ExecutionError, checkpoint_plan, value_and_grad
+
+X = jnp.ones((64, 64)) / 64
+WS = jnp.ones((6, 64, 64)) / 64
+OPTIONS = {"solver": "eviction", "cache": False, "quiet": True}
+
+
+def loss(x):
+    for _ in range(10):
+        x = jnp.tanh(x @ x)
+    return x.sum()
+
+
+def scanned(ws, x):
+    return lax.scan(lambda x, w: (jnp.tanh(x @ w), None), x, ws)[0].sum()
+
+
+def test_a_plan_can_be_given(tmp_path):
+    made = checkpoint_plan(loss, X, budget="60%", **OPTIONS)
+    save_plan(made.plan, tmp_path / "plan.json")
+    expected = jax.value_and_grad(loss)(X)
+    for given in (made, made.plan, made.schedule, load_plan(tmp_path / "plan.json"), lambda graph: made.schedule):
+        planned = value_and_grad(loss, plan=given, cache=False, quiet=True)
+        for one, other in zip(planned(X), expected, strict=True):
+            assert jnp.allclose(one, other, rtol=1e-5)
+        assert planned.plan.schedule == made.schedule
+        assert planned.plan.measured_bytes == made.measured_bytes
+    assert value_and_grad(loss, plan=made, budget="90%", quiet=True).prepare(X).plan.budget_bytes > made.budget_bytes
+
+
+def test_a_plan_for_cut_loops_is_taken_up_there():
+    made = checkpoint_plan(scanned, WS, X, budget="60%", **OPTIONS)
+    whole = checkpoint_plan(scanned, WS, X, budget="100%", **OPTIONS)
+    assert len(made.graph.nodes) > len(whole.graph.nodes)
+    for plan in (made, whole):
+        assert value_and_grad(scanned, plan=plan, quiet=True).prepare(WS, X).plan.schedule == plan.schedule
+
+
+def test_plans_that_do_not_fit():
+    made = checkpoint_plan(loss, X, budget="60%", **OPTIONS)
+    with pytest.raises(ExecutionError, match="made for another graph"):
+        value_and_grad(loss, plan=made, quiet=True)(X[:4, :4])
+    with pytest.raises(ExecutionError, match="over the budget"):
+        value_and_grad(loss, plan=keep_everything, budget="50%", quiet=True)(X)
+    with pytest.raises(InfeasibleBudget, match="no schedule fits"):
+        value_and_grad(loss, plan=keep_everything, budget=10, quiet=True)(X)
+    with pytest.raises(ScheduleError):
+        value_and_grad(loss, plan=checkpoint_plan(jnp.sum, X, budget="100%", **OPTIONS).schedule, quiet=True)(X)
+
+
+def test_percentages_are_of_the_whole_program():
+    """Also where loops are cut up, whose graph keeps more or less."""
+    made = checkpoint_plan(scanned, WS, X, budget="60%", **OPTIONS)
+    assert made.budget_bytes == made.keep_everything_bytes * 6 // 10

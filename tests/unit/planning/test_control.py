@@ -9,7 +9,8 @@ import pytest
 import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import instance, training_chain, unet
-from hcp.planning.deadline import Deadline, WorkClock
+from hcp.planners import planner_named
+from hcp.planning.deadline import GRACE_SECONDS, GRACE_SHARE, Deadline, WorkClock
 from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.planner import ask
 from hcp.planning.problem import Control, Limits, Problem
@@ -44,6 +45,30 @@ def test_a_request_to_stop_leaves_nothing():
 def test_limits_that_are_none_are_refused(name, value):
     with pytest.raises(HcpError, match=f"{name.replace('_', ' ')} {value} is not positive"):
         Limits(**{name: value})
+
+
+class Looks(WorkClock):
+    """A clock that a look at it moves on."""
+
+    looks = 0
+
+    @property
+    def now(self):
+        self.looks += 1
+        return float(self.looks)
+
+
+@pytest.mark.parametrize("solver", [name for name in hcp.PLANNERS if name != "exhaustive"])
+def test_every_planner_ends_soon_after_its_limit(solver):
+    """Each would go on far longer here; what it does is bounded by how often it may look at the clock."""
+    graph, clock, most = training_chain(1_500), Looks(), 100
+    try:
+        solution = ask(planner_named(solver), Problem(graph, 450), Limits(600, work_limit=most, clock=clock), Control())
+    except hcp.NotApplicable:
+        return
+    # A limit, what finishing may take beyond it, and the look that is one too many.
+    assert clock.looks <= most * (1 + GRACE_SHARE) + GRACE_SECONDS + 5
+    assert solution.status in (hcp.Status.NO_SOLUTION, hcp.Status.FEASIBLE)
 
 
 def test_a_search_that_never_looks_at_the_clock_ends_at_its_limit():

@@ -4,8 +4,9 @@ import numpy as np
 
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
-from hcp.schedule.actions import Compute, Schedule
+from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
+from hcp.schedule.states import states
 from hcp.solvers.cut_relaxation.cuts import CutModel
 from hcp.solvers.models.rows import FloatArray
 
@@ -68,25 +69,19 @@ def hint(graph: Graph, cut: CutModel, schedule: Schedule) -> dict[int, bool]:
     born = np.zeros((index.n, width), np.bool_)
     runs = np.zeros((index.n, width), np.bool_)
     live = np.zeros((index.m, width), np.bool_)
-    now: set[int] = set()
-    stage = 0
-    entering = False
-    for action in schedule.actions:
-        if not isinstance(action, Compute):
-            now.discard(index.value_of[action.value])
-            continue
+    stage, entering = 0, False
+    for name, state in zip(schedule.computes, states(graph, schedule), strict=True):
         if entering:
             stage += 1
-            live[list(now), stage] = True
-        node = index.node_of[action.node]
+            live[[index.value_of[value] for value in state.live], stage] = True
+        node = index.node_of[name]
         born[node, stage:] = True
         runs[node, stage] = True
-        now.update(index.outputs[node].tolist())
         entering = stage < len(cut.chain) and node == cut.chain[stage]
-    if entering:
-        live[list(now), stage + 1] = True
+    # The columns of a resident value's saves are those of its maker's births.
+    saves, live = cut.grid.saves[index.droppable], live[index.droppable]
     known: dict[int, bool] = {}
-    for columns, entries in ((cut.grid.births, born), (cut.grid.runs, runs), (cut.grid.saves, live)):
+    for columns, entries in ((cut.grid.births, born), (cut.grid.runs, runs), (saves, live)):
         free = columns >= 0
         known.update(zip(columns[free].tolist(), entries[free].tolist(), strict=True))
     return known

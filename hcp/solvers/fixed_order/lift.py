@@ -3,8 +3,9 @@
 import numpy as np
 
 from hcp.graph.ir import Graph
-from hcp.schedule.actions import Compute, Schedule
+from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
+from hcp.schedule.states import states
 from hcp.solvers.fixed_order.stages import StageGrid, StageModel
 from hcp.solvers.models.rows import FloatArray
 
@@ -36,21 +37,19 @@ def runs_and_saves(graph: Graph, grid: StageGrid, schedule: Schedule) -> tuple[F
     index = grid.index
     runs = np.zeros(grid.runs.shape)
     saves = np.zeros(grid.saves.shape)
-    live: set[int] = set()
     stage, entering = 0, False
-    for action in Schedule.from_computes(graph, schedule.computes).actions:
-        if not isinstance(action, Compute):
-            live.discard(index.value_of[action.value])
-            continue
+    freeing = Schedule.from_computes(graph, schedule.computes)
+    for name, state in zip(freeing.computes, states(graph, freeing), strict=True):
         if entering:
             stage += 1
-            saves[list(live), stage] = 1
-        node = index.node_of[action.node]
+            saves[[index.value_of[value] for value in state.live], stage] = 1
+        node = index.node_of[name]
         runs[node, stage] = 1
-        live.update(index.outputs[node].tolist())
         entering = grid.order[stage] == node
         if entering and stage == len(grid.order) - 1:
             break
+    # The grid leaves out what stays to the end.
+    saves[~index.droppable] = 0
     return runs, saves
 
 

@@ -9,14 +9,16 @@ from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.solvers.cut_relaxation.relaxation import Relaxer
+from hcp.solvers.cut_relaxation.relaxation import RelaxationParams, Relaxer
+
+PATHS = RelaxationParams(families=("path",))
 
 
 @pytest.fixture(scope="module")
 def proof():
     graph = instance("transformer:3")
     budget = replay(graph, keep_everything(graph)).peak * 3 // 5
-    return graph, budget, Relaxer(graph, budget, Deadline(20)).best().bound
+    return graph, budget, Relaxer(graph, budget, Deadline(20), PATHS).best().bound
 
 
 def test_a_certificate_proves_its_bound_for_every_smaller_budget(proof):

@@ -17,7 +17,7 @@ from hcp.solvers.cut_relaxation.chains import candidate_chains, longest_path
 from hcp.solvers.cut_relaxation.lift import hint, lift
 from hcp.solvers.cut_relaxation.model import build_cut_model
 from hcp.solvers.cut_relaxation.path_cuts import PathCut
-from hcp.solvers.cut_relaxation.relaxation import Relaxer
+from hcp.solvers.cut_relaxation.relaxation import RelaxationParams, Relaxer
 from hcp.solvers.cut_relaxation.separation import separate
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.models.cpsat import solve_with_cpsat
@@ -122,7 +122,7 @@ def test_path_cuts_strengthen_a_transformer():
         LinearProgram(build_cut_model(graph.index, budget, chain).model).solve(Deadline(20)).value
         for chain in candidate_chains(graph)
     )
-    found = Relaxer(graph, budget, Deadline(20)).best()
+    found = Relaxer(graph, budget, Deadline(20), RelaxationParams(families=("path",))).best()
     assert found.cut.cuts
     assert found.bound.value > plain
 

@@ -4,11 +4,11 @@ from typing import Final
 
 from hcp.graph.fields import Record
 from hcp.graph.ir import Graph
-from hcp.solvers.cut_relaxation import path_cuts
+from hcp.solvers.cut_relaxation import path_cuts, rounded_memory
 from hcp.solvers.cut_relaxation.cuts import Cut, Family
 from hcp.solvers.formats import entry_for
 
-FAMILIES: Final[tuple[Family, ...]] = (path_cuts.FAMILY,)
+FAMILIES: Final[tuple[Family, ...]] = (path_cuts.FAMILY, rounded_memory.FAMILY)
 
 NAMES: Final = tuple(family.format.name for family in FAMILIES)
 _BY_FORMAT: Final = {family.format: family for family in FAMILIES}

@@ -1,0 +1,205 @@
+"""Rounded memory rows hold for every schedule within the budget, found by enumeration, and make bounds better."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hcp.graph.errors import GraphError
+from hcp.graph.instances import instance, random_graph
+from hcp.graph.ir import Graph, Node, Value
+from hcp.planning.deadline import Deadline
+from hcp.planning.problem import Problem
+from hcp.schedule.actions import Schedule, keep_everything
+from hcp.schedule.replay import replay
+from hcp.solvers.certificates.file import read_certificate
+from hcp.solvers.cut_relaxation.chains import candidate_chains
+from hcp.solvers.cut_relaxation.families import NAMES, read_cut
+from hcp.solvers.cut_relaxation.lift import hint
+from hcp.solvers.cut_relaxation.model import build_cut_model
+from hcp.solvers.cut_relaxation.relaxation import RelaxationParams, Relaxer
+from hcp.solvers.cut_relaxation.rounded_memory import FAMILY, RoundedMemory
+from hcp.solvers.exhaustive import Exhaustive, least_peak
+from hcp.solvers.models.highs import LinearProgram, LpStatus
+from tests.strategies import graphs, seeded_graphs
+
+ALONE = RelaxationParams(families=(FAMILY.format.name,))
+NONE = RelaxationParams(families=())
+
+
+def schedules(graph, most):
+    """Every sequence of at most so many executions that runs all nodes, with frees after the last use."""
+    index = graph.index
+
+    def grown(sequence, ran):
+        if len(ran) == index.n:
+            yield Schedule.from_computes(graph, [index.node_names[v] for v in sequence])
+        if len(sequence) < most:
+            for v in range(index.n):
+                if ran.issuperset(index.predecessors[v]) and (index.recomputable[v] or v not in ran):
+                    yield from grown([*sequence, v], ran | {v})
+
+    return grown([], frozenset())
+
+
+def points(graph, cut, found):
+    """The 0/1 points of schedules, without repetition."""
+    known = [hint(graph, cut, schedule) for schedule in found]
+    columns = range(cut.model.shape[1])
+    return np.array(sorted({tuple(each.get(column, False) for column in columns) for each in known}), np.int64)
+
+
+def separated(cut, seed):
+    """The cuts found at any point, and in rounds from a corner of the linear form on, one that keeps much."""
+    random, columns = np.random.default_rng(seed), cut.model.shape[1]
+    found = [*FAMILY.separate(cut, random.random(columns), 1e-3)]
+    program = LinearProgram(replace(cut.model, cost=random.integers(-9, 4, columns)))
+    for _ in range(8):
+        result = program.solve(Deadline(20))
+        if result.status is not LpStatus.OPTIMAL:
+            break
+        fresh = FAMILY.separate(cut, result.point, 1e-3)
+        if not fresh:
+            break
+        for each in fresh:
+            coefficients, columns, rhs = each.row(cut)
+            assert coefficients @ result.point[columns] > rhs
+        program.add_rows(*cut.cut_rows(fresh))
+        found += fresh
+    return found
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_every_schedule_within_the_budget_satisfies_every_cut(data):
+    graph = data.draw(st.one_of(graphs(4), seeded_graphs(5)))
+    everything = [(replay(graph, schedule).peak, schedule) for schedule in schedules(graph, graph.index.n + 2)]
+    budget = max(1, min(peak for peak, _ in everything) + data.draw(st.integers(0, 3)))
+    legal = [schedule for peak, schedule in everything if peak <= budget]
+    for chain in candidate_chains(graph):
+        cut = build_cut_model(graph.index, budget, chain)
+        stages, sizes = st.integers(0, len(chain) - 1), st.integers(1, 9)
+        values = st.sets(st.integers(0, graph.index.m - 1)) if graph.index.m else st.just(set())
+        drawn = [RoundedMemory(data.draw(stages), data.draw(sizes), tuple(sorted(data.draw(values)))) for _ in range(6)]
+        cuts = [*separated(cut, data.draw(st.integers(0, 10**6))), *(each for each in drawn if each.is_valid(cut))]
+        if cuts:
+            rows, rhs = cut.cut_rows(cuts)
+            assert np.all(rows @ points(graph, cut, legal).T <= rhs[:, None])
+
+
+def test_every_schedule_of_narrow_graphs_satisfies_what_is_separated():
+    separate_cuts = 0
+    for seed in range(16):
+        graph = random_graph(6, seed, edge_probability=0.3)
+        everything = [(replay(graph, schedule).peak, schedule) for schedule in schedules(graph, graph.index.n + 1)]
+        budget = min(peak for peak, _ in everything) + seed % 3
+        legal = [schedule for peak, schedule in everything if peak <= budget]
+        for chain in candidate_chains(graph):
+            cut = build_cut_model(graph.index, budget, chain)
+            cuts = separated(cut, seed)
+            if cuts:
+                rows, rhs = cut.cut_rows(cuts)
+                assert np.all(rows @ points(graph, cut, legal).T <= rhs[:, None])
+            separate_cuts += len(cuts)
+    assert separate_cuts > 12
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_rounding_cuts_off_no_whole_point_of_a_row(data):
+    sizes = data.draw(st.lists(st.integers(1, 12), min_size=1, max_size=7))
+    budget = data.draw(st.integers(max(sizes), sum(sizes)))
+    # Nodes that nobody needs at once, and one that reads them all in the end: one memory row with all their values.
+    makers = tuple(Node(f"n{i}", outputs=(Value(f"x{i}", size),)) for i, size in enumerate(sizes))
+    last = Node("last", outputs=(Value("y", 0),))
+    reader = Node("reader", inputs=(*(f"x{i}" for i in range(len(sizes))), "y"))
+    graph = Graph((*makers, last, reader))
+    cut = build_cut_model(graph.index, budget, (len(sizes),))
+    each = RoundedMemory(0, data.draw(st.integers(1, 15)), tuple(sorted(data.draw(subsets(len(sizes))))))
+    assert each.is_valid(cut)
+    coefficients, columns, rhs = each.row(cut)
+    order = [int(np.flatnonzero(cut.grid.saves[:, 1] == column)[0]) for column in columns]
+    for point in product((0, 1), repeat=len(sizes)):
+        held = np.array(point)[order]
+        if np.array(sizes)[order] @ held <= budget:
+            assert coefficients @ held <= rhs
+
+
+def subsets(count):
+    return st.sets(st.integers(0, count - 1))
+
+
+def test_some_rows_are_stronger_than_the_memory_row():
+    # Three values of 5 bytes in 14: two at most.
+    graph = Graph(
+        (
+            *(Node(f"n{i}", outputs=(Value(f"x{i}", 5),)) for i in range(3)),
+            Node("last", outputs=(Value("y", 0),)),
+            Node("reader", inputs=("x0", "x1", "x2", "y")),
+        )
+    )
+    cut = build_cut_model(graph.index, 14, (3,))
+    coefficients, _, rhs = RoundedMemory(0, 5).row(cut)
+    assert coefficients.tolist() == [1, 1, 1]
+    assert rhs == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(graphs(), seeded_graphs()), st.integers(0, 6))
+def test_bounds_get_no_worse_and_stay_below_the_optimum(graph, more):
+    budget = max(1, least_peak(graph)) + more
+    optimum = replay(graph, Exhaustive()(Problem(graph, budget)).schedule).cost
+    for chain in candidate_chains(graph):
+        plain = Relaxer(graph, budget, Deadline(20), NONE).solve_chain(chain).bound
+        better = Relaxer(graph, budget, Deadline(20), ALONE).solve_chain(chain).bound
+        assert plain.value <= better.value <= optimum
+        assert better.certificate.proven(graph, budget) == better.value
+
+
+def test_it_closes_gaps_that_path_cuts_leave():
+    graph = instance("unet:4")
+    budget = replay(graph, keep_everything(graph)).peak * 3 // 4
+    paths = Relaxer(graph, budget, Deadline(20), RelaxationParams(families=("path",))).best().bound
+    both = Relaxer(graph, budget, Deadline(20)).best().bound
+    assert both.value > paths.value
+    assert any(isinstance(cut, RoundedMemory) for cut in both.certificate.cuts)
+
+
+def test_families_are_chosen_by_name():
+    assert FAMILY.format.name in NAMES
+    with pytest.raises(Exception, match="families has 'hearsay'; expected some of path, rounded-memory"):
+        RelaxationParams(families=("hearsay",))
+
+
+def test_changed_cuts_prove_less_and_files_give_them_back():
+    graph = instance("unet:4")
+    budget = replay(graph, keep_everything(graph)).peak * 3 // 4
+    bound = Relaxer(graph, budget, Deadline(20), ALONE).best().bound
+    certificate = bound.certificate
+    assert read_certificate(certificate.to_dict(graph), "the certificate", graph) == certificate
+    first, *rest = certificate.cuts
+    outsider = int(graph.index.outputs[graph.index.node_of[certificate.chain[first.stage]]][0])
+    for changed in (
+        replace(first, divisor=0),
+        replace(first, divisor=-first.divisor),
+        replace(first, divisor=2**200),
+        replace(first, stage=-1),
+        replace(first, stage=len(certificate.chain)),
+        replace(first, missing=(-1,)),
+        replace(first, missing=(graph.index.m,)),
+        replace(first, missing=(outsider,)),
+    ):
+        assert replace(certificate, cuts=(changed, *rest)).proven(graph, budget) == 0, changed
+    assert replace(certificate, cuts=(replace(first, divisor=1), *rest)).proven(graph, budget) < bound.value
+
+
+def test_what_makes_no_sense_is_refused_in_a_sentence():
+    graph = instance("unet:2")
+    data = {"family": "rounded-memory/1", "stage": 0, "divisor": 3, "missing": ["nobody"]}
+    with pytest.raises(GraphError, match="a cut of the file has missing value 'nobody'"):
+        read_cut(data, "the file", graph)
+    with pytest.raises(GraphError, match="has no attribute 'missing'"):
+        read_cut({"family": "rounded-memory/1"}, "the file", graph)

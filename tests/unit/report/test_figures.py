@@ -192,6 +192,12 @@ def test_the_schedules_cells(axes):
     assert not np.triu(np.asarray(cells), 1).any()
 
 
+def test_a_node_without_outputs_retains_nothing(axes):
+    graph = hcp.Graph((hcp.Node("first", cost=1), hcp.Node("second", outputs=(hcp.Value("x", 1),), cost=1)))
+    stage_by_node(axes, judge(hcp.Problem(graph, 9), hcp.Solution(hcp.keep_everything(graph), hcp.Status.FEASIBLE)))
+    assert np.asarray(axes.images[0].get_array()).tolist() == [[2, 0], [0, 2]]
+
+
 def test_large_schedules_are_drawn_in_blocks(axes, monkeypatch):
     monkeypatch.setattr("hcp.report.plan_figures._FINEST", 10)
     plan = hcp.solve(training_chain(30), "60%", "eviction")

@@ -246,7 +246,8 @@ def _cells(graph: Graph, schedule: Schedule) -> tuple[NDArray[np.uint8], int]:
         mark(stage, step.node, _AGAIN if state.again else _FIRST)
         if not state.again:
             stage += 1
-            retained = {step.node, *(graph.producer[name] for name in state.live if name in graph.producer)}
+            made = (value.name for value in graph.node[step.node].outputs)
+            retained = {graph.producer[name] for name in (*state.live, *made) if name in graph.producer}
             for maker in retained if stage < n else ():
                 mark(stage, maker, _RETAINED)
     return cells, block

@@ -10,7 +10,7 @@ from hcp.solvers.root import RootParams, solve_root
 
 @dataclass(frozen=True)
 class Lp:
-    """Bounds the cost by conflicts, and by the cut relaxation for several chains, strengthened by path cuts.
+    """Bounds the cost by conflicts, and by the cut relaxation for several chains, strengthened by cuts.
 
     Attributes:
         params: Tuned choices.

@@ -1,1 +1,1 @@
-"""The order-free cut relaxation: its rows, path cuts, solution, and the way back to schedules."""
+"""The order-free cut relaxation: its rows, families of cuts, solution, and the way back to schedules."""

@@ -97,6 +97,13 @@ class CutModel:
         """The nodes at which time is divided into stages."""
         return self.grid.chain
 
+    def memory_row(self, stage: int) -> Row:
+        """The memory row of a stage: its columns differ, all are those of values live after it, and have bytes."""
+        matrix = self.model.matrix
+        number = self.model.blocks[MEMORY].start + stage
+        span = slice(int(matrix.indptr[number]), int(matrix.indptr[number + 1]))
+        return Row(matrix.data[span], matrix.indices[span].astype(np.int64), int(self.model.rhs[number]))
+
     def cut_rows(self, cuts: Sequence[Cut]) -> tuple[sparse.csr_matrix, IntArray]:
         """Cuts as rows of this model."""
         rows = RowBuilder()

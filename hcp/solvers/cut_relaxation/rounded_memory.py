@@ -23,7 +23,7 @@ from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record
 from hcp.graph.index import BoolArray, IntArray
 from hcp.graph.ir import LARGEST_TOTAL, Graph
-from hcp.solvers.cut_relaxation.cuts import MEMORY, CutModel, Family, Row
+from hcp.solvers.cut_relaxation.cuts import CutModel, Family, Row
 from hcp.solvers.formats import Format
 from hcp.solvers.models.rows import Columns, FloatArray
 
@@ -60,11 +60,11 @@ class RoundedMemory:
             return False
         if not all(0 <= x < index.m for x in self.missing):
             return False
-        return set(self._columns(cut).tolist()) <= set(_memory_row(cut, self.stage).columns.tolist())
+        return set(self._columns(cut).tolist()) <= set(cut.memory_row(self.stage).columns.tolist())
 
     def row(self, cut: CutModel) -> Row:
         """The row, in the smallest integers."""
-        memory = _memory_row(cut, self.stage)
+        memory = cut.memory_row(self.stage)
         flipped = np.isin(memory.columns, self._columns(cut))
         coefficients, rhs = _rounded(memory, flipped, self.divisor)
         unit = max(1, int(np.gcd.reduce(coefficients)))
@@ -77,14 +77,6 @@ class RoundedMemory:
 
     def _columns(self, cut: CutModel) -> Columns:
         return cut.grid.saves[list(self.missing), self.stage + 1]
-
-
-def _memory_row(cut: CutModel, stage: int) -> Row:
-    """The memory row of a stage: its columns are distinct, and its coefficients above zero."""
-    matrix = cut.model.matrix
-    number = cut.model.blocks[MEMORY].start + stage
-    span = slice(int(matrix.indptr[number]), int(matrix.indptr[number + 1]))
-    return Row(matrix.data[span], matrix.indices[span].astype(np.int64), int(cut.model.rhs[number]))
 
 
 def _rounded(memory: Row, flipped: BoolArray, divisor: int) -> tuple[IntArray, int]:
@@ -129,7 +121,7 @@ def _separate(cut: CutModel, point: FloatArray, least_violation: float) -> Seque
 
 def _most_violated(cut: CutModel, stage: int, point: FloatArray, least_violation: float) -> RoundedMemory | None:
     tick()
-    memory = _memory_row(cut, stage)
+    memory = cut.memory_row(stage)
     share = point[memory.columns]
     partly = (share > _FRACTION) & (share < 1 - _FRACTION)
     if not partly.any():

@@ -65,7 +65,8 @@ def value_and_grad(
         budget: Most bytes of temporary and output memory on a device: an integer, a size such as ``"8GiB"``, or a
             percentage such as ``"50%"`` of what keeping everything would take.
         solver: A name from ``hcp.planners.PLANNERS``, or a planner.
-        time_limit: Seconds that the planner may take.
+        time_limit: Seconds that the planner may take, each time that it is asked: once, and again for less where the
+            compiled program takes more than the plan.
         seed: For planners that draw random numbers.
         measure: Compile, compare with the budget, and plan again until the compiled program keeps it.
         cache: Where plans are looked up and kept: a folder, True for the default one (``$HCP_CACHE``, else ``hcp`` in

@@ -8,6 +8,7 @@ from hcp.feasibility import smallest_known
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.integrations.planned import Planned
+from hcp.planners import PLANNERS, planner_named
 from hcp.planning.plan import Plan
 from hcp.planning.planner import AnyPlanner
 from hcp.planning.problem import Limits, Monitor, Problem, ignore
@@ -74,6 +75,9 @@ class Request:
     def __post_init__(self) -> None:
         cache_for(self.cache)
         Limits(self.time_limit)
+        if isinstance(self.solver, str) and self.solver not in PLANNERS and ":" not in self.solver:
+            # Raises with the choices. Planners that there are load when they plan: a cached plan needs none.
+            planner_named(self.solver)
         if self.host is not None and not isinstance(self.host, HostLink | str):
             raise self.errors.option(f"host {self.host!r} is not understood; give {self.hosts}")
         if self.budget is None and self.plan is None:

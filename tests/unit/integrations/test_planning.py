@@ -9,6 +9,7 @@ import pytest
 import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import training_chain, unet
+from hcp.integrations import request as requests
 from hcp.integrations.planned import Planned
 from hcp.integrations.planning import adopt, allow_unplanned, find_plan, heed, judged, plan_step
 from hcp.integrations.request import Errors, Request
@@ -60,6 +61,33 @@ def test_bad_options_are_a_frameworks_own_errors(options, message):
 def test_what_no_framework_understands_is_refused_at_once(options):
     with pytest.raises(HcpError, match="is not"):
         request(budget="50%", **options)
+    with pytest.raises(hcp.planners.UnknownSolver, match="unknown solver 'best'; choose one of auto"):
+        request(budget="50%", solver="best")
+    # Not loaded before it has to plan.
+    assert request(budget="50%", solver="no_such_module:Planner").solver == "no_such_module:Planner"
+
+
+def test_a_budget_passes_each_room_once(monkeypatch):
+    """From a request, and from ``hcp.solve``: read, checked, planned, judged."""
+    calls = []
+
+    def counted(module, name):
+        inner = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args: calls.append(name) or inner(*args))
+
+    for module in (requests, hcp.planners):
+        counted(module, "parse_budget")
+    for name in ("check_budget", "ask", "judge"):
+        counted(hcp.planners, name)
+    plan_step(GRAPH, request(budget="66%"))
+    assert calls == ["parse_budget", "check_budget", "ask", "judge"]
+    calls.clear()
+    hcp.solve(GRAPH, "66%", "eviction")
+    assert calls == ["parse_budget", "check_budget", "ask", "judge"]
+    # A plan that is known is not planned, and not judged again.
+    calls.clear()
+    plan_step(GRAPH, request(budget="66%"))
+    assert calls == ["parse_budget"]
 
 
 def test_a_request_can_be_pickled():

@@ -132,18 +132,44 @@ class OrderSearch:
 
 
 class _Walk(NamedTuple):
-    """One set D and what follows from it; changed in place. ``log`` lists the nodes run since it was loaded."""
+    """One set D and what follows from it; changed in place.
+
+    Attributes:
+        done: D, a bit a node.
+        missing: Per node, predecessors that are not in D.
+        left: Per held value, readers that are not in D.
+        ready: Nodes that can run next, at the front.
+        amount: How many are ready, one number.
+        memory: Bytes held, one number.
+    """
 
     done: Words
     missing: Int32
     left: Int32
     ready: Int32
-    log: Int32
-    counts: IntArray
+    amount: IntArray
     memory: IntArray
 
 
-_READY, _LOGGED = 0, 1
+class _Sets(NamedTuple):
+    """The sets found so far, by number.
+
+    Attributes:
+        table: A hash table of their numbers.
+        done: The sets.
+        held: Bytes held with each.
+        waiting: The numbers of those from which no step was made yet.
+        counts: How many there are, and how many wait.
+    """
+
+    table: IntArray
+    done: Words
+    held: IntArray
+    waiting: IntArray
+    counts: IntArray
+
+
+_ALL, _WAITING = 0, 1
 
 
 @njit(cache=True, nogil=True)
@@ -159,12 +185,11 @@ def _load(net: _Net, walk: _Walk, done: Words, memory: int) -> None:
                 walk.missing[net.after[i]] -= 1
             for i in range(net.read_start[v], net.read_start[v + 1]):
                 walk.left[net.reads[i]] -= 1
-    walk.counts[_READY] = 0
-    walk.counts[_LOGGED] = 0
+    walk.amount[0] = 0
     for v in range(nodes):
         if walk.missing[v] == 0 and not done[v // 64] >> np.uint64(v % 64) & np.uint64(1):
-            walk.ready[walk.counts[_READY]] = v
-            walk.counts[_READY] += 1
+            walk.ready[walk.amount[0]] = v
+            walk.amount[0] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -178,101 +203,109 @@ def _growth(net: _Net, walk: _Walk, v: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _step(net: _Net, walk: _Walk, place: int) -> None:
+def _run(net: _Net, walk: _Walk, place: int) -> None:
     """Runs the node at a place of the ready list."""
     v = walk.ready[place]
     walk.memory[0] += _growth(net, walk, v)
     walk.done[v // 64] |= np.uint64(1) << np.uint64(v % 64)
     for i in range(net.read_start[v], net.read_start[v + 1]):
         walk.left[net.reads[i]] -= 1
-    walk.counts[_READY] -= 1
-    walk.ready[place] = walk.ready[walk.counts[_READY]]
+    walk.amount[0] -= 1
+    walk.ready[place] = walk.ready[walk.amount[0]]
     for i in range(net.after_start[v], net.after_start[v + 1]):
         w = net.after[i]
         walk.missing[w] -= 1
         if walk.missing[w] == 0:
-            walk.ready[walk.counts[_READY]] = w
-            walk.counts[_READY] += 1
-    walk.log[walk.counts[_LOGGED]] = v
-    walk.counts[_LOGGED] += 1
+            walk.ready[walk.amount[0]] = w
+            walk.amount[0] += 1
 
 
 @njit(cache=True, nogil=True)
-def _settle(net: _Net, walk: _Walk) -> None:
+def _run_harmless(net: _Net, walk: _Walk) -> None:
     """Makes every step that fits and does not leave more memory held."""
     place = 0
-    while place < walk.counts[_READY]:
+    while place < walk.amount[0]:
         v = walk.ready[place]
         if walk.memory[0] + net.peak[v] <= net.budget and _growth(net, walk, v) <= 0:
-            _step(net, walk, place)
+            _run(net, walk, place)
             place = 0
         else:
             place += 1
 
 
 @njit(cache=True, nogil=True)
-def _known(table: IntArray, sets: Words, done: Words, count: int) -> bool:
-    """Whether a set is in the table; puts it there, under the number ``count``, if it is not."""
+def _add(sets: _Sets, walk: _Walk) -> None:
+    """Lets the walk's set wait, unless it was found before."""
     key = np.uint64(0x9E3779B97F4A7C15)
-    for word in done:
+    for word in walk.done:
         key = (key ^ word) * np.uint64(0xD6E8FEB86659FD93)
         key ^= key >> np.uint64(32)
-    place = np.int64(key >> np.uint64(1)) % len(table)
-    while table[place] >= 0:
-        if (sets[table[place]] == done).all():
-            return True
-        place = (place + 1) % len(table)
-    table[place] = count
-    sets[count, :] = done
-    return False
+    place = np.int64(key >> np.uint64(1)) % len(sets.table)
+    while sets.table[place] >= 0:
+        if (sets.done[sets.table[place]] == walk.done).all():
+            return
+        place = (place + 1) % len(sets.table)
+    number = sets.counts[_ALL]
+    sets.table[place] = number
+    sets.done[number, :] = walk.done
+    sets.held[number] = walk.memory[0]
+    sets.waiting[sets.counts[_WAITING]] = number
+    sets.counts[:] += 1
+
+
+@njit(cache=True, nogil=True)
+def _expand(net: _Net, walk: _Walk, sets: _Sets) -> int:
+    """Makes each step that fits from the set that waits last; ``_NONE`` where that does not end the search."""
+    sets.counts[_WAITING] -= 1
+    number = sets.waiting[sets.counts[_WAITING]]
+    done, held = sets.done[number], sets.held[number]
+    _load(net, walk, done, held)
+    for v in walk.ready[: walk.amount[0]].copy():
+        if held + net.peak[v] > net.budget:
+            continue
+        _load(net, walk, done, held)
+        place = 0
+        while walk.ready[place] != v:
+            place += 1
+        _run(net, walk, place)
+        _run_harmless(net, walk)
+        if walk.amount[0] == 0:
+            return _FOUND
+        if sets.counts[_ALL] == len(sets.held):
+            return _GAVE_UP
+        _add(sets, walk)
+    return _NONE
 
 
 @njit(cache=True, nogil=True)
 def _search(net: _Net, words: int, most: int) -> int:
+    if net.base > net.budget:
+        return _NONE
     nodes = len(net.needs)
     walk = _Walk(
         np.zeros(words, np.uint64),
         np.zeros(nodes, np.int32),
         np.zeros(len(net.size), np.int32),
         np.zeros(nodes, np.int32),
-        np.zeros(nodes, np.int32),
-        np.zeros(2, np.int64),
+        np.zeros(1, np.int64),
         np.zeros(1, np.int64),
     )
-    table = np.full(2 * most + 1, -1, np.int64)
-    sets = np.empty((most, words), np.uint64)
-    held = np.empty(most, np.int64)
-    waiting = np.empty(most, np.int64)
-    if net.base > net.budget:
-        return _NONE
+    sets = _Sets(
+        np.full(2 * most + 1, -1, np.int64),
+        np.empty((most, words), np.uint64),
+        np.empty(most, np.int64),
+        np.empty(most, np.int64),
+        np.zeros(2, np.int64),
+    )
     _load(net, walk, walk.done.copy(), net.base)
-    _settle(net, walk)
-    if walk.counts[_LOGGED] == nodes:
+    _run_harmless(net, walk)
+    if walk.amount[0] == 0:
         return _FOUND
-    _known(table, sets, walk.done, 0)
-    held[0], waiting[0] = walk.memory[0], 0
-    count, queue = 1, 1
-    while queue:
-        queue -= 1
-        here = waiting[queue]
-        _load(net, walk, sets[here], held[here])
-        choices = walk.ready[: walk.counts[_READY]].copy()
-        for v in choices:
-            if held[here] + net.peak[v] > net.budget:
-                continue
-            _load(net, walk, sets[here], held[here])
-            place = 0
-            while walk.ready[place] != v:
-                place += 1
-            _step(net, walk, place)
-            _settle(net, walk)
-            if walk.counts[_READY] == 0:
-                return _FOUND
-            if count == most:
-                return _GAVE_UP
-            if not _known(table, sets, walk.done, count):
-                held[count], waiting[queue] = walk.memory[0], count
-                count, queue = count + 1, queue + 1
+    _add(sets, walk)
+    while sets.counts[_WAITING]:
+        found = _expand(net, walk, sets)
+        if found != _NONE:
+            return found
     return _NONE
 
 

@@ -1,4 +1,4 @@
-"""Which nodes to cut the time at: chains for the cut relaxation."""
+"""Which nodes to divide the time at: chains for the cut relaxation."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -46,7 +46,7 @@ def longest_path(index: GraphIndex) -> list[int]:
 
 
 def peaks(path: Sequence[int], height: Sequence[int], most: int) -> tuple[int, ...]:
-    """The local maxima along a path and its end; of more than ``most``, the highest of each of as many stretches.
+    """The local maxima along a path and its end; of more than ``most``, the highest of each of as many parts of it.
 
     Taking the highest overall would leave out whole regions of graphs with many equal layers.
     """

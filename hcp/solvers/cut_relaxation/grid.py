@@ -89,9 +89,9 @@ def build_grid(index: GraphIndex, chain: tuple[int, ...]) -> Grid:
     births = block((k >= first[:, None]) & (k < last[:, None]))
     births[k >= last[:, None]] = ONE
     repeatable = ~once[:, None]
-    settled = repeatable & (first == last)[:, None] & (k == first[:, None])
-    runs = block(repeatable & (k >= first[:, None]) & (k <= horizon[:, None]) & ~settled)
-    runs[settled] = ONE
+    certain = repeatable & (first == last)[:, None] & (k == first[:, None])
+    runs = block(repeatable & (k >= first[:, None]) & (k <= horizon[:, None]) & ~certain)
+    runs[certain] = ONE
 
     made = index.producer >= 0
     maker = np.where(made, index.producer, 0)

@@ -56,8 +56,8 @@ def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...], cuts
     cost = np.zeros(columns, np.int64)
     free = grid.runs >= 0
     cost[grid.runs[free]] = np.broadcast_to(index.cost[:, None], grid.runs.shape)[free]
-    settled = np.nonzero(grid.runs == ONE)[0]
-    constant = int(index.cost[grid.once].sum()) + int(index.cost[settled].sum())
+    certain = np.nonzero(grid.runs == ONE)[0]
+    constant = int(index.cost[grid.once].sum()) + int(index.cost[certain].sum())
     model = Model(matrix, rhs, cost, constant, np.arange(columns) < grid.count, blocks)
     return CutModel(model, grid).with_cuts(cuts)
 

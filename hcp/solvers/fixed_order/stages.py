@@ -14,7 +14,7 @@ They do not see the memory inside stages. The rows of a *detailed* stage do, for
 stage every node runs at most once, in the given order. There, with N[t,x,k] = "x is still needed at or after k's place
 in stage t" for the readers k of x, and ``next`` the following reader that may run (after the last one: S[x,t+1]),
 
-    unread   S[x,t] + R[p,t] <= 1               an instance that runs again without a reader in between was in vain
+    unread   S[x,t] + R[p,t] <= 1               running again without a reader in between is of no use
     needed   N[t,x,k] >= R[k,t],  N[t,x,k] >= N[t,x,next]
     event    outputs and workspace of k if it runs + sum of m_x N[t,x,next reader from k on] over x produced before k
              + sum of m_x S[x,t] over x produced from k on  <=  budget

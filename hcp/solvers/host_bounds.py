@@ -17,7 +17,7 @@ CONFLICT_SHARE: Final = 0.3
 def host_bounds(
     graph: Graph, budget: int, host: HostLink, deadline: Deadline, conflict_share: float = CONFLICT_SHARE
 ) -> tuple[Bound, ...]:
-    """The bounds found before a deadline; one on the peak, which then comes alone, shows that no schedule meets the budget."""
+    """The bounds found before a deadline; one on the peak comes alone, as no schedule meets the budget then."""
     limit = deadline.part(deadline.left * conflict_share)
     conflicts = conflict_bound(relax(graph, host, "again").graph, budget, limit)
     found = () if conflicts is None else (_carried(graph, host, "again", conflicts),)

@@ -54,7 +54,7 @@ DEFAULT_CONFLICTS: Final = ConflictParams()
 def conflict_bound(
     graph: Graph, budget: int, deadline: Deadline, params: ConflictParams = DEFAULT_CONFLICTS
 ) -> Bound | None:
-    """The best bound that conflicts found in time prove: on the cost, or on the peak of a budget that no schedule meets.
+    """The best bound that conflicts found in time prove: on the cost, or on the peak if no schedule fits the budget.
 
     None while the search for them is being compiled.
     """

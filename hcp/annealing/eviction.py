@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from hcp.annealing.compiled import compiled
+from hcp.annealing.compiled import compiled, compiled_inside
 from hcp.annealing.network import Bool, Int32, Int64, Network
 
 # Executions per node beyond which dropping has become a treadmill, and the result is of no use.
@@ -94,20 +94,20 @@ def evict_greedily(net: Network, order: Int64, capacity: int, halted: Bool) -> I
     return result[:length]
 
 
-@compiled
+@compiled_inside
 def _pin(net: Network, state: _Pass, node: int, by: int) -> None:
     for i in range(net.reads.start[node], net.reads.start[node + 1]):
         state.pins[net.reads.items[i]] += by
 
 
-@compiled
+@compiled_inside
 def _set_live(net: Network, state: _Pass, bundle: int, live: bool) -> None:
     if state.live[bundle] != live:
         state.live[bundle] = live
         state.used[0] += net.size[bundle] if live else -net.size[bundle]
 
 
-@compiled
+@compiled_inside
 def _missing(net: Network, state: _Pass, node: int) -> int:
     for i in range(net.reads.start[node], net.reads.start[node + 1]):
         if not state.live[net.reads.items[i]]:
@@ -115,7 +115,7 @@ def _missing(net: Network, state: _Pass, node: int) -> int:
     return -1
 
 
-@compiled
+@compiled_inside
 def _next_use(net: Network, state: _Pass, bundle: int, step: int) -> int:
     """The next step of the order that reads a bundle; a step behind the last if none does."""
     nearest = len(state.step_of) + 1
@@ -126,7 +126,7 @@ def _next_use(net: Network, state: _Pass, bundle: int, step: int) -> int:
     return nearest
 
 
-@compiled
+@compiled_inside
 def _make_room(  # noqa: PLR0917
     net: Network, state: _Pass, node: int, step: int, target: int, halted: Bool
 ) -> None:
@@ -145,7 +145,7 @@ def _make_room(  # noqa: PLR0917
         _set_live(net, state, victim, False)
 
 
-@compiled
+@compiled_inside
 def _closure(net: Network, state: _Pass, node: int) -> float:
     """Cost of making a node's outputs again from what is live."""
     state.seen[-1] += 1
@@ -166,7 +166,7 @@ def _closure(net: Network, state: _Pass, node: int) -> float:
     return cost
 
 
-@compiled
+@compiled_inside
 def _release(net: Network, state: _Pass, node: int, step: int) -> None:
     """Drops what nobody needs any more after a node has run."""
     for i in range(net.reads.start[node], net.reads.start[node + 1]):
@@ -175,7 +175,7 @@ def _release(net: Network, state: _Pass, node: int, step: int) -> None:
         _release_one(net, state, net.makes.items[i], step)
 
 
-@compiled
+@compiled_inside
 def _release_one(net: Network, state: _Pass, bundle: int, step: int) -> None:
     # What cannot be made again has to stay for executions that are not yet foreseen.
     if not net.repeatable[net.maker[bundle]]:

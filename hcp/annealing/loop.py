@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from hcp.annealing.compiled import Random, compiled, uniform
+from hcp.annealing.compiled import Random, compiled, compiled_inside, uniform
 from hcp.annealing.moves import add, chain, drop, push, shift
 from hcp.annealing.network import Bool, Int32, Int64, Network
 from hcp.annealing.timeline import AREA, BUDGET, COST, LIMIT, Timeline, settle, undo
@@ -92,7 +92,7 @@ def propose(net: Network, line: Timeline, random: Random, mix: Mix) -> bool:
     return add(net, line, random)
 
 
-@compiled
+@compiled_inside
 def _swap(net: Network, line: Timeline, random: Random) -> bool:
     """Takes executions out, and makes up for the memory that this costs by one or two chains."""
     if not drop(net, line, random):

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from hcp.annealing.compiled import Random, below, compiled, uniform
+from hcp.annealing.compiled import Random, below, compiled, compiled_inside, uniform
 from hcp.annealing.network import Int32, Network
 from hcp.annealing.timeline import (
     BUDGET,
@@ -33,7 +33,7 @@ MOST_PUSHED: Final = 24
 TRIES: Final = 40
 
 
-@compiled
+@compiled_inside
 def random_execution(line: Timeline, random: Random) -> int:
     """The slot of a random execution."""
     slot = below(random, len(line.slot))
@@ -42,7 +42,7 @@ def random_execution(line: Timeline, random: Random) -> int:
     return slot
 
 
-@compiled
+@compiled_inside
 def free_slot_before(line: Timeline, slot: int, floor: int) -> int:
     """The latest free slot before ``slot`` and after ``floor``; -1 if there is none."""
     t = slot - 1
@@ -53,7 +53,7 @@ def free_slot_before(line: Timeline, slot: int, floor: int) -> int:
     return -1
 
 
-@compiled
+@compiled_inside
 def shift(net: Network, line: Timeline, random: Random, far: float) -> bool:
     """Moves one execution to another slot, as far as the executions it depends on and that depend on it allow.
 
@@ -132,7 +132,7 @@ def push(net: Network, line: Timeline, random: Random) -> bool:
     return changed
 
 
-@compiled
+@compiled_inside
 def _push_later(net: Network, line: Timeline, pushed: Int32, row: int, count: int, target: int) -> int:  # noqa: PLR0917
     """Notes what cannot stay up to the target once the execution in this row moves there; -1 where it is too much."""
     node = line.slot[pushed[row]]
@@ -150,7 +150,7 @@ def _push_later(net: Network, line: Timeline, pushed: Int32, row: int, count: in
     return count
 
 
-@compiled
+@compiled_inside
 def _pull(net: Network, line: Timeline, pushed: Int32, row: int, count: int, target: int) -> int:  # noqa: PLR0917
     """Notes what has to come along once the execution in this row moves back to the target; -1 where it is too much."""
     node = line.slot[pushed[row]]
@@ -163,7 +163,7 @@ def _pull(net: Network, line: Timeline, pushed: Int32, row: int, count: int, tar
     return count
 
 
-@compiled
+@compiled_inside
 def _noted(pushed: Int32, count: int, slot: int) -> int:
     for i in range(count):
         if pushed[i] == slot:
@@ -174,7 +174,7 @@ def _noted(pushed: Int32, count: int, slot: int) -> int:
     return count + 1
 
 
-@compiled
+@compiled_inside
 def _target(random: Random, source: int, low: int, high: int) -> int:
     """A slot in low..high on either side of the source, any order of distance as likely as any other; or the source."""
     late = uniform(random) < 0.5
@@ -185,7 +185,7 @@ def _target(random: Random, source: int, low: int, high: int) -> int:
     return source + distance if late else source - distance
 
 
-@compiled
+@compiled_inside
 def add(net: Network, line: Timeline, random: Random) -> bool:
     """Recomputes one input of a random execution just before it."""
     use = random_execution(line, random)
@@ -205,7 +205,7 @@ def add(net: Network, line: Timeline, random: Random) -> bool:
     return True
 
 
-@compiled
+@compiled_inside
 def drop(net: Network, line: Timeline, random: Random) -> bool:
     """Takes out one execution of a node that runs more than once, and those that ran for its sake only."""
     if line.total[MULTIPLE] == 0:
@@ -229,7 +229,7 @@ def drop(net: Network, line: Timeline, random: Random) -> bool:
     return True
 
 
-@compiled
+@compiled_inside
 def _unread(net: Network, line: Timeline, node: int, k: int) -> bool:
     for i in range(net.makes.start[node], net.makes.start[node + 1]):
         if line.end[net.makes.items[i], k] > line.at[node, k]:
@@ -237,7 +237,7 @@ def _unread(net: Network, line: Timeline, node: int, k: int) -> bool:
     return True
 
 
-@compiled
+@compiled_inside
 def chain(net: Network, line: Timeline, random: Random) -> bool:
     """Frees a slot over the budget from a value idle there: makes it again just before its next use.
 
@@ -261,7 +261,7 @@ def chain(net: Network, line: Timeline, random: Random) -> bool:
     return False
 
 
-@compiled
+@compiled_inside
 def _slot_over(line: Timeline, random: Random) -> int:
     slots, budget = len(line.slot), line.total[BUDGET]
     for _ in range(TRIES):
@@ -276,7 +276,7 @@ def _slot_over(line: Timeline, random: Random) -> int:
     return -1
 
 
-@compiled
+@compiled_inside
 def _remake(net: Network, line: Timeline, random: Random, node: int, use: int, floor: int, keep: float) -> bool:  # noqa: PLR0917
     first = line.total[JOURNAL]
     if not _run_before(net, line, node, use, floor):
@@ -306,7 +306,7 @@ def _remake(net: Network, line: Timeline, random: Random, node: int, use: int, f
     return True
 
 
-@compiled
+@compiled_inside
 def _run_before(net: Network, line: Timeline, node: int, slot: int, floor: int) -> bool:
     if line.runs[node] >= line.at.shape[1] or line.total[COST] + net.cost[node] > line.total[LIMIT]:
         return False

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hcp.annealing.compiled import compiled
+from hcp.annealing.compiled import compiled, compiled_inside
 from hcp.annealing.network import Int32, Int64, Network
 
 # Entries of Timeline.total.
@@ -88,7 +88,7 @@ def fill(net: Network, line: Timeline, sequence: NDArray[np.int64]) -> None:
     line.total[JOURNAL] = 0
 
 
-@compiled
+@compiled_inside
 def hold(line: Timeline, first: int, last: int, units: int) -> None:
     """Adds units of memory to the slots first..last."""
     budget = line.total[BUDGET]
@@ -103,7 +103,7 @@ def hold(line: Timeline, first: int, last: int, units: int) -> None:
     line.total[AREA] += area
 
 
-@compiled
+@compiled_inside
 def instance_before(line: Timeline, node: int, slot: int) -> int:
     """Which execution of a node is the latest before a slot; -1 if none is."""
     k = line.runs[node] - 1
@@ -112,7 +112,7 @@ def instance_before(line: Timeline, node: int, slot: int) -> int:
     return int(k)
 
 
-@compiled
+@compiled_inside
 def last_read(net: Network, line: Timeline, bundle: int, floor: int, slot: int) -> int:
     """The latest slot before ``slot`` in which a bundle is read; ``floor`` if none lies behind it."""
     latest = floor
@@ -127,7 +127,7 @@ def last_read(net: Network, line: Timeline, bundle: int, floor: int, slot: int) 
     return int(latest)
 
 
-@compiled
+@compiled_inside
 def next_read(net: Network, line: Timeline, bundle: int, slot: int) -> int:
     """The earliest slot after ``slot`` in which a bundle is read; the number of slots if there is none."""
     earliest = len(line.slot)
@@ -140,7 +140,7 @@ def next_read(net: Network, line: Timeline, bundle: int, slot: int) -> int:
     return int(earliest)
 
 
-@compiled
+@compiled_inside
 def insert(net: Network, line: Timeline, node: int, slot: int) -> None:
     """Lets a node run in a free slot. Its inputs' first executions must come before."""
     k = instance_before(line, node, slot) + 1
@@ -184,7 +184,7 @@ def insert(net: Network, line: Timeline, node: int, slot: int) -> None:
     _note(line, node, slot, 1)
 
 
-@compiled
+@compiled_inside
 def remove(net: Network, line: Timeline, node: int, slot: int) -> None:
     """Takes a node's execution out of a slot. If it is the first, nothing may read it (see ``removable``)."""
     k = instance_before(line, node, slot) + 1
@@ -225,7 +225,7 @@ def remove(net: Network, line: Timeline, node: int, slot: int) -> None:
     _note(line, node, slot, -1)
 
 
-@compiled
+@compiled_inside
 def _note(line: Timeline, node: int, slot: int, sign: int) -> None:
     row = line.total[JOURNAL]
     if row < len(line.journal):
@@ -252,7 +252,7 @@ def settle(line: Timeline) -> None:
     line.total[JOURNAL] = 0
 
 
-@compiled
+@compiled_inside
 def first_may_be(net: Network, line: Timeline, node: int, slot: int) -> bool:
     """Whether a node's first execution may be in a slot, as far as the first executions of others go."""
     for i in range(net.before.start[node], net.before.start[node + 1]):
@@ -264,7 +264,7 @@ def first_may_be(net: Network, line: Timeline, node: int, slot: int) -> bool:
     return True
 
 
-@compiled
+@compiled_inside
 def removable(net: Network, line: Timeline, node: int, k: int) -> bool:
     """Whether execution k of a node can go: another has to be left, and early enough for every reader."""
     if line.runs[node] < 2:

@@ -18,9 +18,9 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hcp.annealing.compiled import compiled, compiled_inside
 from hcp.graph.index import BoolArray, GraphIndex, Incidence, IntArray
 from hcp.graph.instances import chain
 from hcp.planning.native import run_native
@@ -172,7 +172,7 @@ class _Sets(NamedTuple):
 _ALL, _WAITING = 0, 1
 
 
-@njit(cache=True, nogil=True)
+@compiled_inside
 def _load(net: _Net, walk: _Walk, done: Words, memory: int) -> None:
     walk.done[:] = done
     walk.memory[0] = memory
@@ -192,7 +192,7 @@ def _load(net: _Net, walk: _Walk, done: Words, memory: int) -> None:
             walk.amount[0] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled_inside
 def _growth(net: _Net, walk: _Walk, v: int) -> int:
     """Bytes held more after v ran than before."""
     growth = net.keep[v]
@@ -202,7 +202,7 @@ def _growth(net: _Net, walk: _Walk, v: int) -> int:
     return int(growth)
 
 
-@njit(cache=True, nogil=True)
+@compiled_inside
 def _run(net: _Net, walk: _Walk, place: int) -> None:
     """Runs the node at a place of the ready list."""
     v = walk.ready[place]
@@ -220,7 +220,7 @@ def _run(net: _Net, walk: _Walk, place: int) -> None:
             walk.amount[0] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled_inside
 def _run_harmless(net: _Net, walk: _Walk) -> None:
     """Makes every step that fits and does not leave more memory held."""
     place = 0
@@ -233,7 +233,7 @@ def _run_harmless(net: _Net, walk: _Walk) -> None:
             place += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled_inside
 def _add(sets: _Sets, walk: _Walk) -> None:
     """Lets the walk's set wait, unless it was found before."""
     key = np.uint64(0x9E3779B97F4A7C15)
@@ -253,7 +253,7 @@ def _add(sets: _Sets, walk: _Walk) -> None:
     sets.counts[:] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled_inside
 def _expand(net: _Net, walk: _Walk, sets: _Sets) -> int:
     """Makes each step that fits from the set that waits last; ``_NONE`` where that does not end the search."""
     sets.counts[_WAITING] -= 1
@@ -277,7 +277,7 @@ def _expand(net: _Net, walk: _Walk, sets: _Sets) -> int:
     return _NONE
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _search(net: _Net, words: int, most: int) -> int:
     if net.base > net.budget:
         return _NONE

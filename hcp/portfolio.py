@@ -207,7 +207,7 @@ class _Portfolio:
         share = params.proof_share if self.explained() >= params.least_explained else params.glance_share
         if not share:
             return None
-        small = relaxation.cut.model.shape[1] <= params.most_columns_proved
+        small = relaxation.form.model.shape[1] <= params.most_columns_proved
         solver = (
             CpSat(relaxation, on_lifted, params.search)
             if small

@@ -68,8 +68,8 @@ def _cut(graph: Graph, budget: int, integer: Callable[[Model], int]) -> tuple[in
     """The certified linear bound with cuts, and the integer optimum of the same model."""
     found = Relaxer(graph, budget, Deadline(20)).best()
     assert found is not None
-    cut: CutModel = found.cut
-    return found.bound.value, max(integer(cut.model), graph.base_cost)
+    form: CutModel = found.form
+    return found.bound.value, max(integer(form.model), graph.base_cost)
 
 
 def _staged(graph: Graph, budget: int, integer: Callable[[Model], int]) -> tuple[float, int]:

@@ -109,19 +109,19 @@ class _Search:
         """Solves integer forms with more and more stages."""
         tracker = self.tracker
         while not tracker.over:
-            cut = relaxation.cut
-            tracker.report(f"integer form, {len(cut.chain)} stages")
+            form = relaxation.form
+            tracker.report(f"integer form, {len(form.chain)} stages")
             result = self.backend(self.task(relaxation))
             tracker.add_bound(Bound(result.bound, "cost", ORDER_FREE, None, f"{tracker.planner}, cut relaxation"))
             if result.status is IntegerStatus.INFEASIBLE:
                 return tracker.infeasible(None, f"{tracker.planner} found the cut relaxation infeasible")
             if result.point is None:
                 break
-            lifted = lift(tracker.problem.graph, cut, result.point)
+            lifted = lift(tracker.problem.graph, form, result.point)
             tracker.offer(lifted)
             self.on_lifted(lifted)
             self.polish(lifted)
-            finer = self.finer_chain(cut, lifted, result)
+            finer = self.finer_chain(form, lifted, result)
             refined = None if finer is None else self.relaxed(finer)
             if refined is None:
                 break
@@ -139,20 +139,20 @@ class _Search:
 
     def task(self, relaxation: Relaxation) -> IntegerTask:
         """The integer form, as its solver takes it."""
-        tracker, cut = self.tracker, relaxation.cut
+        tracker, form = self.tracker, relaxation.form
         graph = tracker.problem.graph
         newest: deque[FloatArray] = deque(maxlen=1)
 
         def poll() -> None:
-            tracker.report(f"integer form, {len(cut.chain)} stages")
+            tracker.report(f"integer form, {len(form.chain)} stages")
             if newest:
                 point = newest.pop()
-                if tracker.cost is None or cut.model.value(point) < tracker.cost:
-                    self.on_lifted(lift(graph, cut, point))
+                if tracker.cost is None or form.model.value(point) < tracker.cost:
+                    self.on_lifted(lift(graph, form, point))
 
         return IntegerTask(
-            model=cut.model,
-            hint={} if tracker.schedule is None else hint(graph, cut, tracker.schedule),
+            model=form.model,
+            hint={} if tracker.schedule is None else hint(graph, form, tracker.schedule),
             # Its own bound: better ones, of conflicts or other chains, may exceed the optimum of this relaxation.
             bound=relaxation.bound.value,
             deadline=tracker.deadline.part(tracker.deadline.left * self.params.integer_share),
@@ -181,12 +181,12 @@ class _Search:
             )
             tracker.offer(found)
 
-    def finer_chain(self, cut: CutModel, lifted: Schedule, result: IntegerResult) -> tuple[int, ...] | None:
+    def finer_chain(self, form: CutModel, lifted: Schedule, result: IntegerResult) -> tuple[int, ...] | None:
         """A longer chain with stages where a lifted optimum breaks the budget; None where that cannot help."""
         if result.status is not IntegerStatus.OPTIMAL or not self.params.refine_share:
             return None
         index, most = self.tracker.problem.graph.index, self.params.added_stages
-        spare = set(longest_path(index)) - set(cut.chain)
+        spare = set(longest_path(index)) - set(form.chain)
         excess = _excess_at_first(index, self.tracker.problem, lifted)
         wanted = sorted((v for v in spare if excess[v] > 0), key=lambda v: -excess[v])[:most]
         if not wanted:
@@ -194,8 +194,8 @@ class _Search:
             wanted = sorted(spare, key=lambda v: -excess[v])[:most]
         if not wanted:
             return None
-        depth = {v: bin(index.ancestors[v]).count("1") for v in (*cut.chain, *wanted)}
-        return tuple(sorted((*cut.chain, *wanted), key=depth.__getitem__))
+        depth = {v: bin(index.ancestors[v]).count("1") for v in (*form.chain, *wanted)}
+        return tuple(sorted((*form.chain, *wanted), key=depth.__getitem__))
 
 
 def _excess_at_first(index: GraphIndex, problem: Problem, schedule: Schedule) -> np.ndarray:

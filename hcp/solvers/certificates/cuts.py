@@ -56,25 +56,27 @@ def is_chain(index: GraphIndex, nodes: tuple[int, ...]) -> bool:
     return known and all(index.ancestors[high] >> low & 1 for low, high in pairwise(nodes))
 
 
-def certify_cost(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray) -> tuple[int, CutCertificate]:
+def certify_cost(graph: Graph, form: CutModel, budget: int, multipliers: FloatArray) -> tuple[int, CutCertificate]:
     """The order-free cost bound that a relaxation's dual values prove, with its certificate."""
-    certificate = _certificate(graph, cut, budget, multipliers, of_peak=False)
-    return certificate.evaluated(graph, cut.model), certificate
+    certificate = _certificate(graph, form, budget, multipliers, of_peak=False)
+    return certificate.evaluated(graph, form.model), certificate
 
 
-def certify_peak(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray) -> CutCertificate | None:
-    """A proof that no schedule meets the budget for which ``cut`` was built, if the dual values give one."""
-    certificate = _certificate(graph, cut, budget, multipliers, of_peak=True)
-    return certificate if certificate.evaluated(graph, cut.model) else None
+def certify_peak(graph: Graph, form: CutModel, budget: int, multipliers: FloatArray) -> CutCertificate | None:
+    """A proof that no schedule meets the budget for which ``form`` was built, if the dual values give one."""
+    certificate = _certificate(graph, form, budget, multipliers, of_peak=True)
+    return certificate if certificate.evaluated(graph, form.model) else None
 
 
-def _certificate(graph: Graph, cut: CutModel, budget: int, multipliers: FloatArray, *, of_peak: bool) -> CutCertificate:
+def _certificate(
+    graph: Graph, form: CutModel, budget: int, multipliers: FloatArray, *, of_peak: bool
+) -> CutCertificate:
     pairs, denominator = rounded(multipliers)
     return CutCertificate(
         budget=budget,
         multipliers=pairs,
         denominator=denominator,
         of_peak=of_peak,
-        chain=tuple(graph.index.node_names[b] for b in cut.chain),
-        cuts=cut.cuts,
+        chain=tuple(graph.index.node_names[b] for b in form.chain),
+        cuts=form.cuts,
     )

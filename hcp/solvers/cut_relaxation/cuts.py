@@ -36,11 +36,11 @@ class Cut(Protocol):
     Cuts are values: equal ones are the same row, and they can be hashed.
     """
 
-    def is_valid(self, cut: "CutModel", /) -> bool:
+    def is_valid(self, form: "CutModel", /) -> bool:
         """Whether this is a cut of a relaxation at all: files are checked with it, in integers and without a solver."""
         ...
 
-    def row(self, cut: "CutModel", /) -> Row:
+    def row(self, form: "CutModel", /) -> Row:
         """The row that it stands for; only asked of valid ones."""
         ...
 
@@ -52,11 +52,11 @@ class Cut(Protocol):
 class Separator(Protocol):
     """Finds cuts that a point violates."""
 
-    def __call__(self, cut: "CutModel", point: FloatArray, least_violation: float, /) -> Sequence[Cut]:
+    def __call__(self, form: "CutModel", point: FloatArray, least_violation: float, /) -> Sequence[Cut]:
         """Some of the most violated cuts of the plain relaxation at a point.
 
         Args:
-            cut: The relaxation.
+            form: The relaxation.
             point: One number a column.
             least_violation: Smaller violations do not count; they are measured with the largest coefficient at 1.
         """

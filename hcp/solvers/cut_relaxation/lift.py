@@ -11,38 +11,38 @@ from hcp.solvers.cut_relaxation.cuts import CutModel
 from hcp.solvers.models.rows import FloatArray
 
 
-def lift(graph: Graph, cut: CutModel, point: FloatArray) -> Schedule:
+def lift(graph: Graph, form: CutModel, point: FloatArray) -> Schedule:
     """The legal schedule that an integer point stands for; it may break the budget inside stages.
 
     Each stage's nodes run in topological order and the stage's chain node last; values go at their last use. Of two
     such orders, the graph's own and one that runs a node just before its first reader, the one with the smaller peak.
     """
     index = graph.index
-    stages = stage_sets(cut, point)
+    stages = stage_sets(form, point)
     rank = np.empty(index.n, np.int64)
     rank[index.order] = np.arange(index.n)
-    orders = (_in_graph_order(stages, cut, rank), _just_in_time(index, stages, cut, rank))
+    orders = (_in_graph_order(stages, form, rank), _just_in_time(index, stages, form, rank))
     schedules = [
         Schedule.from_computes(graph, [index.node_names[v] for stage in order for v in stage]) for order in orders
     ]
     return min(schedules, key=lambda schedule: replay(graph, schedule).peak)
 
 
-def stage_sets(cut: CutModel, point: FloatArray) -> list[set[int]]:
+def stage_sets(form: CutModel, point: FloatArray) -> list[set[int]]:
     """The nodes that run in each stage."""
-    runs, _, _ = cut.grid.at(np.round(point))
+    runs, _, _ = form.grid.at(np.round(point))
     return [set(np.flatnonzero(runs[:, k] > 0.5).tolist()) for k in range(runs.shape[1])]
 
 
-def _in_graph_order(stages: list[set[int]], cut: CutModel, rank: np.ndarray) -> list[list[int]]:
-    ends = [*cut.chain, -1]
+def _in_graph_order(stages: list[set[int]], form: CutModel, rank: np.ndarray) -> list[list[int]]:
+    ends = [*form.chain, -1]
     return [sorted(nodes, key=lambda v: (v == end, rank[v])) for nodes, end in zip(stages, ends, strict=True)]
 
 
-def _just_in_time(index: GraphIndex, stages: list[set[int]], cut: CutModel, rank: np.ndarray) -> list[list[int]]:
+def _just_in_time(index: GraphIndex, stages: list[set[int]], form: CutModel, rank: np.ndarray) -> list[list[int]]:
     """Per stage: a depth-first post-order from its chain node last, from nodes nobody in the stage reads first."""
     found = []
-    for nodes, end in zip(stages, [*cut.chain, -1], strict=True):
+    for nodes, end in zip(stages, [*form.chain, -1], strict=True):
         read = {p for v in nodes for p in index.predecessors[v]}
         roots = sorted((v for v in nodes if v not in read), key=lambda v: (v == end, rank[v]))
         order: list[int] = []
@@ -62,10 +62,10 @@ def _just_in_time(index: GraphIndex, stages: list[set[int]], cut: CutModel, rank
     return found
 
 
-def hint(graph: Graph, cut: CutModel, schedule: Schedule) -> dict[int, bool]:
+def hint(graph: Graph, form: CutModel, schedule: Schedule) -> dict[int, bool]:
     """Values of the relaxation's columns that describe a schedule, as far as it shows them."""
     index = graph.index
-    width = cut.grid.births.shape[1]
+    width = form.grid.births.shape[1]
     born = np.zeros((index.n, width), np.bool_)
     runs = np.zeros((index.n, width), np.bool_)
     live = np.zeros((index.m, width), np.bool_)
@@ -77,11 +77,11 @@ def hint(graph: Graph, cut: CutModel, schedule: Schedule) -> dict[int, bool]:
         node = index.node_of[name]
         born[node, stage:] = True
         runs[node, stage] = True
-        entering = stage < len(cut.chain) and node == cut.chain[stage]
+        entering = stage < len(form.chain) and node == form.chain[stage]
     # The columns of a resident value's saves are those of its maker's births.
-    saves, live = cut.grid.saves[index.droppable], live[index.droppable]
+    saves, live = form.grid.saves[index.droppable], live[index.droppable]
     known: dict[int, bool] = {}
-    for columns, entries in ((cut.grid.births, born), (cut.grid.runs, runs), (saves, live)):
+    for columns, entries in ((form.grid.births, born), (form.grid.runs, runs), (saves, live)):
         free = columns >= 0
         known.update(zip(columns[free].tolist(), entries[free].tolist(), strict=True))
     return known

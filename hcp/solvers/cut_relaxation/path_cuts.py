@@ -56,11 +56,11 @@ class PathCut:
             for j in range(start, end)
         ]
 
-    def is_valid(self, cut: CutModel) -> bool:
+    def is_valid(self, form: CutModel) -> bool:
         """Whether this is a staircase of the graph at all."""
-        index = cut.grid.index
+        index = form.grid.index
         reader, values = self.reader, [value for value, _ in self.steps]
-        if not (0 <= reader < index.n and 0 <= self.stage <= len(cut.chain) and values):
+        if not (0 <= reader < index.n and 0 <= self.stage <= len(form.chain) and values):
             return False
         for value, stage in self.steps:
             if not (0 <= value < index.m and 0 <= stage <= self.stage):
@@ -70,9 +70,9 @@ class PathCut:
             reader = int(index.producer[value])
         return True
 
-    def row(self, cut: CutModel) -> Row:
+    def row(self, form: CutModel) -> Row:
         """The reader's runs, or its first executions, less the runs and the saves that the staircase crosses."""
-        grid = cut.grid
+        grid = form.grid
         reader, end = np.array([self.reader]), np.array([self.stage])
         terms: Terms = []
         if self.first:
@@ -98,14 +98,14 @@ class PathCut:
         }
 
 
-def _separate(cut: CutModel, point: FloatArray, least_violation: float) -> Sequence[PathCut]:
+def _separate(form: CutModel, point: FloatArray, least_violation: float) -> Sequence[PathCut]:
     """The most violated staircases of each end stage; none while the search for them is being compiled."""
     if not PATH_CUTS.ready():
         return ()
     # Here, since it loads a compiler, which checking certificates does not need.
     from hcp.solvers.cut_relaxation.separation import separate
 
-    return separate(cut.grid.index, *cut.grid.at(point), least_violation)
+    return separate(form.grid.index, *form.grid.at(point), least_violation)
 
 
 def _read(record: Record, graph: Graph) -> PathCut:

@@ -58,7 +58,7 @@ DEFAULT_RELAXATION: Final = RelaxationParams()
 class Relaxation:
     """A solved linear relaxation: the model, and the bound that its dual values prove."""
 
-    cut: CutModel
+    form: CutModel
     bound: Bound
 
 
@@ -113,29 +113,29 @@ class Relaxer:
             return None
 
     def _solve_chain(self, chain: tuple[int, ...]) -> Relaxation | None:
-        cut = build_cut_model(self.graph.index, self.budget, chain)
-        program = LinearProgram(cut.model)
+        form = build_cut_model(self.graph.index, self.budget, chain)
+        program = LinearProgram(form.model)
         result = program.solve(self.deadline)
         if result.status is LpStatus.OPTIMAL:
-            return self.strengthened(self.certified(cut, result), program, result)
+            return self.strengthened(self.certified(form, result), program, result)
         proof = self.infeasibility(chain) if result.status is LpStatus.INFEASIBLE else None
-        return None if proof is None else Relaxation(cut, proof)
+        return None if proof is None else Relaxation(form, proof)
 
-    def certified(self, cut: CutModel, result: LpResult) -> Relaxation:
+    def certified(self, form: CutModel, result: LpResult) -> Relaxation:
         """A solved relaxation with the bound that its dual values prove."""
-        value, certificate = certify_cost(self.graph, cut, self.budget, result.multipliers)
-        return Relaxation(cut, Bound(value, "cost", ORDER_FREE, certificate, SOURCE))
+        value, certificate = certify_cost(self.graph, form, self.budget, result.multipliers)
+        return Relaxation(form, Bound(value, "cost", ORDER_FREE, certificate, SOURCE))
 
     def strengthened(self, plain: Relaxation, program: LinearProgram, result: LpResult) -> Relaxation:
         """Adds violated cuts, round by round, until they stop paying or the time is up."""
-        base, patience = plain.cut.model.shape[0], self.params.patience
+        base, patience = plain.form.model.shape[0], self.params.patience
         cuts: list[Cut] = []
         values = [result.value]
         while not self.deadline.over:
-            fresh = self.violated(plain.cut, result, set(cuts))
+            fresh = self.violated(plain.form, result, set(cuts))
             if not fresh:
                 break
-            program.add_rows(*plain.cut.cut_rows(fresh))
+            program.add_rows(*plain.form.cut_rows(fresh))
             solved = program.solve(self.deadline)
             if solved.status is not LpStatus.OPTIMAL:
                 break
@@ -150,18 +150,18 @@ class Relaxer:
                 result = replace(result, multipliers=np.delete(result.multipliers, base + idle))
             if len(values) > patience and values[-1] - values[-1 - patience] < self.least_gain:
                 break
-        return self.certified(plain.cut.with_cuts(cuts), result)
+        return self.certified(plain.form.with_cuts(cuts), result)
 
-    def violated(self, cut: CutModel, result: LpResult, known: set[Cut]) -> list[Cut]:
+    def violated(self, form: CutModel, result: LpResult, known: set[Cut]) -> list[Cut]:
         """Cuts of all families that a solution violates, but for those known."""
         families = [family for family in FAMILIES if family.format.name in self.params.families]
-        found = [c for f in families for c in f.separate(cut, result.point, self.params.least_violation)]
+        found = [c for f in families for c in f.separate(form, result.point, self.params.least_violation)]
         return [c for c in found if c not in known]
 
     def infeasibility(self, chain: tuple[int, ...]) -> Bound | None:
         """The largest bound on the peak that a chain's relaxation gives above the budget, with its certificate."""
-        cut = build_cut_model(self.graph.index, self.budget, chain)
-        relief = LinearProgram(cut.model, relieved=cut.model.blocks[MEMORY]).solve(self.deadline)
+        form = build_cut_model(self.graph.index, self.budget, chain)
+        relief = LinearProgram(form.model, relieved=form.model.blocks[MEMORY]).solve(self.deadline)
         # The dual values of the relieved form prove every budget short of the relief infeasible, up to rounding.
         for short in (1e-6, 1e-3, 1.0):
             raised = self.budget + int(max(0.0, relief.value) * (1 - short))

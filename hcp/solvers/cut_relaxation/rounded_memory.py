@@ -53,19 +53,19 @@ class RoundedMemory:
     divisor: int
     missing: tuple[int, ...] = ()
 
-    def is_valid(self, cut: CutModel) -> bool:
+    def is_valid(self, form: CutModel) -> bool:
         """Whether there is such a row, with such values in it, and the divisor is one."""
-        index = cut.grid.index
-        if not (0 <= self.stage < len(cut.chain) and 0 < self.divisor <= LARGEST_TOTAL):
+        index = form.grid.index
+        if not (0 <= self.stage < len(form.chain) and 0 < self.divisor <= LARGEST_TOTAL):
             return False
         if not all(0 <= x < index.m for x in self.missing):
             return False
-        return set(self._columns(cut).tolist()) <= set(cut.memory_row(self.stage).columns.tolist())
+        return set(self._columns(form).tolist()) <= set(form.memory_row(self.stage).columns.tolist())
 
-    def row(self, cut: CutModel) -> Row:
+    def row(self, form: CutModel) -> Row:
         """The row, in the smallest integers."""
-        memory = cut.memory_row(self.stage)
-        flipped = np.isin(memory.columns, self._columns(cut))
+        memory = form.memory_row(self.stage)
+        flipped = np.isin(memory.columns, self._columns(form))
         coefficients, rhs = _rounded(memory, flipped, self.divisor)
         unit = max(1, int(np.gcd.reduce(coefficients)))
         return Row(coefficients // unit, memory.columns, rhs // unit)
@@ -75,8 +75,8 @@ class RoundedMemory:
         names = [graph.index.value_names[x] for x in self.missing]
         return {"family": str(FORMAT), "stage": self.stage, "divisor": self.divisor, "missing": names}
 
-    def _columns(self, cut: CutModel) -> Columns:
-        return cut.grid.saves[list(self.missing), self.stage + 1]
+    def _columns(self, form: CutModel) -> Columns:
+        return form.grid.saves[list(self.missing), self.stage + 1]
 
 
 def _rounded(memory: Row, flipped: BoolArray, divisor: int) -> tuple[IntArray, int]:
@@ -113,15 +113,15 @@ class _Knapsack(NamedTuple):
         return found
 
 
-def _separate(cut: CutModel, point: FloatArray, least_violation: float) -> Sequence[RoundedMemory]:
+def _separate(form: CutModel, point: FloatArray, least_violation: float) -> Sequence[RoundedMemory]:
     """The most violated rounding that is found of each memory row."""
-    found = (_most_violated(cut, stage, point, least_violation) for stage in range(len(cut.chain)))
+    found = (_most_violated(form, stage, point, least_violation) for stage in range(len(form.chain)))
     return [each for each in found if each is not None]
 
 
-def _most_violated(cut: CutModel, stage: int, point: FloatArray, least_violation: float) -> RoundedMemory | None:
+def _most_violated(form: CutModel, stage: int, point: FloatArray, least_violation: float) -> RoundedMemory | None:
     tick()
-    memory = cut.memory_row(stage)
+    memory = form.memory_row(stage)
     share = point[memory.columns]
     partly = (share > _FRACTION) & (share < 1 - _FRACTION)
     if not partly.any():
@@ -134,10 +134,10 @@ def _most_violated(cut: CutModel, stage: int, point: FloatArray, least_violation
     best = int(violation.argmax())
     flipped[partly] = _improved(knapsack, flipped[partly], divisors[best : best + 1])
     # Of values that share a column, the first one stands for all.
-    columns, first = np.unique(cut.grid.saves[:, stage + 1], return_index=True)
+    columns, first = np.unique(form.grid.saves[:, stage + 1], return_index=True)
     missing = np.sort(first[np.searchsorted(columns, memory.columns[flipped])])
     rounded = RoundedMemory(stage, int(divisors[best]), tuple(missing.tolist()))
-    coefficients, columns, rhs = rounded.row(cut)
+    coefficients, columns, rhs = rounded.row(form)
     excess = float(coefficients @ point[columns]) - rhs
     return rounded if excess > least_violation * max(1, int(np.abs(coefficients).max())) else None
 

@@ -72,13 +72,13 @@ def test_an_optimal_schedule_satisfies_every_row(data):
     path = longest_path(graph.index)
     chain = tuple(sorted(data.draw(st.sets(st.sampled_from(path), min_size=1)), key=path.index))
     plain = build_cut_model(graph.index, budget, chain)
-    cut = plain.with_cuts([data.draw(staircases(plain)) for _ in range(3)] if len(path) > 1 else [])
-    program = LinearProgram(cut.model)
-    known = hint(graph, cut, schedule)
+    form = plain.with_cuts([data.draw(staircases(plain)) for _ in range(3)] if len(path) > 1 else [])
+    program = LinearProgram(form.model)
+    known = hint(graph, form, schedule)
     columns = np.array(list(known), np.int64)
     signs = np.array([1 if value else -1 for value in known.values()], np.int64)
     fixed = sparse.csr_matrix(
-        (-signs, (np.arange(len(columns)), columns)), shape=(len(columns), cut.model.shape[1]), dtype=np.int64
+        (-signs, (np.arange(len(columns)), columns)), shape=(len(columns), form.model.shape[1]), dtype=np.int64
     )
     program.add_rows(fixed, np.minimum(-signs, 0))
     result = program.solve(Deadline(10))
@@ -108,11 +108,11 @@ def test_integer_points_bound_and_lift_to_legal_schedules(drawn):
     graph, budget = drawn
     optimum = replay(graph, Exhaustive()(Problem(graph, budget)).schedule).cost
     for chain in candidate_chains(graph):
-        cut = build_cut_model(graph.index, budget, chain)
-        result = solve_with_cpsat(IntegerTask(cut.model, {}, 0, deadline=Deadline(20), workers=1, seed=0))
+        form = build_cut_model(graph.index, budget, chain)
+        result = solve_with_cpsat(IntegerTask(form.model, {}, 0, deadline=Deadline(20), workers=1, seed=0))
         assert result.status is IntegerStatus.OPTIMAL
         assert result.bound <= optimum
-        assert replay(graph, lift(graph, cut, result.point)).cost <= result.bound
+        assert replay(graph, lift(graph, form, result.point)).cost <= result.bound
 
 
 def test_path_cuts_strengthen_a_transformer():
@@ -123,27 +123,27 @@ def test_path_cuts_strengthen_a_transformer():
         for chain in candidate_chains(graph)
     )
     found = Relaxer(graph, budget, Deadline(20), RelaxationParams(families=("path",))).best()
-    assert found.cut.cuts
+    assert found.form.cuts
     assert found.bound.value > plain
 
 
 def test_separated_cuts_are_violated_staircases():
     graph = instance("transformer:3")
     budget = replay(graph, keep_everything(graph)).peak // 2
-    cut = build_cut_model(graph.index, budget, candidate_chains(graph)[-1])
-    point = LinearProgram(cut.model).solve(Deadline(20)).point
-    found = separate(graph.index, *cut.grid.at(point), 1e-3)
+    form = build_cut_model(graph.index, budget, candidate_chains(graph)[-1])
+    point = LinearProgram(form.model).solve(Deadline(20)).point
+    found = separate(graph.index, *form.grid.at(point), 1e-3)
     assert found
-    assert all(each.is_valid(cut) for each in found)
-    rows, rhs = cut.cut_rows(found)
+    assert all(each.is_valid(form) for each in found)
+    rows, rhs = form.cut_rows(found)
     assert np.all(rows @ point - rhs > 1e-4)
 
 
 def test_the_hint_of_keep_everything_has_every_run_once():
     graph = instance("training-chain:6")
-    cut = build_cut_model(graph.index, 10**9, candidate_chains(graph)[0])
-    known = hint(graph, cut, keep_everything(graph))
-    point = np.zeros(cut.model.shape[1])
+    form = build_cut_model(graph.index, 10**9, candidate_chains(graph)[0])
+    known = hint(graph, form, keep_everything(graph))
+    point = np.zeros(form.model.shape[1])
     point[[column for column, value in known.items() if value]] = 1
-    computes = [a.node for a in lift(graph, cut, point).actions if isinstance(a, Compute)]
+    computes = [a.node for a in lift(graph, form, point).actions if isinstance(a, Compute)]
     assert sorted(computes) == sorted(graph.order)

@@ -45,29 +45,29 @@ def schedules(graph, most):
     return grown([], frozenset())
 
 
-def points(graph, cut, found):
+def points(graph, form, found):
     """The 0/1 points of schedules, without repetition."""
-    known = [hint(graph, cut, schedule) for schedule in found]
-    columns = range(cut.model.shape[1])
+    known = [hint(graph, form, schedule) for schedule in found]
+    columns = range(form.model.shape[1])
     return np.array(sorted({tuple(each.get(column, False) for column in columns) for each in known}), np.int64)
 
 
-def separated(cut, seed):
+def separated(form, seed):
     """The cuts found at any point, and in rounds from a corner of the linear form on, one that keeps much."""
-    random, columns = np.random.default_rng(seed), cut.model.shape[1]
-    found = [*FAMILY.separate(cut, random.random(columns), 1e-3)]
-    program = LinearProgram(replace(cut.model, cost=random.integers(-9, 4, columns)))
+    random, columns = np.random.default_rng(seed), form.model.shape[1]
+    found = [*FAMILY.separate(form, random.random(columns), 1e-3)]
+    program = LinearProgram(replace(form.model, cost=random.integers(-9, 4, columns)))
     for _ in range(8):
         result = program.solve(Deadline(20))
         if result.status is not LpStatus.OPTIMAL:
             break
-        fresh = FAMILY.separate(cut, result.point, 1e-3)
+        fresh = FAMILY.separate(form, result.point, 1e-3)
         if not fresh:
             break
         for each in fresh:
-            coefficients, columns, rhs = each.row(cut)
+            coefficients, columns, rhs = each.row(form)
             assert coefficients @ result.point[columns] > rhs
-        program.add_rows(*cut.cut_rows(fresh))
+        program.add_rows(*form.cut_rows(fresh))
         found += fresh
     return found
 
@@ -80,14 +80,14 @@ def test_every_schedule_within_the_budget_satisfies_every_cut(data):
     budget = max(1, min(peak for peak, _ in everything) + data.draw(st.integers(0, 3)))
     legal = [schedule for peak, schedule in everything if peak <= budget]
     for chain in candidate_chains(graph):
-        cut = build_cut_model(graph.index, budget, chain)
+        form = build_cut_model(graph.index, budget, chain)
         stages, sizes = st.integers(0, len(chain) - 1), st.integers(1, 9)
         values = st.sets(st.integers(0, graph.index.m - 1)) if graph.index.m else st.just(set())
         drawn = [RoundedMemory(data.draw(stages), data.draw(sizes), tuple(sorted(data.draw(values)))) for _ in range(6)]
-        cuts = [*separated(cut, data.draw(st.integers(0, 10**6))), *(each for each in drawn if each.is_valid(cut))]
+        cuts = [*separated(form, data.draw(st.integers(0, 10**6))), *(each for each in drawn if each.is_valid(form))]
         if cuts:
-            rows, rhs = cut.cut_rows(cuts)
-            assert np.all(rows @ points(graph, cut, legal).T <= rhs[:, None])
+            rows, rhs = form.cut_rows(cuts)
+            assert np.all(rows @ points(graph, form, legal).T <= rhs[:, None])
 
 
 def test_every_schedule_of_narrow_graphs_satisfies_what_is_separated():
@@ -98,11 +98,11 @@ def test_every_schedule_of_narrow_graphs_satisfies_what_is_separated():
         budget = min(peak for peak, _ in everything) + seed % 3
         legal = [schedule for peak, schedule in everything if peak <= budget]
         for chain in candidate_chains(graph):
-            cut = build_cut_model(graph.index, budget, chain)
-            cuts = separated(cut, seed)
+            form = build_cut_model(graph.index, budget, chain)
+            cuts = separated(form, seed)
             if cuts:
-                rows, rhs = cut.cut_rows(cuts)
-                assert np.all(rows @ points(graph, cut, legal).T <= rhs[:, None])
+                rows, rhs = form.cut_rows(cuts)
+                assert np.all(rows @ points(graph, form, legal).T <= rhs[:, None])
             separate_cuts += len(cuts)
     assert separate_cuts > 12
 
@@ -117,11 +117,11 @@ def test_rounding_cuts_off_no_whole_point_of_a_row(data):
     last = Node("last", outputs=(Value("y", 0),))
     reader = Node("reader", inputs=(*(f"x{i}" for i in range(len(sizes))), "y"))
     graph = Graph((*makers, last, reader))
-    cut = build_cut_model(graph.index, budget, (len(sizes),))
+    form = build_cut_model(graph.index, budget, (len(sizes),))
     each = RoundedMemory(0, data.draw(st.integers(1, 15)), tuple(sorted(data.draw(subsets(len(sizes))))))
-    assert each.is_valid(cut)
-    coefficients, columns, rhs = each.row(cut)
-    order = [int(np.flatnonzero(cut.grid.saves[:, 1] == column)[0]) for column in columns]
+    assert each.is_valid(form)
+    coefficients, columns, rhs = each.row(form)
+    order = [int(np.flatnonzero(form.grid.saves[:, 1] == column)[0]) for column in columns]
     for point in product((0, 1), repeat=len(sizes)):
         held = np.array(point)[order]
         if np.array(sizes)[order] @ held <= budget:
@@ -141,8 +141,8 @@ def test_some_rows_are_stronger_than_the_memory_row():
             Node("reader", inputs=("x0", "x1", "x2", "y")),
         )
     )
-    cut = build_cut_model(graph.index, 14, (3,))
-    coefficients, _, rhs = RoundedMemory(0, 5).row(cut)
+    form = build_cut_model(graph.index, 14, (3,))
+    coefficients, _, rhs = RoundedMemory(0, 5).row(form)
     assert coefficients.tolist() == [1, 1, 1]
     assert rhs == 2
 

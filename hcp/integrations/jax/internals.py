@@ -287,6 +287,11 @@ class CompiledBytes(NamedTuple):
     output: int
     on_host: int
 
+    @property
+    def total(self) -> int:
+        """What a budget is about."""
+        return self.temporary + self.output
+
 
 def compiled_bytes(compiled: Any) -> CompiledBytes | None:  # noqa: ANN401
     """The memory of ``jax.jit(f).lower(...).compile()``; None where the platform's compiler does not say.

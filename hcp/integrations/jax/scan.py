@@ -25,7 +25,7 @@ from hcp.integrations.jax.placement import place
 from hcp.integrations.jax.platform import shape
 from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.jax.step import Step, capture_step
-from hcp.integrations.jax.transform import Planned
+from hcp.integrations.jax.transform import PlannedGradient
 from hcp.integrations.planning import plan_step
 from hcp.planning.plan import Plan
 from hcp.planning.planner import Planner
@@ -76,7 +76,7 @@ def scan(
         return tree_util.tree_map(jnp.asarray, init), step.empty_stacks()
     if step_budget is not None:
         request = JaxRequest(budget=step_budget, time_limit=time_limit, seed=seed, quiet=True)
-        step = step.with_planned_back(Planned(f, step.back, (), request))
+        step = step.with_planned_back(PlannedGradient(f, step.back, (), request))
     plan = _plan(step, budget, solver or ScanChain(), time_limit, seed)
     assert plan.schedule is not None
     machine = Machine(step.body, step.back, step.length, reverse, table(step.length, plan.schedule))

@@ -49,7 +49,7 @@ def value_and_grad(
     plan: GivenPlan | None = None,
     fallback: Fallback = "error",
     quiet: bool = False,
-) -> "Planned":
+) -> "PlannedGradient":
     """``jax.value_and_grad`` whose compiled program keeps a memory budget.
 
     The first call with given shapes captures and plans; every call then runs the plan. Called with arrays it compiles
@@ -126,7 +126,7 @@ def grad(
     plan: GivenPlan | None = None,
     fallback: Fallback = "error",
     quiet: bool = False,
-) -> "Planned":
+) -> "PlannedGradient":
     """``jax.grad`` whose compiled program keeps a memory budget; see ``value_and_grad``."""
     request = JaxRequest(
         budget=budget,
@@ -192,7 +192,7 @@ def checkpoint_plan(
 
 
 @dataclass(eq=False)
-class Planned:
+class PlannedGradient:
     """What ``grad`` and ``value_and_grad`` return.
 
     Attributes:
@@ -307,9 +307,9 @@ _STATE = _State()
 
 def _planned(
     fun: Callable[..., Any], inner: Callable[..., Any], argnums: int | Sequence[int], request: JaxRequest
-) -> Planned:
+) -> PlannedGradient:
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    planned = Planned(fun, inner, numbers, request)
+    planned = PlannedGradient(fun, inner, numbers, request)
     update_wrapper(planned, fun, updated=())
     return planned
 

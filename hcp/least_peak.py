@@ -15,6 +15,7 @@ from hcp.planners import planner_named, solve
 from hcp.planning.deadline import Deadline, Stop, never
 from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.plan import Plan, excess
+from hcp.planning.planner import AnyPlanner
 from hcp.planning.problem import (
     DEFAULT_WORKERS,
     LEAST_PART,
@@ -86,7 +87,7 @@ class LeastPeak:
 def minimize_peak(
     graph: Graph,
     overhead: float = 0.0,
-    solver: str = "auto",
+    solver: str | AnyPlanner = "auto",
     *,
     time_limit: float = 60.0,
     workers: int = DEFAULT_WORKERS,
@@ -99,7 +100,7 @@ def minimize_peak(
     Args:
         graph: The computation.
         overhead: Extra cost that is allowed, relatively: 0.1 for ten percent.
-        solver: The planner that is asked for schedules, by its name in ``PLANNERS``.
+        solver: The planner that is asked for schedules: as for ``hcp.solve``.
         time_limit: Seconds for the whole search.
         workers: Threads for solvers that have a choice.
         seed: For planners that draw random numbers.
@@ -112,7 +113,8 @@ def minimize_peak(
     Raises:
         HcpError: On a negative overhead or time limit, or an unknown planner.
     """
-    planner_named(solver)
+    if isinstance(solver, str):
+        planner_named(solver)
     if not overhead >= 0 or overhead == float("inf"):
         raise HcpError(f"overhead {overhead} is no extra cost; give zero or more, such as 0.1 for ten percent")
     limits = Limits(time_limit, workers, seed)
@@ -132,7 +134,7 @@ class _Search:
         strongest = max(shape, key=lambda bound: bound.value or 0)
         self.bound, self.source, self.verified = strongest.value or 0, strongest.name, True
 
-    def run(self, solver: str) -> LeastPeak:
+    def run(self, solver: str | AnyPlanner) -> LeastPeak:
         # A graph whose values are all empty fits any budget, of which the least is a byte.
         self._try("keep_all", max(1, keep_everything_usage(self.graph).peak), self.deadline)
         self._halve(solver, self.deadline.part(self.deadline.left * (1 - _BOUND_SHARE)))
@@ -147,7 +149,7 @@ class _Search:
         assert self.best.peak is not None
         return self.best.peak
 
-    def _halve(self, solver: str, deadline: Deadline) -> None:
+    def _halve(self, solver: str | AnyPlanner, deadline: Deadline) -> None:
         """Tries budgets between the bound and the best peak."""
         # Below what the planner fails at it is not asked again, proved or not.
         low = max(1, self.bound)
@@ -159,7 +161,7 @@ class _Search:
             if self.high > middle:
                 low = max(middle + 1, self.bound)
 
-    def _try(self, solver: str, budget: int, deadline: Deadline) -> None:
+    def _try(self, solver: str | AnyPlanner, budget: int, deadline: Deadline) -> None:
         """Asks a planner for one budget and takes up what it finds and proves."""
         try:
             plan = solve(
@@ -173,7 +175,8 @@ class _Search:
                 stop=self.control.stop,
             )
         except InfeasibleBudget:
-            self._raise(budget + 1, f"{solver}: no schedule fits {budget} bytes", verified=False)
+            name = solver if isinstance(solver, str) else type(solver).__name__
+            self._raise(budget + 1, f"{name}: no schedule fits {budget} bytes", verified=False)
             return
         except NotApplicable:
             return

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
+from hcp.cli.parameters import with_params
 from hcp.graph.builders import load_graph
 from hcp.graph.cancellation import Cancelled
 from hcp.graph.errors import HcpError
@@ -95,20 +96,27 @@ def limited(deadline: Deadline, what: str) -> Iterator[None]:
         raise HcpError(f"{what} takes longer than the time limit of {deadline.limit:g} s; raise it") from None
 
 
-def planner_from(name: str, backend: str | None = None) -> AnyPlanner:
-    """The planner of this name, or of this module and class; with another solver behind it, where one is given."""
+def planner_from(name: str, backend: str | None = None, params: Path | None = None) -> AnyPlanner:
+    """The planner of this name, or of this module and class.
+
+    Args:
+        name: As for ``hcp.planners.planner_named``.
+        backend: Where given, the solver behind it.
+        params: Where given, a TOML file with parameters in place of its own.
+
+    Raises:
+        HcpError: If there is no such planner, or it has no such choice.
+    """
     if ":" in name and "" not in sys.path:
         # Where Python itself looks for the modules of whoever starts it.
         sys.path.insert(0, "")
-    planner = planner_named(name)
-    if backend is None:
-        return planner
-    options: Any = planner
-    names = [field.name for field in fields(options)] if is_dataclass(options) else []
-    if "backend" not in names:
-        raise HcpError(f"solver {name!r} has no other solver behind it; leave out --backend")
-    changed: AnyPlanner = replace(options, backend=backend)
-    return changed
+    planner: Any = planner_named(name)
+    if backend is not None:
+        names = [field.name for field in fields(planner)] if is_dataclass(planner) else []
+        if "backend" not in names:
+            raise HcpError(f"solver {name!r} has no other solver behind it; leave out --backend")
+        planner = replace(planner, backend=backend)
+    return cast(AnyPlanner, planner if params is None else with_params(planner, name, params))
 
 
 def order_from(text: str, graph: Graph) -> tuple[str, ...] | None:

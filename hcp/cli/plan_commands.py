@@ -31,10 +31,9 @@ from hcp.cli.options import (
     planner_from,
 )
 from hcp.cli.output import print_json, print_table
-from hcp.cli.parameters import with_params
 from hcp.graph.errors import HcpError
 from hcp.least_peak import minimize_peak
-from hcp.planners import planner_named, solve
+from hcp.planners import solve
 from hcp.planning.problem import DEFAULT_WORKERS, LEAST_PART, Limits
 from hcp.plans.file import save_plan
 from hcp.progress import live_progress
@@ -70,9 +69,7 @@ def solve_command(
       hcp solve unet:4 -b 60% --params auto.toml      (after: hcp planners auto > auto.toml)
     """
     deadline = Limits(time_limit).deadline()
-    planner = planner_from(solver, backend)
-    if params is not None:
-        planner = with_params(planner, solver, params)
+    planner = planner_from(solver, backend, params)
     with limited(deadline, f"reading {graph}"):
         loaded = graph_from(graph)
     host = host_from(loaded, host_bandwidth, host_latency, host_memory)
@@ -107,6 +104,8 @@ def minimize(
     time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for the whole search.")] = 60.0,
     seed: Seed = 0,
     workers: Workers = DEFAULT_WORKERS,
+    backend: Backend = None,
+    params: ParamsFile = None,
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Write the plan to this file (hcp-plan/1).")] = None,
     quiet: Quiet = False,
@@ -117,13 +116,21 @@ def minimize(
     \b
       hcp minimize unet:4 --overhead 10% --time-limit 20
     """
-    planner_named(solver)
+    deadline = Limits(time_limit).deadline()
+    planner = planner_from(solver, backend, params)
     allowed = _fraction(overhead)
-    loaded = graph_from(graph)
+    with limited(deadline, f"reading {graph}"):
+        loaded = graph_from(graph)
     check_target(out)
     with live_progress(time_limit, quiet, verbose) as monitor:
         found = minimize_peak(
-            loaded, allowed, solver, time_limit=time_limit, workers=workers, seed=seed, monitor=monitor
+            loaded,
+            allowed,
+            planner,
+            time_limit=max(LEAST_PART, deadline.left),
+            workers=workers,
+            seed=seed,
+            monitor=monitor,
         )
     if as_json:
         print_json(found.to_dict())

@@ -96,13 +96,13 @@ class _Search:
             root = solve_root(tracker, tracker.deadline.left * self.params.root_share, self.params.root)
             if root.infeasibility is not None:
                 return tracker.infeasible(root.infeasibility, root.note)
-            if root.relaxation is None:
-                return tracker.solution("" if tracker.done else "the linear relaxation did not finish")
             relaxation = root.relaxation
         else:
             tracker.add_bound(relaxation.bound)
         if tracker.schedule is None:
             first_incumbent(tracker, problem, self.params.start, self.params.engine)
+        if relaxation is None:
+            return tracker.solution("" if tracker.done else "the linear relaxation did not finish")
         return self.integer_forms(relaxation)
 
     def integer_forms(self, relaxation: Relaxation) -> Solution:

@@ -141,6 +141,16 @@ def test_minimize_prints_peak_and_bound(hcp, tmp_path):
     assert "peak bound (order-free)" in hcp(*arguments)[1]
 
 
+def test_minimize_takes_parameters(hcp, tmp_path):
+    file = tmp_path / "params.toml"
+    file.write_text("most_stages = 0\n")
+    code, _, err = hcp("minimize", "training-chain:12", "-s", "cpsat", "--params", file, "-t", 5)
+    assert code == 2
+    assert "most_stages" in err
+    file.write_text("root_share = 0.5\n")
+    assert hcp("minimize", "training-chain:6", "-s", "cpsat", "--params", file, "-t", 2)[0] == 0
+
+
 def test_plans_are_drawn(hcp, tmp_path):
     pytest.importorskip("matplotlib")
     assert hcp("solve", "training-chain:12", "-b", "60%", "-s", "rotor", "--out", tmp_path / "p.json")[0] == 0

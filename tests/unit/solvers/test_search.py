@@ -12,6 +12,7 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.schedule.replay import replay
 from hcp.solvers.cpsat import CpSat
 from hcp.solvers.milp import Milp
+from hcp.solvers.root import Root
 from tests.interrupts import solve_and_interrupt
 
 EXACT = ["cpsat", "milp"]
@@ -103,6 +104,15 @@ def test_a_conflict_bound_above_the_relaxations_optimum_makes_nothing_infeasible
     )
     plan = hcp.solve(graph, 4, solver, time_limit=10)
     assert (plan.status, plan.cost) == (hcp.Status.OPTIMAL, 2)
+
+
+@pytest.mark.parametrize("solver", ["cpsat", "milp"])
+def test_without_a_relaxation_there_is_an_incumbent_all_the_same(solver, monkeypatch):
+    """On large graphs the relaxation may not be solved in its share of the time."""
+    monkeypatch.setattr("hcp.solvers.search.solve_root", lambda *_: Root())
+    plan = hcp.solve(unet(2), "80%", solver, work_limit=5)
+    assert plan.schedule is not None
+    assert plan.note == "the linear relaxation did not finish"
 
 
 def test_a_missing_pulp_solver_is_named():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from hcp.feasibility import smallest_known
 from hcp.graph.errors import HcpError
@@ -17,6 +17,9 @@ from hcp.schedule.actions import Schedule
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.host import HostLink
+
+# The time limit is over when an error looks for a budget that works.
+REMEDY_SECONDS: Final = 1.0
 
 GivenPlan = Planned | Plan | Schedule | Callable[[Graph], Schedule]
 Fallback = Literal["error", "warn"]
@@ -114,4 +117,5 @@ class Request:
 
     def remedy(self, plan: Plan) -> str:
         """What helps where a planner found no schedule in time."""
-        return f"{plan.status.remedy}; the smallest budget known to work is {smallest_known(plan.graph):,} bytes"
+        smallest = smallest_known(plan.graph, REMEDY_SECONDS)
+        return f"{plan.status.remedy}; the smallest budget known to work is {smallest:,} bytes"

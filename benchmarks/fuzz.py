@@ -84,12 +84,12 @@ def _try(graph: Graph, budget: int, random: Random, seconds: float, file: Path) 
     names = [name for name in PLANNERS if name not in ("auto", "exhaustive")]
     chosen = ["auto", *random.sample(names, OTHERS), *(["exhaustive"] if graph.index.n <= SMALL else [])]
     plans: list[Plan] = []
-    hopeless: str | None = None
+    refuted_by: str | None = None
     for name in chosen:
         try:
             plan = solve(graph, budget, name, time_limit=seconds, seed=random.randrange(10**6))
         except InfeasibleBudget:
-            hopeless = name
+            refuted_by = name
             continue
         except NotApplicable:
             continue
@@ -97,17 +97,17 @@ def _try(graph: Graph, budget: int, random: Random, seconds: float, file: Path) 
         if plan.schedule is not None:
             save_plan(plan, file)
             verify_plan(file)
-    _agree(plans, hopeless, budget)
+    _agree(plans, refuted_by, budget)
     return len(plans), sum(len(plan.bounds) for plan in plans)
 
 
-def _agree(plans: list[Plan], hopeless: str | None, budget: int) -> None:
+def _agree(plans: list[Plan], refuted_by: str | None, budget: int) -> None:
     fitting = [(plan.cost, plan.planner) for plan in plans if plan.cost is not None and (plan.peak or 0) <= budget]
     if not fitting:
         return
     cost, planner = min(fitting)
-    if hopeless is not None:
-        raise Failure(f"{hopeless} proved the budget hopeless, but {planner} has a plan")
+    if refuted_by is not None:
+        raise Failure(f"{refuted_by} proved the budget infeasible, but {planner} has a plan")
     for plan in plans:
         for bound in plan.bounds:
             too_high = bound.value > (cost if bound.of == "cost" else budget)

@@ -12,9 +12,9 @@ from hcp.planners import planner_named
 from hcp.planning.deadline import Stop, never
 from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.problem import DEFAULT_WORKERS, Limits, Monitor, ignore
+from hcp.sweeps.budgets import resolved
 from hcp.sweeps.engines import Engine, Local
-from hcp.sweeps.grid import resolved
-from hcp.sweeps.rows import FAILED, Comparison, Row, judged
+from hcp.sweeps.results import FAILED, Comparison, Row, judged
 from hcp.sweeps.store import Store
 from hcp.sweeps.task import Notice, Task
 

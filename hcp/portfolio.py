@@ -1,4 +1,4 @@
-"""The planner ``auto``: heuristics and the exact search in turn, with the memetic search beside them on a core."""
+"""The planner ``auto``: heuristics and the exact search in turn, and the memetic search in parallel."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -73,8 +73,8 @@ class AutoParams(Params):
         glance_share: What the exact search gets there; 0 leaves it out.
         most_columns_proved: Models with at most so many columns go to CP-SAT, which is the quicker to prove; of larger
             ones HiGHS makes more.
-        least_search: Of the time that is left, what the memetic search gets beside the quick heuristics and the
-            relaxation even where these take less.
+        least_search: Of the time that is left, what the memetic search gets in parallel with the quick heuristics and
+            the relaxation even where these take less.
         least_seconds: Of any turn, which has to load its solver.
         memetic: Of the memetic search.
         search: Of the first bounds, whose share of the time is its root_share, and of the exact search, which needs
@@ -101,8 +101,8 @@ class AutoParams(Params):
 class Auto:
     """Runs its members in turn until the best schedule meets the best bound or the time is up.
 
-    The quick heuristics and the memetic search beside them give an incumbent; conflicts prove what is small; the linear
-    relaxation is solved once for both exact solvers, beside which the memetic search goes on.
+    The quick heuristics and, in parallel, the memetic search give an incumbent. Conflicts bound small graphs. The
+    linear relaxation is solved once for both exact solvers, and the memetic search goes on in parallel with them.
 
     Attributes:
         params: Tuned choices, with those of the members.
@@ -131,7 +131,7 @@ class _Portfolio:
         tracker: Best schedule and bounds.
         params: Tuned choices.
         evolution: The memetic search, which goes on from turn to turn.
-        background_cost: Cost of the best schedule that the search beside the others has and the tracker has not yet.
+        background_cost: Cost of the best schedule that the parallel search has found and the tracker does not have yet.
     """
 
     tracker: Tracker
@@ -150,7 +150,7 @@ class _Portfolio:
         if tracker.done:
             return tracker.solution
         share = min(1.0, params.all_quick_share + params.search.root_share)
-        with self.searching_beside(share, params.least_search):
+        with self.searching_in_parallel(share, params.least_search):
             result = self.quick()
             if result is not None:
                 return result
@@ -202,7 +202,7 @@ class _Portfolio:
         return solve_root(self.tracker, self.tracker.deadline.left * params.root_share, params.root)
 
     def exact(self, relaxation: Relaxation) -> _Result | None:
-        """The exact search, with the memetic search beside it; returns how to make the result where that ends it."""
+        """The exact search, with the memetic search in parallel; returns how to make the result where that ends it."""
         params, on_lifted = self.params, self.evolution.start_from
         share = params.proof_share if self.explained() >= params.least_explained else params.glance_share
         if not share:
@@ -213,7 +213,7 @@ class _Portfolio:
             if small
             else Milp(relaxation=relaxation, on_lifted=on_lifted, params=params.search)
         )
-        with self.searching_beside(share):
+        with self.searching_in_parallel(share):
             return self.turn(solver, share)
 
     def turn(self, planner: Planner, share: float) -> _Result | None:
@@ -234,7 +234,7 @@ class _Portfolio:
         return tracker.solution if tracker.deadline.stopped else None
 
     @contextmanager
-    def searching_beside(self, share: float, least: float = 0.0) -> Iterator[None]:
+    def searching_in_parallel(self, share: float, least: float = 0.0) -> Iterator[None]:
         """Searches on another core while the block runs, then offers what was found; before it, where work is counted.
 
         Args:

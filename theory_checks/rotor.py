@@ -58,7 +58,7 @@ def persistent_optimum(graph: Graph, budget: int) -> int | None:
     size = {name: value.bytes for name, value in graph.values.items()}
     tie = count()
     queue: list[tuple[int, int, tuple[int, Kept, int | None]]] = [(0, next(tie), (steps - 1, frozenset(), None))]
-    settled: set[tuple[int, Kept, int | None]] = set()
+    expanded: set[tuple[int, Kept, int | None]] = set()
 
     def fits(name: str, kept: set[str], back: int) -> bool:
         node = graph.node[name]
@@ -71,9 +71,9 @@ def persistent_optimum(graph: Graph, budget: int) -> int | None:
         back, kept, current = state
         if back < 0:
             return cost
-        if state in settled:
+        if state in expanded:
             continue
-        settled.add(state)
+        expanded.add(state)
         values = {f"a{i}" for _, i in kept} | {f"s{i}" for kind, i in kept if kind == "s"}
         ready = ("s", back) in kept and (back == 0 or f"a{back - 1}" in values)
         if ready and fits(f"b{back}", values - {f"a{back}"}, back):

@@ -3,9 +3,20 @@
 Importing it loads numba, so import it inside functions: ``import hcp`` has to stay light.
 """
 
-from hcp.annealing.engine import BRISK, CHAINS, Annealer, Cooling, EngineParams, Outcome
+from hcp.annealing.engine import RECOMPUTE_MIX, REORDER_MIX, Annealer, Cooling, EngineParams, Outcome
 from hcp.annealing.loop import Mix
+from hcp.annealing.parallel import Run, run_together
 from hcp.annealing.polish import polish
-from hcp.annealing.team import Run, run_together
 
-__all__ = ["BRISK", "CHAINS", "Annealer", "Cooling", "EngineParams", "Mix", "Outcome", "Run", "polish", "run_together"]
+__all__ = [
+    "RECOMPUTE_MIX",
+    "REORDER_MIX",
+    "Annealer",
+    "Cooling",
+    "EngineParams",
+    "Mix",
+    "Outcome",
+    "Run",
+    "polish",
+    "run_together",
+]

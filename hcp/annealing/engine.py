@@ -1,10 +1,14 @@
 """One run of simulated annealing on execution sequences, from one start.
 
 Source: FastSA (Imanishi et al., NeurIPS 2023): a timeline with more slots than nodes, moves of one execution, a
-geometric schedule. What differs here: values apart from nodes (with workspace, and values that stay), moves that make
-or drop a whole chain of executions at once, moves of a first execution that take along what depends on it, distances
-whose every order is as likely as any other, cached last uses instead of a tree over time, and a penalty on the area
-over the budget that grows while the temperature falls.
+geometric schedule. What differs here:
+
+- values are apart from nodes, there are workspaces, and values may stay to the end;
+- a move may recompute or drop several executions that depend on each other;
+- a first execution may move together with what depends on it;
+- the distance of a move is drawn such that every order of magnitude is equally likely;
+- last uses are stored, in place of a search tree over time;
+- the penalty on the area over the budget grows while the temperature falls.
 """
 
 import math
@@ -17,8 +21,8 @@ from typing import Annotated, Final
 import numpy as np
 
 from hcp.annealing.compiled import Random, new_random
-from hcp.annealing.eviction import evict_greedily
-from hcp.annealing.loop import Best, Mix, Stretch, new_best, walk
+from hcp.annealing.greedy_eviction import evict_greedily
+from hcp.annealing.loop import Best, Mix, Segment, new_best, walk
 from hcp.annealing.network import Int32, Network, build_network, memory_unit
 from hcp.annealing.timeline import AREA, COST, Timeline, fill, new_timeline
 from hcp.graph.errors import HcpError
@@ -27,16 +31,17 @@ from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
 from hcp.planning.native import run_native
 from hcp.planning.parameters import Params, Range, Whole, check_ranges
+from hcp.planning.problem import ignore
 from hcp.schedule.actions import Schedule
 
 # Moves that count as a unit of work: about what a core makes in a second.
 MOVES_PER_UNIT: Final = 200_000
-# Seconds between two looks at the clock, about, and moves before the first.
-_LONGEST_STRETCH: Final = 0.2
-_TRIAL_STRETCH: Final = 500
+# Seconds of a segment, about, and moves of the first one, which finds the pace.
+_LONGEST_SEGMENT: Final = 0.2
+_TRIAL_SEGMENT: Final = 500
 
-CHAINS: Final = Mix(shift=0.08, push=0.12, chain=0.30, drop=0.25, swap=0.17, far=0.1)
-BRISK: Final = Mix(shift=0.24, push=0.36, chain=0.15, drop=0.125, swap=0.085, far=0.5)
+RECOMPUTE_MIX: Final = Mix(shift=0.08, push=0.12, recompute=0.30, drop=0.25, swap=0.17, far=0.1)
+REORDER_MIX: Final = Mix(shift=0.24, push=0.36, recompute=0.15, drop=0.125, swap=0.085, far=0.5)
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Cooling(Params):
 
     temperature: tuple[float, float] = (1e-3, 3e-6)
     penalty: tuple[float, float] = (0.03, 10.0)
-    mix: Mix = CHAINS
+    mix: Mix = RECOMPUTE_MIX
 
     def __post_init__(self) -> None:
         for what, (first, last) in (("temperature", self.temperature), ("penalty", self.penalty)):
@@ -69,10 +74,10 @@ class Cooling(Params):
             self, temperature=(max(hot, min(3 * hot, 3e-2)), cold), penalty=(initial, max(final, min(10 * final, 1e3)))
         )
 
-    def between(self, start: float, stop: float, moves: int) -> Stretch:
+    def between(self, start: float, stop: float, moves: int) -> Segment:
         """A number of moves that take the run from one fraction of it to another."""
         (hot, cold), (initial, final) = self.temperature, self.penalty
-        return Stretch(
+        return Segment(
             moves,
             hot * (cold / hot) ** start,
             hot * (cold / hot) ** stop,
@@ -86,10 +91,10 @@ class EngineParams(Params):
     """Parameters of every run.
 
     Attributes:
-        respace: Moves between two even spreadings of the executions over the slots.
+        respace: Moves after which the executions are spread evenly over the slots again.
         slots_per_node: Slots of a timeline for each node of the graph.
         slots_per_execution: Slots of a timeline for each execution, where a start has many of them.
-        most_executions: A node runs at most so often, or twice as often as the start has it.
+        most_executions: Most executions of one node; where the start has many, twice as many as that.
     """
 
     respace: Whole = 20_000
@@ -121,11 +126,7 @@ class Outcome:
     moves: int
 
 
-OnStretch = Callable[[Outcome], bool]
-
-
-def _carry_on(_: Outcome) -> bool:
-    return False
+OnSegment = Callable[[Outcome], object]
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class Annealer:
         moves: int | None = None,
         seed: int = 0,
         deadline: Deadline | None = None,
-        on_stretch: OnStretch = _carry_on,
+        on_segment: OnSegment = ignore,
     ) -> Outcome:
         """One run: ``moves`` moves, or as many as fit before the deadline where ``moves`` is None.
 
@@ -199,46 +200,46 @@ class Annealer:
             cooling: Temperatures, penalties and mix.
             moves: The same seed and moves give the same outcome, unless the deadline cuts them short.
             seed: Of the random numbers.
-            deadline: Needed where ``moves`` is None; the run ends at the end of a stretch.
-            on_stretch: Called after every stretch of moves with the best so far; ends the run by True.
+            deadline: Needed where ``moves`` is None; the run ends at the end of a segment.
+            on_segment: Called after every segment of moves with the best so far; a true result ends the run.
         """
         random = new_random(seed)
         line = self.timeline(start)
         found = _first_outcome(line)
         ends = Deadline() if deadline is None else deadline
-        # Loads what is compiled before the clock starts.
+        # Loads the machine code before the clock starts.
         self._walk(line, new_best(0), random, cooling.mix, cooling.between(0.0, 0.0, 0), ends)
         total = ends.left
         began = now = time.perf_counter()
         progress, pace, since = 1.0 if moves == 0 else 0.0, 0.0, 0
         while progress < 1.0:
             if moves is not None:
-                stretch = min(self.params.respace, moves - found.moves)
-                following = (found.moves + stretch) / moves
+                segment = min(self.params.respace, moves - found.moves)
+                following = (found.moves + segment) / moves
             else:
-                stretch = min(self.params.respace, int(_LONGEST_STRETCH / pace)) if pace else _TRIAL_STRETCH
-                following = min(1.0, (now - began + pace * stretch) / max(total, 1e-9))
+                segment = min(self.params.respace, int(_LONGEST_SEGMENT / pace)) if pace else _TRIAL_SEGMENT
+                following = min(1.0, (now - began + pace * segment) / max(total, 1e-9))
             best = new_best(len(line.slot))
             best.score[:] = (found.cost, found.area)
-            made = self._walk(line, best, random, cooling.mix, cooling.between(progress, following, stretch), ends)
+            made = self._walk(line, best, random, cooling.mix, cooling.between(progress, following, segment), ends)
             found, progress = _updated(found, best, made), following
             now, before = time.perf_counter(), now
-            pace = max((now - before) / max(stretch, 1), 1e-9)
-            since += stretch
-            # Spreading the executions anew takes as long as many moves where there are many of them.
+            pace = max((now - before) / max(segment, 1), 1e-9)
+            since += segment
+            # Spreading takes as long as many moves where there are many executions.
             if since >= self.params.respace:
                 line, since = self.timeline(_sequence(line.slot)), 0
                 now = time.perf_counter()
-            if on_stretch(found) or ends.over:
+            if on_segment(found) or ends.over:
                 break
         return found
 
     def _walk(  # noqa: PLR0917
-        self, line: Timeline, best: Best, random: Random, mix: Mix, stretch: Stretch, ends: Deadline
+        self, line: Timeline, best: Best, random: Random, mix: Mix, segment: Segment, ends: Deadline
     ) -> int:
-        """One stretch of moves, cut short at the deadline; says how many were made."""
+        """Makes the moves of a segment, or fewer at the deadline; says how many."""
         network, halted = self.network, np.zeros(1, np.bool_)
-        moves = partial(walk, network, line, best, random, mix, stretch, halted)
+        moves = partial(walk, network, line, best, random, mix, segment, halted)
         return run_native(moves, lambda: halted.fill(True), lambda: ends.over)
 
 

@@ -1,4 +1,4 @@
-"""The inner loop of the annealing: draw a move, weigh it, keep it or undo it."""
+"""The inner loop of the annealing: draw a move, compare the energies, commit it or roll it back."""
 
 import math
 from typing import Final, NamedTuple
@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from hcp.annealing.compiled import Random, compiled, compiled_inside, uniform
-from hcp.annealing.moves import add, chain, drop, push, shift
+from hcp.annealing.moves import add, drop, push, recompute, shift
 from hcp.annealing.network import Bool, Int32, Int64, Network
-from hcp.annealing.timeline import AREA, BUDGET, COST, LIMIT, Timeline, settle, undo
+from hcp.annealing.timeline import AREA, BUDGET, COST, LIMIT, Timeline, commit, rollback
 from hcp.planning.parameters import Share
 
 # Moves between two changes of temperature and penalty.
@@ -23,7 +23,7 @@ LEAST_AREA: Final = 1
 
 
 class Best(NamedTuple):
-    """What the walk has met. Changed in place.
+    """The best states of a walk. Changed in place.
 
     Attributes:
         within: Slots of the cheapest timeline within the budget.
@@ -42,47 +42,47 @@ class Mix(NamedTuple):
     Attributes:
         shift: Move one execution.
         push: Move a first execution, and what depends on it or what it depends on with it.
-        chain: Make an idle value again with all it needs.
-        drop: Take executions out.
-        swap: Take executions out, then make one or two idle values again.
-        far: Of the shifts, how many go anywhere.
+        recompute: Recompute an idle value just before its next use, with all that this needs.
+        drop: Drop executions that are repeated.
+        swap: Drop executions, then recompute one or two idle values.
+        far: Of the shifts, the share that draws its target uniformly.
     """
 
     shift: Share
     push: Share
-    chain: Share
+    recompute: Share
     drop: Share
     swap: Share
     far: Share
 
 
-class Stretch(NamedTuple):
+class Segment(NamedTuple):
     """A number of moves, while temperature and penalty go from their initial to their final values."""
 
     moves: int
-    hot: float
-    cold: float
+    initial_temperature: float
+    final_temperature: float
     initial_penalty: float
     final_penalty: float
 
 
 def new_best(slots: int) -> Best:
-    """Nothing met yet."""
+    """No state yet."""
     return Best(np.full(slots, -1, np.int32), np.full(slots, -1, np.int32), np.array([-1, np.iinfo(np.int64).max]))
 
 
 @compiled
 def propose(net: Network, line: Timeline, random: Random, mix: Mix) -> bool:
-    """Tries a random move; False where there was nothing to do."""
+    """Tries a random move; says whether it changed the timeline."""
     draw = uniform(random) - mix.shift
     if draw < 0:
         return shift(net, line, random, mix.far)
     draw -= mix.push
     if draw < 0:
         return push(net, line, random)
-    draw -= mix.chain
+    draw -= mix.recompute
     if draw < 0:
-        return chain(net, line, random)
+        return recompute(net, line, random)
     draw -= mix.drop
     if draw < 0:
         return drop(net, line, random)
@@ -94,46 +94,48 @@ def propose(net: Network, line: Timeline, random: Random, mix: Mix) -> bool:
 
 @compiled_inside
 def _swap(net: Network, line: Timeline, random: Random) -> bool:
-    """Takes executions out, and makes up for the memory that this costs by one or two chains."""
+    """Drops executions, and makes up for the memory that this costs by recomputing one or two idle values."""
     if not drop(net, line, random):
         return False
-    if line.total[AREA] > 0 and not chain(net, line, random):
+    if line.total[AREA] > 0 and not recompute(net, line, random):
         return False
     if line.total[AREA] > 0 and uniform(random) < 0.5:
-        return chain(net, line, random)
+        return recompute(net, line, random)
     return True
 
 
 @compiled
 def walk(  # noqa: PLR0917
-    net: Network, line: Timeline, best: Best, random: Random, mix: Mix, stretch: Stretch, halted: Bool
+    net: Network, line: Timeline, best: Best, random: Random, mix: Mix, segment: Segment, halted: Bool
 ) -> int:
-    """Makes a stretch of moves, cut short where another thread sets the entry of ``halted``; says how many.
+    """Makes the moves of a segment, or fewer where another thread sets the entry of ``halted``; says how many.
 
     The energy is cost / (cost of running every node once) + penalty * area over the budget / budget.
     """
     per_cost = 1.0 / max(1.0, float(net.cost.sum()))
     per_area = 1.0 / max(1.0, float(line.total[BUDGET]))
-    temperature, penalty = stretch.hot, stretch.initial_penalty
-    for move in range(stretch.moves):
+    temperature, penalty = segment.initial_temperature, segment.initial_penalty
+    for move in range(segment.moves):
         if move % _STEP == 0:
             if halted[0]:
                 return move
-            part = move / stretch.moves
-            temperature = stretch.hot * (stretch.cold / stretch.hot) ** part
-            penalty = stretch.initial_penalty * (stretch.final_penalty / stretch.initial_penalty) ** part
+            part = move / segment.moves
+            temperature = (
+                segment.initial_temperature * (segment.final_temperature / segment.initial_temperature) ** part
+            )
+            penalty = segment.initial_penalty * (segment.final_penalty / segment.initial_penalty) ** part
         cost, area = line.total[COST], line.total[AREA]
-        # Metropolis, with the draw made first: a chain stops where its cost alone exceeds all it can gain.
+        # Metropolis, with the draw made first: a move stops where its cost alone has it rejected.
         most_rise = -temperature * math.log(1.0 - uniform(random))
         line.total[LIMIT] = cost + int(min((most_rise + penalty * (area * per_area)) / per_cost, _NO_LIMIT))
         if not propose(net, line, random, mix):
-            undo(net, line)
+            rollback(net, line)
             continue
         rise = (line.total[COST] - cost) * per_cost + penalty * ((line.total[AREA] - area) * per_area)
         if rise > most_rise:
-            undo(net, line)
+            rollback(net, line)
             continue
-        settle(line)
+        commit(line)
         if line.total[AREA] == 0:
             if line.total[COST] < best.score[BEST_COST] or best.score[BEST_COST] < 0:
                 best.score[BEST_COST] = line.total[COST]
@@ -141,4 +143,4 @@ def walk(  # noqa: PLR0917
         elif best.score[BEST_COST] < 0 and line.total[AREA] < best.score[LEAST_AREA]:
             best.score[LEAST_AREA] = line.total[AREA]
             best.least[:] = line.slot
-    return int(stretch.moves)
+    return int(segment.moves)

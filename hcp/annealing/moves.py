@@ -1,6 +1,6 @@
-"""The moves of the annealing. Each changes a timeline and says whether it did; the caller settles or undoes it.
+"""The moves of the annealing. Each changes a timeline and says whether it did; the caller commits it or rolls it back.
 
-A move that returns False may leave changes behind: undo it. No move makes more changes than the journal has rows.
+A move that returns False may leave changes behind: roll it back. No move makes more changes than the journal has rows.
 """
 
 import math
@@ -25,8 +25,8 @@ from hcp.annealing.timeline import (
     remove,
 )
 
-# A chain or a cascade stops after this many executions; two chains and a removal fit the journal.
-LONGEST_CHAIN: Final = 48
+# A move that recomputes or drops stops after this many changes; two of the one and one of the other fit the journal.
+MOST_CHANGES: Final = 48
 # Executions that one push moves, at most; each takes two rows of the journal.
 MOST_PUSHED: Final = 24
 # Random slots or values looked at before a move gives up.
@@ -207,7 +207,7 @@ def add(net: Network, line: Timeline, random: Random) -> bool:
 
 @compiled_inside
 def drop(net: Network, line: Timeline, random: Random) -> bool:
-    """Takes out one execution of a node that runs more than once, and those that ran for its sake only."""
+    """Drops one execution of a node that runs more than once, and those that only it made use of."""
     if line.total[MULTIPLE] == 0:
         return False
     node = line.multiple[below(random, line.total[MULTIPLE])]
@@ -218,7 +218,7 @@ def drop(net: Network, line: Timeline, random: Random) -> bool:
     remove(net, line, node, line.at[node, k])
     # The journal doubles as the queue of removed executions whose inputs are still to be looked at.
     row = first
-    while row < line.total[JOURNAL] and line.total[JOURNAL] - first < LONGEST_CHAIN:
+    while row < line.total[JOURNAL] and line.total[JOURNAL] - first < MOST_CHANGES:
         node, slot = line.journal[row, 0], line.journal[row, 1]
         row += 1
         for i in range(net.reads.start[node], net.reads.start[node + 1]):
@@ -238,10 +238,10 @@ def _unread(net: Network, line: Timeline, node: int, k: int) -> bool:
 
 
 @compiled_inside
-def chain(net: Network, line: Timeline, random: Random) -> bool:
-    """Frees a slot over the budget from a value idle there: makes it again just before its next use.
+def recompute(net: Network, line: Timeline, random: Random) -> bool:
+    """Frees a slot over the budget from a value that is idle there, which is recomputed just before its next use.
 
-    Inputs that are dead by then are made again as well, or (sometimes) kept alive.
+    Inputs that are not live by then are recomputed as well, or sometimes kept live.
     """
     over = _slot_over(line, random)
     if over < 0 or len(net.size) == 0:
@@ -257,7 +257,7 @@ def chain(net: Network, line: Timeline, random: Random) -> bool:
         use = next_read(net, line, bundle, over - 1)
         if use > over:
             keep = 0.3 * uniform(random) * uniform(random)
-            return _remake(net, line, random, maker, use, over, keep)
+            return _recompute(net, line, random, maker, use, over, keep)
     return False
 
 
@@ -277,7 +277,7 @@ def _slot_over(line: Timeline, random: Random) -> int:
 
 
 @compiled_inside
-def _remake(net: Network, line: Timeline, random: Random, node: int, use: int, floor: int, keep: float) -> bool:  # noqa: PLR0917
+def _recompute(net: Network, line: Timeline, random: Random, node: int, use: int, floor: int, keep: float) -> bool:  # noqa: PLR0917
     first = line.total[JOURNAL]
     if not _run_before(net, line, node, use, floor):
         return False
@@ -296,7 +296,7 @@ def _remake(net: Network, line: Timeline, random: Random, node: int, use: int, f
             used = last_read(net, line, bundle, line.at[maker, k], slot)
             if uniform(random) < (0.5 if used >= floor else keep):
                 continue
-            if line.total[JOURNAL] - first >= LONGEST_CHAIN:
+            if line.total[JOURNAL] - first >= MOST_CHANGES:
                 return False
             if not _run_before(net, line, maker, slot, used):
                 return False

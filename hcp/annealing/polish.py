@@ -3,7 +3,15 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hcp.annealing.engine import BRISK, CHAINS, DEFAULT_ENGINE, MOVES_PER_UNIT, Annealer, Cooling, EngineParams
+from hcp.annealing.engine import (
+    DEFAULT_ENGINE,
+    MOVES_PER_UNIT,
+    RECOMPUTE_MIX,
+    REORDER_MIX,
+    Annealer,
+    Cooling,
+    EngineParams,
+)
 from hcp.graph.errors import HcpError
 from hcp.planning.deadline import Deadline
 from hcp.planning.parameters import Count, Params
@@ -13,7 +21,7 @@ from hcp.schedule.replay import replay
 
 # A lifted schedule costs too little and breaks the budget, often by a third. A penalty that hardly counts at first lets
 # it find the place in its cheap neighbourhood that breaks the budget least.
-REPAIR: Final = Cooling((1e-5, 3e-6), (3e-4, 100.0), BRISK)
+REPAIR: Final = Cooling((1e-5, 3e-6), (3e-4, 100.0), REORDER_MIX)
 # From a schedule that about fits: too little heat to lose its structure.
 NEARBY: Final = Cooling((3e-5, 3e-6), (1.0, 1000.0))
 
@@ -29,7 +37,7 @@ class PolishParams(Params):
     """
 
     moves: Count = 300_000
-    coolings: tuple[Cooling, ...] = (REPAIR, replace(REPAIR, mix=CHAINS), NEARBY)
+    coolings: tuple[Cooling, ...] = (REPAIR, replace(REPAIR, mix=RECOMPUTE_MIX), NEARBY)
 
 
 def polish(

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
-from hcp.annealing.engine import BRISK, MOVES_PER_UNIT, Annealer, Cooling, EngineParams, Outcome
-from hcp.annealing.team import Run, run_together
+from hcp.annealing.engine import MOVES_PER_UNIT, REORDER_MIX, Annealer, Cooling, EngineParams, Outcome
+from hcp.annealing.parallel import Run, run_together
 from hcp.graph.errors import HcpError
 from hcp.planning.cores import cores
 from hcp.planning.parameters import Amount, Params, Positive, Range, Whole
@@ -76,15 +76,15 @@ class RoundsParams(Params):
     first_share: Annotated[float, Range(0, 1, above=True)] = 0.02
     longest_start: Amount = 6
     runs: tuple[FreshRunConfig, ...] = (
-        FreshRunConfig("the order, low penalty", "order", Cooling(_COOL, _LOW, BRISK)),
-        FreshRunConfig("the order, lowest penalty", "order", Cooling(_COOL, _LOWEST, BRISK)),
-        FreshRunConfig("eviction, low penalty", "eviction", Cooling(_WARM, _LOW, BRISK)),
-        FreshRunConfig("eviction, low penalty, cold", "eviction", Cooling(_COLD, _LOW, BRISK)),
-        FreshRunConfig("eviction, lowest penalty", "eviction", Cooling(_COOL, _LOWEST, BRISK)),
+        FreshRunConfig("the order, low penalty", "order", Cooling(_COOL, _LOW, REORDER_MIX)),
+        FreshRunConfig("the order, lowest penalty", "order", Cooling(_COOL, _LOWEST, REORDER_MIX)),
+        FreshRunConfig("eviction, low penalty", "eviction", Cooling(_WARM, _LOW, REORDER_MIX)),
+        FreshRunConfig("eviction, low penalty, cold", "eviction", Cooling(_COLD, _LOW, REORDER_MIX)),
+        FreshRunConfig("eviction, lowest penalty", "eviction", Cooling(_COOL, _LOWEST, REORDER_MIX)),
         FreshRunConfig("eviction, high penalty", "eviction", Cooling(_COOL)),
         FreshRunConfig("the order, hot", "order", Cooling(_HOT, _HIGH)),
         FreshRunConfig("eviction, hot", "eviction", Cooling(_HOT, _HIGH)),
-        FreshRunConfig("the order, hottest", "order", Cooling(_HOTTEST, _HIGHEST, BRISK)),
+        FreshRunConfig("the order, hottest", "order", Cooling(_HOTTEST, _HIGHEST, REORDER_MIX)),
     )
     engine: EngineParams = field(default_factory=EngineParams)
 

@@ -25,7 +25,7 @@ TOTALS: Final = 6
 
 
 class Timeline(NamedTuple):
-    """A sequence of executions with gaps. Changed in place by ``insert``, ``remove`` and ``undo``.
+    """A sequence of executions with gaps. Changed in place by ``insert``, ``remove`` and ``rollback``.
 
     Attributes:
         slot: Per slot, the node that runs there or -1.
@@ -38,7 +38,7 @@ class Timeline(NamedTuple):
             cannot be accepted.
         multiple: Those nodes, in any order.
         multiple_at: Per node, its place in ``multiple``.
-        journal: Rows (node, slot, +1 inserted or -1 removed) since the last ``settle``.
+        journal: Rows (node, slot, +1 inserted or -1 removed) since the last ``commit``.
     """
 
     slot: Int32
@@ -236,8 +236,8 @@ def _note(line: Timeline, node: int, slot: int, sign: int) -> None:
 
 
 @compiled
-def undo(net: Network, line: Timeline) -> None:
-    """Takes back every change since the last ``settle``; moves keep them fewer than the journal's rows."""
+def rollback(net: Network, line: Timeline) -> None:
+    """Takes back every change since the last ``commit``; moves keep them fewer than the journal's rows."""
     for row in range(line.total[JOURNAL] - 1, -1, -1):
         if line.journal[row, 2] > 0:
             remove(net, line, line.journal[row, 0], line.journal[row, 1])
@@ -247,7 +247,7 @@ def undo(net: Network, line: Timeline) -> None:
 
 
 @compiled
-def settle(line: Timeline) -> None:
+def commit(line: Timeline) -> None:
     """Makes the changes so far final."""
     line.total[JOURNAL] = 0
 

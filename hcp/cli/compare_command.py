@@ -31,7 +31,7 @@ from hcp.report.comparison import front_table, latex_comparison
 from hcp.report.tables import comparison_table
 from hcp.sweeps.engines import ENGINES, engine_named
 from hcp.sweeps.front import pareto as front_of
-from hcp.sweeps.rows import Comparison
+from hcp.sweeps.results import Comparison
 
 _PARETO_BUDGETS = "grid:8"
 

@@ -151,8 +151,8 @@ class GraphIndex:
         Its inputs, outputs and workspace, the graph's inputs, and the resident values that its ancestors made.
         """
         total = self.workspace + self.base_bytes + self._kept_above
-        going = np.where(self.resident, 0, self.size)
-        for values, sizes in ((self.inputs, going), (self.outputs, self.size)):
+        droppable = np.where(self.resident, 0, self.size)
+        for values, sizes in ((self.inputs, droppable), (self.outputs, self.size)):
             np.add.at(total, np.repeat(np.arange(self.n), np.diff(values.start)), sizes[values.items])
         return total
 

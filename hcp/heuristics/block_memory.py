@@ -109,17 +109,17 @@ def _peak(sequence: BlockSequence, nodes: Sequence[int], live: Iterable[int], ke
     for i, v in enumerate(nodes):
         # The first instances of lasting values count as what stays; fresh ones come and go with their node.
         outputs = set(index.outputs[v].tolist())
-        loose = outputs - sequence.lasting
-        fresh = loose if first else outputs
+        transient = outputs - sequence.lasting
+        fresh = transient if first else outputs
         peak = max(peak, sequence.bytes_of(held) + sequence.bytes_of(fresh) + int(index.workspace[v]))
-        held.update(x for x in loose if x in kept or last.get(x, -1) > i)
+        held.update(x for x in transient if x in kept or last.get(x, -1) > i)
         held.difference_update(x for x in inputs[i] if last[x] == i and x not in kept)
     return peak
 
 
 def _falls(sequence: BlockSequence) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Per block: bytes that stay when its fall begins, and the most bytes while its fall runs."""
-    held = _Beside(sequence)
+    held = _FallMemory(sequence)
     staying, back = [0] * len(sequence), [0] * len(sequence)
     for block in reversed(range(len(sequence))):
         staying[block] = held.bytes
@@ -143,8 +143,11 @@ def _last_reads(inputs: Sequence[Sequence[int]]) -> dict[int, int]:
     return {x: i for i, reads in enumerate(inputs) for x in reads}
 
 
-class _Beside:
-    """Bytes held while the fall runs, beside what it reads of the rise: lasting values, gradients to their last use."""
+class _FallMemory:
+    """Bytes held while the fall runs, without what it reads of the rise.
+
+    They are those of lasting values, and of gradients up to their last use.
+    """
 
     def __init__(self, sequence: BlockSequence) -> None:
         walk, index = sequence.walk, sequence.walk.graph.index

@@ -18,7 +18,7 @@ the program no longer reads them go again as soon as nothing in progress needs t
 what run-once nodes made are never evicted. Some budgets below the given one are tried as well, since an online rule may
 do better with less.
 
-DTR looks at the past alone. ``hcp.annealing.eviction`` is the variant that knows the future, as a start for
+DTR looks at the past alone. ``hcp.annealing.greedy_eviction`` is the variant that knows the future, as a start for
 annealing. Shortfalls: greedy, no plan ahead; it can fail, or come back to the same values over and over, where a
 schedule exists.
 """
@@ -123,7 +123,7 @@ class Runtime:
                 self.lock(stack[-1])
                 continue
             fresh = sum(self.size[x] for x in self.outputs[at]) + self.workspace[at]
-            if self.hopeless or not self.free(fresh):
+            if self.exhausted or not self.free(fresh):
                 return False
             self.compute(at)
             stack.pop()
@@ -135,8 +135,8 @@ class Runtime:
         return True
 
     @property
-    def hopeless(self) -> bool:
-        """Whether it has brought back too much already."""
+    def exhausted(self) -> bool:
+        """Whether the limit on executions is reached."""
         tick()
         return len(self.computes) >= MOST_RUNS_PER_NODE * len(self.program)
 

@@ -19,8 +19,8 @@ from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
 
-# The programme's figures are on the safe side, so choices for somewhat more than the budget are tried as well.
-_STRETCHES: Final = (1.0, 1.2, 1.5)
+# The programme's figures are upper bounds, so choices for somewhat more than the budget are tried as well.
+_BUDGET_FACTORS: Final = (1.0, 1.2, 1.5)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class IntervalTree:
 
     Attributes:
         blocks: How many; None searches for the cheapest that fits.
-        policy: Which checkpoints are held: all of a path (``balanced``), or, as candidates beside these, those that a
+        policy: Which checkpoints are held: all of a path (``balanced``), or, in addition, those that a
             dynamic programme chooses for the budget (``dp``), which is never worse.
     """
 
@@ -51,6 +51,6 @@ class IntervalTree:
             yield schedule
             # Where all of a path's checkpoints fit, holding fewer of them only costs more.
             if self.policy == "dp" and replay(problem.graph, schedule).peak > problem.budget:
-                budgets = [int(problem.budget * stretch) for stretch in _STRETCHES]
+                budgets = [int(problem.budget * factor) for factor in _BUDGET_FACTORS]
                 plans = [plan_blocks(walk, rise, count, budget=budget, policy="dp") for budget in budgets]
                 yield from (build_replay_plan(plan) for plan in {plan.held: plan for plan in plans}.values())

@@ -86,7 +86,7 @@ class _Ends(NamedTuple):
 
     Attributes:
         before: The lower set that the sequence had reached, an index into the family; -1 for the empty one.
-        needed: Memory beside what is cached.
+        needed: Memory in addition to what is cached.
         again: Units of time computed again.
         kept: Memory newly cached.
     """

@@ -2,7 +2,7 @@
 
 The orders come from the table of ``hcp.analysis.width_heuristics``; an order added there is tried here. Each is kept
 whole first, since it then costs nothing extra, and then run with the eviction that knows the future (see
-``hcp.annealing.eviction``). Nothing is proved but that a schedule without recomputation is optimal.
+``hcp.annealing.greedy_eviction``). Nothing is proved but that a schedule without recomputation is optimal.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Binomial checkpointing, after Griewank & Walther: Algorithm 799, Revolve (ACM TOMS 26(1), 2000).
 
-A chain of n equal steps has to be gone through backwards with s slots for states. The start of a stretch holds a slot;
-while slots are left the stretch is split: advance over m steps, store the state there, go backwards through the right
+A chain of n equal steps has to be gone through backwards with s slots for states. The start of a segment holds a slot;
+while slots are left the segment is split: advance over m steps, store the state there, go backwards through the right
 part with one slot less, drop the state, then go backwards through the left part with all slots. Every step is run once
 more right before its backward, so that what the backward reads is there ("taped"). With beta(s, r) = C(s + r, s) and r
 the least with beta(s, r) >= n, the optimal number of steps advanced is r n - C(s + r, s + 1), which any m with
@@ -13,7 +13,7 @@ something that only its own step makes, n steps run n + r n - C(s + r, s + 1) ti
 one less: its last backward reads the first step's output, which is also the second step's input, and nothing else.)
 
 Slots and bytes: the first slot holds the state at the chain's start, which is nothing, or an input of the graph. The
-other s - 1 hold a block's exit each. Beside them there are the current state, what the current backward reads, and the
+other s - 1 hold a block's exit each. In addition there are the current state, what the current backward reads, and the
 gradients: on the uniform training chain, where every size is 1, the peak is at most s + 3. The planner takes the
 largest s whose replay fits the budget.
 
@@ -105,7 +105,7 @@ def _split(n: int, slots: int) -> int:
 
 
 def _steps(sequence: BlockSequence, slots: int, reuse: bool) -> Iterator[Step]:
-    # Stretches (first block, end, slots) still to be gone through, and steps to take before them.
+    # Segments (first block, end, slots) still to be gone through, and steps to take before them.
     stack: list[Step | tuple[int, int, int]] = [(0, len(sequence), slots)]
     while stack:
         item = stack.pop()

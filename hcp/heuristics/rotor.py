@@ -49,8 +49,8 @@ _IMPOSSIBLE: Final = 2**61
 _LEAF: Final = -1
 _SAVE: Final = -2
 
-# Measured needs are on the safe side, so plans for somewhat more than the budget are tried as well.
-_STRETCHES: Final = (1.0, 1.02, 1.05, 1.1, 1.2)
+# The needs of blocks are upper bounds, so plans for somewhat more than the budget are tried as well.
+_BUDGET_FACTORS: Final = (1.0, 1.02, 1.05, 1.1, 1.2)
 
 
 @dataclass(frozen=True)
@@ -77,18 +77,18 @@ class Rotor:
         return choose(Tracker(problem, limits, control, "rotor"), self._candidates(problem, sequence))
 
     def _candidates(self, problem: Problem, sequence: BlockSequence) -> Iterator[Schedule]:
-        table = ChainTable(block_needs(sequence), int(problem.budget * _STRETCHES[-1]), self.levels)
+        table = ChainTable(block_needs(sequence), int(problem.budget * _BUDGET_FACTORS[-1]), self.levels)
         found = False
-        for stretch in _STRETCHES:
+        for factor in _BUDGET_FACTORS:
             for reuse in (False, True):
-                schedule = persistent_schedule(sequence, table, int(problem.budget * stretch), reuse)
+                schedule = persistent_schedule(sequence, table, int(problem.budget * factor), reuse)
                 if schedule is not None:
                     found = True
                     yield schedule
         if not found:
             # Too little for the programme: its smallest plan shows how much it would take.
             peak = replay(problem.graph, keep_everything(problem.graph, problem.given_order)).peak
-            table = ChainTable(block_needs(sequence), int(peak * _STRETCHES[-1]), self.levels)
+            table = ChainTable(block_needs(sequence), int(peak * _BUDGET_FACTORS[-1]), self.levels)
             yield from filter(None, [persistent_schedule(sequence, table, table.least)])
 
 
@@ -111,7 +111,7 @@ def persistent_schedule(
 
 
 class ChainTable:
-    """The solved dynamic programme: for every stretch of blocks and every amount of memory, cost and first decision.
+    """The solved dynamic programme: cost and first decision for every range of blocks and every amount of memory.
 
     Attributes:
         unit: Bytes of one unit of memory.
@@ -169,7 +169,7 @@ class ChainTable:
         self.choice[first][last] = choice
 
     def _with(self, first: int, last: int, held: int) -> _Int64:
-        """Costs of a stretch per amount of memory, of which some is held beside it."""
+        """Costs of a range of blocks for every amount of memory, of which ``held`` bytes are taken."""
         shift = min(self.units(held), self.levels + 1)
         found = np.full(self.levels + 1, _IMPOSSIBLE)
         found[shift:] = self.cost[first][last][: self.levels + 1 - shift]
@@ -177,7 +177,7 @@ class ChainTable:
 
 
 def _steps(sequence: BlockSequence, table: ChainTable, level: int, reuse: bool) -> Iterator[Step]:
-    # Stretches (first, last, units of memory) still to be gone through, and steps to take before them.
+    # Ranges (first, last, units of memory) still to be gone through, and steps to take before them.
     stack: list[Step | tuple[int, int, int]] = [(0, len(sequence) - 1, level)]
     while stack:
         item = stack.pop()

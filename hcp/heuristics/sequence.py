@@ -165,8 +165,8 @@ class _Machine:
         self.position = {v: i for i, v in enumerate(sequence.walk.nodes)}
         self.stays = sequence.lasting | sequence.walk.made_in_fall
         self.at_hand = {x for x in range(index.m) if self.producer[x] < 0}
-        # What is at hand and may go.
-        self.loose: set[int] = set()
+        # What is at hand and can be dropped.
+        self.droppable: set[int] = set()
         self.holds: list[Set[int]] = []
         self.entered = [False] * len(sequence)
         self.computes: list[int] = []
@@ -217,12 +217,12 @@ class _Machine:
         for x in self.outputs[node]:
             self.at_hand.add(x)
             if x not in self.stays:
-                self.loose.add(x)
+                self.droppable.add(x)
 
     def keep(self, values: Set[int]) -> None:
         """Drops all but what stays, what is held, and these values."""
-        dropped = self.loose.difference(values, *self.holds)
-        self.loose -= dropped
+        dropped = self.droppable.difference(values, *self.holds)
+        self.droppable -= dropped
         self.at_hand -= dropped
 
 

@@ -40,7 +40,7 @@ from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.rematerialize import lasting
 
-# A schedule of more executions per node than this helps nobody and takes long to judge.
+# A schedule of more executions per node than this is of no use and takes long to replay.
 MOST_RUNS_PER_NODE: Final = 60
 
 RULES: Final[tuple[Literal["degree", "fill"], ...]] = ("degree", "fill")
@@ -110,7 +110,7 @@ def separator_schedule(graph: Graph, tree: Separators, leaf: int) -> Schedule | 
         if any(index.resident[x] for x in made) or not any(len(index.readers[x]) for x in made)
     }
     recursion.compute(tree, targets)
-    if recursion.hopeless:
+    if recursion.exhausted:
         return None
     return Schedule.from_computes(graph, (index.node_names[v] for v in recursion.computes))
 
@@ -132,13 +132,13 @@ class _Recursion:
         self.computes: list[int] = []
 
     @property
-    def hopeless(self) -> bool:
-        """Whether more runs would help nobody."""
+    def exhausted(self) -> bool:
+        """Whether the limit on executions is exceeded."""
         return len(self.computes) > MOST_RUNS_PER_NODE * len(self.rank)
 
     def compute(self, tree: Separators, targets: set[int]) -> None:
         """Has the targets at hand, which lie in the tree, and drops the tree's other nodes that it computed."""
-        if not targets - self.at_hand or self.hopeless:
+        if not targets - self.at_hand or self.exhausted:
             return
         needed = 0
         for v in targets:

@@ -88,7 +88,7 @@ class _Reruns:
         if sum(size[name] for name in new) > self.room:
             return 0
         cost = sum(map(self.host.fetch_cost, size.values())) + sum(self.host.offload_cost(size[name]) for name in new)
-        return sum(self._cost(vain) for vain in self._vain(place)) - cost
+        return sum(map(self._cost, self._unneeded(place))) - cost
 
     def _link(self) -> None:
         maker: dict[str, int] = {}
@@ -122,12 +122,12 @@ class _Reruns:
     def _wanted(self, place: int) -> list[str]:
         return [name for name, count in self.uses[place].items() if count]
 
-    def _vain(self, place: int) -> list[int]:
+    def _unneeded(self, place: int) -> list[int]:
         """A recomputation, and the others and the fetches that nothing else needs."""
         left: dict[int, int] = {}
         found = [place]
-        for vain in found:
-            for _, made in self.reads[vain]:
+        for step in found:
+            for _, made in self.reads[step]:
                 if self._is_rerun(made) or isinstance(self.steps[made], Fetch):
                     left[made] = left.get(made, self.uses[made].total()) - 1
                     if not left[made]:
@@ -140,7 +140,7 @@ class _Reruns:
         self.room -= sum(self.graph.values[name].bytes for name in new)
         self.offloaded.update(new)
         self.fetched[place] = wanted
-        for vain in self._vain(place):
-            for name, made in self.reads[vain]:
+        for step in self._unneeded(place):
+            for name, made in self.reads[step]:
                 self.uses[made][name] -= 1
-            self.steps[vain] = None
+            self.steps[step] = None

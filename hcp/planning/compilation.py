@@ -1,4 +1,4 @@
-"""Machine code of the compiled searches, made once for an installation, in a process beside the planners.
+"""Machine code of the compiled searches, made once for an installation, in a process of its own.
 
 numba compiles a function when it is called for the first time, which takes up to half a minute here, and keeps the
 code on disk. A planner that would pay for that out of its time limit asks first whether a part is ``ready``: where it
@@ -37,7 +37,7 @@ class Part:
         name: For people and files.
         module: Has a function ``compile_all`` that calls each entry point with the types that planners call it with,
             and an attribute ``compiled_function``, one of the compiled functions.
-        sources: Files whose change makes the machine code stale, as a pattern beside the module's file.
+        sources: Files whose change makes the machine code stale, as a pattern in the folder of the module's file.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Part:
 
     @cached_property
     def _stamp(self) -> Path:
-        """A file beside the machine code, named after all that it depends on."""
+        """A file in the folder of the machine code, named after all that it depends on."""
         import llvmlite.binding
         import numba
 

@@ -192,7 +192,7 @@ def excess(cost: int, reference: int) -> float:
 
 
 def judge(problem: Problem, solution: Solution) -> Plan:
-    """Replays a planner's schedule and settles its status by bounds; no claim of cost or peak survives this.
+    """Replays a planner's schedule and sets its status by bounds; no claim of cost or peak survives this.
 
     A bound that the schedule refutes is dropped, and the note says so: solvers compute with floating-point numbers.
 
@@ -213,7 +213,7 @@ def judge(problem: Problem, solution: Solution) -> Plan:
         note = f"dropped a bound: {refutation(plan, bound)}"
         kept = tuple(other for other in plan.bounds if other is not bound)
         plan = replace(plan, bounds=kept, note=f"{plan.note}; {note}".removeprefix("; "))
-    return settled(plan)
+    return with_shown_status(plan)
 
 
 def replayed(problem: Problem, solution: Solution) -> Plan:
@@ -231,7 +231,7 @@ def replayed(problem: Problem, solution: Solution) -> Plan:
     )
 
 
-def settled(plan: Plan) -> Plan:
+def with_shown_status(plan: Plan) -> Plan:
     """A plan whose status says what its bounds show; without a schedule it stays what it is."""
     if plan.usage is None:
         return plan
@@ -240,7 +240,7 @@ def settled(plan: Plan) -> Plan:
 
 
 def refuted_bounds(plan: Plan) -> tuple[Bound, ...]:
-    """The bounds that cannot hold, since replay finds less for the schedule beside them."""
+    """The bounds that cannot hold, since replay finds less for the schedule."""
     if plan.usage is None:
         return ()
     scopes = (ORDER_FREE, FIXED_ORDER) if plan.in_given_order else (ORDER_FREE,)

@@ -10,7 +10,7 @@ from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.files import read_json, write_atomically
 from hcp.graph.format import graph_from_dict, graph_to_dict
 from hcp.graph.ir import Graph
-from hcp.planning.plan import EveryNodeOnce, Plan, refutation, refuted_bounds, replayed, settled
+from hcp.planning.plan import EveryNodeOnce, Plan, refutation, refuted_bounds, replayed, with_shown_status
 from hcp.planning.problem import Problem
 from hcp.planning.solution import Bound, Solution, Status, TracePoint
 from hcp.schedule.actions import Action, Compute, Fetch, Free, Offload, Schedule
@@ -43,7 +43,7 @@ def save_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
 
 
 def outcome_to_dict(plan: Plan) -> dict[str, object]:
-    """What a plan says beside its graph, ready for JSON; a plan without a schedule as well."""
+    """What a plan says apart from its graph, ready for JSON; a plan without a schedule as well."""
     host, order = plan.problem.host, plan.problem.order
     return {
         "budget_bytes": plan.problem.budget,
@@ -83,7 +83,7 @@ def outcome_to_dict(plan: Plan) -> dict[str, object]:
 def load_plan(path: str | os.PathLike[str]) -> Plan:
     """The plan in a file, replayed: its cost and peak are the judge's, and must be what the file says.
 
-    What cannot be true together is refused: a bound above the schedule's cost, INFEASIBLE beside a schedule, OPTIMAL
+    What cannot be true together is refused: a bound above the schedule's cost, INFEASIBLE with a schedule, OPTIMAL
     without a bound that says so. What certificates prove is checked by ``hcp.plans.verify``.
 
     Raises:
@@ -135,7 +135,7 @@ def outcome_from_record(record: Record, graph: Graph) -> Plan:
     )
     plan = replayed(Problem(graph, budget, order, host=host), solution)
     _refuse_contradictions(plan, record)
-    return settled(plan)
+    return with_shown_status(plan)
 
 
 def _refuse_contradictions(plan: Plan, record: Record) -> None:
@@ -157,7 +157,7 @@ def _refuse_contradictions(plan: Plan, record: Record) -> None:
         raise PlanFileError(f"the plan contradicts itself: {refutation(plan, bound)}; plan again")
     if status in (Status.INFEASIBLE, Status.NO_SOLUTION):
         raise PlanFileError(f"the plan claims to be {status.name}, but has a schedule within the budget; plan again")
-    if status is Status.OPTIMAL and settled(plan).status is not status:
+    if status is Status.OPTIMAL and with_shown_status(plan).status is not status:
         raise PlanFileError(
             f"the plan claims to be OPTIMAL, but no bound of scope {' or '.join(plan.problem.scopes)} meets its cost "
             f"of {plan.cost}; plan again"

@@ -7,7 +7,7 @@ from hcp.planning.plan import excess
 from hcp.report.tables import COMPARISON_HEADERS, Table, comparison_cells
 from hcp.report.units import bytes_text, percent_text
 from hcp.sweeps.front import FrontPoint
-from hcp.sweeps.rows import NOT_APPLICABLE, Comparison
+from hcp.sweeps.results import NOT_APPLICABLE, Comparison
 
 CAPTION: Final = (
     "Extra cost over running every node once, peak memory, and gap to the best order-free lower bound that any of the "

@@ -71,7 +71,7 @@ def drawing(path: str | os.PathLike[str], rows: int, columns: int = 1, height: f
     Args:
         path: The image file, whole or not there; its ending says the format.
         rows: Panels above each other.
-        columns: Panels beside each other.
+        columns: Panels in a row.
         height: Of a panel in inches.
 
     Raises:

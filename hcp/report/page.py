@@ -11,7 +11,7 @@ from hcp.report.drawing import drawing
 from hcp.report.figures import cost_against_budget
 from hcp.report.tables import Table, comparison_table
 from hcp.sweeps.front import pareto
-from hcp.sweeps.rows import Comparison
+from hcp.sweeps.results import Comparison
 
 _STYLE: Final = """
 :root { color-scheme: light dark; }

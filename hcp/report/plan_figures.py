@@ -210,7 +210,7 @@ def live_composition(plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 
 def _own_bytes(graph: Graph, step: Step) -> int:
-    """What a step makes and needs beside what is live when it begins."""
+    """What a step makes and needs in addition to what is live when it begins."""
     if isinstance(step, Compute):
         node = graph.node[step.node]
         return node.workspace + sum(value.bytes for value in node.outputs)

@@ -122,8 +122,8 @@ def checkmate_program(problem: Problem, *, tightened: bool) -> StageModel:
 def _add_memory(rows: RowBuilder, grid: StageGrid, stage: int, budget: int, integral: list[bool]) -> Frees:
     """Adds the columns and rows of FREE and U of one stage; ``integral`` has an entry for each column so far."""
     index = grid.index
-    loose = index.droppable
-    saved = np.flatnonzero(loose & (grid.born < stage))
+    droppable = index.droppable
+    saved = np.flatnonzero(droppable & (grid.born < stage))
     room = -int(grid.kept[stage])
     frees: Frees = {}
     # U[t,k] = U[t,k-1] - what was freed after k-1 + what k creates, as two inequalities.
@@ -131,17 +131,17 @@ def _add_memory(rows: RowBuilder, grid: StageGrid, stage: int, budget: int, inte
     for node in grid.order[: stage + 1]:
         run = int(grid.runs[node, stage])
         outputs = [int(x) for x in index.outputs[node]]
-        created = sum(int(index.size[x]) for x in outputs if loose[x])
+        created = sum(int(index.size[x]) for x in outputs if droppable[x])
         used = len(integral)
         integral.append(False)
         balance = _row([*before, (created, run), (-budget, used)])
         rows.add_row(*balance, room)
         rows.add_row(-balance[0], balance[1], -room)
-        busy = int(index.workspace[node]) + sum(int(index.size[x]) for x in outputs if not loose[x])
+        busy = int(index.workspace[node]) + sum(int(index.size[x]) for x in outputs if not droppable[x])
         rows.add_row(*_row([(budget, used), (busy, run)]), budget)
         before, room = [(budget, used)], 0
         for x in [*index.inputs[node].tolist(), *outputs]:
-            if loose[x]:
+            if droppable[x]:
                 freed = len(integral)
                 integral.append(False)
                 before.append((-int(index.size[x]), freed))

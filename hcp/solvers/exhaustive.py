@@ -6,7 +6,7 @@ it loses no optimum:
 
 - Values are freed only where a node would not fit otherwise, and then the values kept are a largest set (by
   inclusion) that fits. Having more live is never worse: whatever is too much can be freed later.
-- For the same reason a state whose live values are a subset of an earlier settled state's is dropped, where both have
+- For the same reason a state whose live values are a subset of an earlier expanded state's is dropped, where both have
   computed the same nodes.
 - Before a node runs again its own live outputs are freed: the fresh ones take their place anyway.
 - A value that nobody can read any more is freed at once, and a node whose readable outputs are all live, or that has
@@ -128,7 +128,7 @@ class _Search:
         start: _State = (0, 0)
         came_from: dict[_State, tuple[_State, int] | None] = {start: None}
         distance = {start: 0}
-        settled: dict[int, list[int]] = {}
+        expanded: dict[int, list[int]] = {}
         tie = count()
         # Among equals the state with more nodes computed first: it is nearer to the end.
         queue: list[tuple[int, int, int, _State]] = [(0, 0, next(tie), start)]
@@ -139,7 +139,7 @@ class _Search:
             computed, live = state
             if computed == self.all:
                 return _Found(self._path(came_from, state), extra, True)
-            peers = settled.setdefault(computed, [])
+            peers = expanded.setdefault(computed, [])
             if any(live | peer == peer for peer in peers):
                 continue
             peers.append(live)

@@ -85,11 +85,11 @@ def _completed(problem: Problem, grid: StageGrid, kept: BoolArray) -> Schedule:
         kept: Whether value x enters stage t, (values, stages + 1).
     """
     index = grid.index
-    loose = index.droppable
+    droppable = index.droppable
     maker = np.maximum(index.producer, 0)
     kept = kept | ~index.recomputable[maker][:, None]
     stage = np.arange(kept.shape[1])
-    kept &= loose[:, None] & (stage > grid.born[:, None]) & (stage < len(grid.order))
+    kept &= droppable[:, None] & (stage > grid.born[:, None]) & (stage < len(grid.order))
     names: list[str] = []
     for t in range(len(grid.order)):
         runs = {grid.order[t]}
@@ -98,6 +98,6 @@ def _completed(problem: Problem, grid: StageGrid, kept: BoolArray) -> Schedule:
         for place in range(t, -1, -1):
             node = grid.order[place]
             if node in runs:
-                runs.update(int(maker[x]) for x in index.inputs[node] if loose[x] and not kept[x, t])
+                runs.update(int(maker[x]) for x in index.inputs[node] if droppable[x] and not kept[x, t])
         names += [index.node_names[v] for v in grid.order[: t + 1] if v in runs]
     return Schedule.from_computes(problem.graph, names)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Annotated, Final
 
-from hcp.annealing import CHAINS, Cooling
+from hcp.annealing import RECOMPUTE_MIX, Cooling
 from hcp.annealing.engine import MOVES_PER_UNIT
 from hcp.annealing.polish import NEARBY, REPAIR
 from hcp.annealing.rounds import Arm, Rounds, RoundsParams, RunConfig, halved
@@ -55,7 +55,7 @@ class MemeticParams(Params):
     )
     lifted: tuple[RunConfig, ...] = (
         RunConfig("a lifted schedule", REPAIR),
-        RunConfig("a lifted schedule, chains", replace(REPAIR, mix=CHAINS)),
+        RunConfig("a lifted schedule, recomputing", replace(REPAIR, mix=RECOMPUTE_MIX)),
     )
     rounds: RoundsParams = field(default_factory=RoundsParams)
     recombination: RecombinationParams = field(default_factory=RecombinationParams)

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 from hcp.graph.errors import HcpError
 from hcp.planning.deadline import Stop
 from hcp.planning.problem import Monitor
-from hcp.sweeps.rows import Row
+from hcp.sweeps.results import Row
 from hcp.sweeps.task import Notice, Task
 
 

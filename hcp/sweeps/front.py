@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hcp.graph.errors import HcpError
 from hcp.planning.plan import Plan, excess
-from hcp.sweeps.rows import Row
+from hcp.sweeps.results import Row
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from hcp.graph.ir import Graph
 from hcp.planning.deadline import Stop
 from hcp.planning.problem import Limits, Monitor
 from hcp.plans.file import outcome_from_record, outcome_to_dict
-from hcp.sweeps.rows import FAILED, Row
+from hcp.sweeps.results import FAILED, Row
 from hcp.sweeps.task import Notice, Task
 
 # A planner that takes its worker with it each time will do so again.

@@ -17,7 +17,7 @@ from hcp.graph.fields import Record
 from hcp.graph.format import graph_to_dict
 from hcp.graph.ir import Graph
 from hcp.plans.file import outcome_from_record, outcome_to_dict
-from hcp.sweeps.rows import Row
+from hcp.sweeps.results import Row
 from hcp.sweeps.task import Task
 from hcp.version import __version__
 
@@ -51,7 +51,7 @@ CREATE TABLE results (
     seconds REAL,
     message TEXT NOT NULL,
     version TEXT NOT NULL,  -- of hcp
-    outcome TEXT,  -- JSON: what a plan file has beside its graph; NULL without a plan
+    outcome TEXT,  -- JSON: what a plan file holds apart from its graph; NULL without a plan
     PRIMARY KEY (graph, budget_bytes, solver, time_limit, workers, seed)
 ) WITHOUT ROWID;
 """

@@ -8,7 +8,7 @@ from hcp.planners import solve
 from hcp.planning.deadline import Stop, never
 from hcp.planning.problem import InfeasibleBudget, Limits, Monitor, NotApplicable, ignore
 from hcp.planning.solution import Status
-from hcp.sweeps.rows import NOT_APPLICABLE, ONLY_BOUNDS, Row
+from hcp.sweeps.results import NOT_APPLICABLE, ONLY_BOUNDS, Row
 
 # Called with a sentence on what a user should know at once, such as a worker that died.
 Notice = Callable[[str], None]

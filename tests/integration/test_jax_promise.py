@@ -12,7 +12,7 @@ from tests.integration.jax_steps import STEPS
 
 BUDGETS = ["100%", "70%", "50%", "30%"]
 
-# LLVM's optimizations take most of the time and come after memory has been settled.
+# LLVM's optimizations take most of the time and come after memory has been assigned.
 QUICK = {"xla_backend_optimization_level": 0}
 FULLY_OPTIMIZED = ["mlp"]
 # What their steps leave behind is most of the memory, and is planned.

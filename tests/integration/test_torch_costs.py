@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hcp.integrations.torch import CacheWarning, capture_graph, plan_for  # noqa: E402
-from hcp.integrations.torch.calibration import Constants, Store, constants  # noqa: E402
+from hcp.integrations.torch.calibration import Constants, Measurements, constants  # noqa: E402
 from hcp.integrations.torch.demo.models import MLP  # noqa: E402
 
 X = torch.randn(32, 16, generator=torch.Generator().manual_seed(2))
@@ -55,22 +55,22 @@ def test_a_machine_is_calibrated():
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"add": "fast"}', '{"add": -1}'])
 def test_damaged_figures_are_measured_again(damage, tmp_path):
-    store = Store.of("cpu", "times", tmp_path)
+    store = Measurements.of("cpu", "times", tmp_path)
     assert store.get("add", lambda: 5.0) == 5
     store.save()
-    assert Store.of("cpu", "times", tmp_path).get("add", lambda: 7.0) == 5
+    assert Measurements.of("cpu", "times", tmp_path).get("add", lambda: 7.0) == 5
     store.path.write_text(damage)
     with pytest.warns(CacheWarning, match="ignored, and what it held is measured again"):
-        again = Store.of("cpu", "times", tmp_path)
+        again = Measurements.of("cpu", "times", tmp_path)
     assert again.get("add", lambda: 7.0) == 7
 
 
 def test_figures_of_other_processes_are_kept(tmp_path):
-    mine, theirs = Store.of("cpu", "times", tmp_path), Store.of("cpu", "times", tmp_path)
+    mine, theirs = Measurements.of("cpu", "times", tmp_path), Measurements.of("cpu", "times", tmp_path)
     mine.get("add", lambda: 1.0)
     theirs.get("mul", lambda: 2.0)
     mine.save()
     theirs.save()
-    both = Store.of("cpu", "times", tmp_path)
+    both = Measurements.of("cpu", "times", tmp_path)
     assert both.figures == {"add": 1, "mul": 2}
     assert not both.fresh

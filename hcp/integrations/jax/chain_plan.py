@@ -7,7 +7,7 @@ and k + d while a forward step does. Then the fewest forward steps to go back th
     P(n, k) = min over m of m + P(n - m, k - 1) + P(m, k),    P(1, k) = 0 for k >= 1,
 
 where m = 1 takes k + d >= 2 (start and output), and m > 1 takes k + d >= 3 (start, input and output). For d >= 1 this
-is the binomial number for k - 1 held carries; for smaller d the last steps of a stretch make use of what the forward
+is the binomial number for k - 1 held carries; for smaller d the last steps of a segment make use of what the forward
 steps need in flight.
 """
 

@@ -102,8 +102,8 @@ class Clusters:
 
         Where that is not known after some steps, it is taken to be so: groups that stay apart are right as well.
         """
-        # What a group yields comes from one stretch, its last; so nothing leads back from groups of later stretches.
-        last = max(self.flow.stretch(cluster.last) for cluster in clusters)
+        # What a group yields comes from one segment, its last; so nothing leads back from groups of later segments.
+        last = max(self.flow.segment(cluster.last) for cluster in clusters)
         asked, seen, stack = set(clusters), set(clusters), list(clusters)
         self._left += NEAR * len(clusters)
         least = max(0, self._left - FAR * len(clusters))
@@ -113,7 +113,7 @@ class Clusters:
                 self._left -= 1
                 if self._left <= least or (reader in asked and at not in asked):
                     return True
-                if reader not in seen and self.flow.stretch(reader.last) <= last:
+                if reader not in seen and self.flow.segment(reader.last) <= last:
                     seen.add(reader)
                     stack.append(reader)
         return False

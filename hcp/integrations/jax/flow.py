@@ -111,6 +111,6 @@ class Flow:
         place = bisect_left(self.heavy_at, first + 1)
         return place == len(self.heavy_at) or self.heavy_at[place] >= last
 
-    def stretch(self, i: int) -> int:
-        """The number of heavy operations before an operation."""
+    def segment(self, i: int) -> int:
+        """The segment that an operation is in: the number of heavy operations before it."""
         return bisect_left(self.heavy_at, i)

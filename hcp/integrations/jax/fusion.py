@@ -5,7 +5,7 @@ nodes of a plan is stored for certain (barriers see to it), so the groups decide
 
 - Views (reshape, transpose, broadcast, iota, short constant arithmetic: see ``flow``) are repeated in each reader.
 - An operation that can be fused joins its readers where they are all one group and nothing larger has to be kept for
-  it, or where they lie in the same stretch between two heavy operations.
+  it, or where they lie in the same segment between two heavy operations.
 - A heavy operation (product, convolution, loop, ...) takes up the fusible operations behind it as long as one value
   comes out, so that a bias or an activation needs no store of its own. No group has two heavy operations.
 """
@@ -100,14 +100,14 @@ class _Fusion:
     def serves(self, i: int, readers: Sequence[int], groups: Sequence[Cluster]) -> bool:
         """Whether less is stored where an operation is in one group with its readers."""
         if len(groups) > 1:
-            return self.in_one_stretch(i, groups) and not self.clusters.leads_back(groups)
+            return self.in_one_segment(i, groups) and not self.clusters.leads_back(groups)
         (only,) = groups
         near = self.flow.near(i, max(readers))
         if self.flow.is_heavy(i):
             return near and only.heavy is None and len(only.outputs) == 1
         return self.takes_part(i, only) and (near or self.smaller_inputs(i))
 
-    def in_one_stretch(self, i: int, groups: Sequence[Cluster]) -> bool:
+    def in_one_segment(self, i: int, groups: Sequence[Cluster]) -> bool:
         """Whether no operation is heavy: this one, those of the groups, and those between it and their ends."""
         return not self.flow.is_heavy(i) and all(
             group.heavy is None and self.flow.near(i, group.last) for group in groups

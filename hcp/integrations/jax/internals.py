@@ -278,7 +278,7 @@ class CompiledBytes(NamedTuple):
     """Memory of a compiled program on one device, by the compiler's account.
 
     Attributes:
-        temporary: Beside arguments and results.
+        temporary: In addition to arguments and results.
         output: Results.
         on_host: Temporary memory of the host's.
     """

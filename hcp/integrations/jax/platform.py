@@ -33,7 +33,7 @@ def compiler_options(platform: str | None = None) -> dict[str, Any] | None:
 def measuring_options() -> dict[str, Any] | None:
     """Options for programs that are compiled only to see what memory they take.
 
-    On CPUs memory is settled before LLVM, whose optimizations take most of the time.
+    On CPUs memory is assigned before LLVM, whose optimizations take most of the time.
     """
     if jax.default_backend() != "cpu":
         return compiler_options()

@@ -55,7 +55,7 @@ def constants(device: str, option: CacheOption) -> Constants:
 
 @cache
 def _constants(device: str, folder: Path | None, _threads: int) -> Constants:
-    store = Store.of(device, "roofline", folder)
+    store = Measurements.of(device, "roofline", folder)
     found = {
         "flops": store.get("flops", lambda: _flops(device)),
         "moved_bytes": store.get("moved_bytes", lambda: _bandwidth(device)),
@@ -74,7 +74,7 @@ def host_link(device: str, option: CacheOption) -> HostLink:
 
 @cache
 def _host_link(device: str, folder: Path | None, _threads: int) -> HostLink:
-    store = Store.of(device, "host-link", folder)
+    store = Measurements.of(device, "host-link", folder)
     out = store.get("offload", lambda: _rate(_offloading, device))
     back = store.get("fetch", lambda: _rate(_fetching, device))
     latency = store.get("latency", lambda: max(_offloading(device, 1), _fetching(device, 1)))
@@ -83,7 +83,7 @@ def _host_link(device: str, folder: Path | None, _threads: int) -> HostLink:
 
 
 @dataclass
-class Store:
+class Measurements:
     """Figures by name, in a file of the cache folder where there is one.
 
     Attributes:
@@ -97,7 +97,7 @@ class Store:
     fresh: bool = False
 
     @classmethod
-    def of(cls, device: str, what: str, folder: Path | None) -> "Store":
+    def of(cls, device: str, what: str, folder: Path | None) -> "Measurements":
         """What the folder holds for this machine; a damaged file is ignored with a warning."""
         if folder is None:
             return cls(None)

@@ -17,7 +17,7 @@ import torch
 from torch import fx
 from torch.profiler import record_function
 
-from hcp.integrations.torch.calibration import Store
+from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.errors import CaptureError
 from hcp.integrations.torch.internals import storage_id, tree_leaves
@@ -62,7 +62,7 @@ class Footprint:
     nanoseconds: int = 0
 
 
-def probe(program: Program, times: Store | None = None) -> dict[fx.Node, Footprint]:
+def probe(program: Program, times: Measurements | None = None) -> dict[fx.Node, Footprint]:
     """The footprint of every operation of a program.
 
     Args:

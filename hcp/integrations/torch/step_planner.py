@@ -6,7 +6,7 @@ import torch
 
 from hcp.graph.ir import Graph
 from hcp.integrations.planning import plan_step
-from hcp.integrations.torch.calibration import Store
+from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import Joint, Split
 from hcp.integrations.torch.cost import Cost, costs, device_of
 from hcp.integrations.torch.emit import emit
@@ -77,7 +77,7 @@ def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption) -> Lowe
     """
     check_gradients(joint)
     program = prepare(joint)
-    times = Store.of(device_of(joint.primals), "times", folder_of(cache)) if cost == "measured" else None
+    times = Measurements.of(device_of(joint.primals), "times", folder_of(cache)) if cost == "measured" else None
     footprints = probe(program, times)
     if times is not None:
         times.save()

@@ -41,11 +41,11 @@ class ConflictCertificate(DualCertificate):
         if not all(name in index.node_of for names in self.conflicts for name in names):
             return None
         # Here, since it loads a compiler and most plans have no conflicts to check.
-        from hcp.solvers.conflicts.order_search import OrderSearch, Verdict
+        from hcp.solvers.conflicts.order_search import OrderSearch, OrderVerdict
 
         search, useful = OrderSearch(index, self.budget), repeatable(index)
         for conflict in self._conflicts(index):
-            if search(useful & ~_mask(index, conflict)) is not Verdict.IMPOSSIBLE:
+            if search(useful & ~_mask(index, conflict)) is not OrderVerdict.IMPOSSIBLE:
                 return None
         return self.rows(graph)
 

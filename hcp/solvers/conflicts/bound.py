@@ -26,7 +26,7 @@ from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.conflicts import Conflict, ConflictCertificate, conflict_model, repeatable
 from hcp.solvers.certificates.multipliers import Multipliers, rounded
-from hcp.solvers.conflicts.order_search import OrderSearch, Verdict
+from hcp.solvers.conflicts.order_search import OrderSearch, OrderVerdict
 from hcp.solvers.models.highs import LinearProgram, LpStatus
 from hcp.solvers.models.rows import FloatArray
 
@@ -140,7 +140,7 @@ class _Finder:
 
     def impossible(self, free: BoolArray) -> bool:
         self.deadline.spend(UNITS_PER_SEARCH)
-        return self._search(free) is Verdict.IMPOSSIBLE
+        return self._search(free) is OrderVerdict.IMPOSSIBLE
 
     def certificate(
         self, pairs: Multipliers = (), denominator: int = 1, *, of_peak: bool = False

@@ -36,7 +36,7 @@ Words = NDArray[np.uint64]
 Int32 = NDArray[np.int32]
 
 
-class Verdict(Enum):
+class OrderVerdict(Enum):
     """What a search found."""
 
     POSSIBLE = "possible"
@@ -50,7 +50,7 @@ class _Net(NamedTuple):
     Attributes:
         needs: Per node, distinct predecessors.
         after_start, after: Packed successors of each node.
-        peak: Per node, bytes beside the held ones while it runs.
+        peak: Per node, bytes in addition to those held while it runs.
         keep: Per node, bytes of its outputs that are held afterwards.
         read_start, reads: Packed held values, in numbers of their own, that each node reads.
         size: Bytes of each of these values.
@@ -83,13 +83,13 @@ class OrderSearch:
     index: GraphIndex
     budget: int
 
-    def __call__(self, free: BoolArray) -> Verdict:
+    def __call__(self, free: BoolArray) -> OrderVerdict:
         """Whether some order fits where the nodes in ``free`` may run again; a boolean per node."""
         net = self._net(free)
         words = -(-self.index.n // _WORD)
         most = MOST_WORK // self.index.n + 1
         found = run_native(lambda: _search(net, words, most), lambda: None)
-        return {_FOUND: Verdict.POSSIBLE, _NONE: Verdict.IMPOSSIBLE}.get(found, Verdict.UNKNOWN)
+        return {_FOUND: OrderVerdict.POSSIBLE, _NONE: OrderVerdict.IMPOSSIBLE}.get(found, OrderVerdict.UNKNOWN)
 
     def _net(self, free: BoolArray) -> _Net:
         index = self.index
@@ -102,10 +102,10 @@ class OrderSearch:
         np.add.at(keep, index.producer[made], stays[made])
         reader = np.repeat(np.arange(index.n), np.diff(index.inputs.start))
         np.add.at(peak, reader, (index.size - held)[index.inputs.items])
-        # Only values that can go matter from here on.
-        going = index.droppable & (held > 0)
-        number = np.cumsum(going) - 1
-        read = going[index.inputs.items]
+        # Only values that can be dropped matter from here on.
+        droppable = index.droppable & (held > 0)
+        number = np.cumsum(droppable) - 1
+        read = droppable[index.inputs.items]
         start = np.concatenate(([0], np.cumsum(read)))[index.inputs.start]
         needs, after = self._neighbours
         return _Net(
@@ -116,8 +116,8 @@ class OrderSearch:
             keep=keep,
             read_start=start.astype(np.int32),
             reads=number[index.inputs.items[read]].astype(np.int32),
-            size=held[going],
-            readers=np.diff(index.readers.start)[going].astype(np.int32),
+            size=held[droppable],
+            readers=np.diff(index.readers.start)[droppable].astype(np.int32),
             budget=self.budget,
             base=int(index.base_bytes),
         )

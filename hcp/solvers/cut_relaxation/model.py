@@ -91,8 +91,8 @@ def _add_reads(rows: RowBuilder, grid: Grid) -> None:
     w, x, p = reader[item], value[item], maker[item]
     rows.add(*grid.run_terms(1, w, stage), (-1, grid.births[p, stage]))
     rows.add((1, grid.births[w, stage]), (-1, grid.births[p, stage]))
-    loose = ~grid.index.resident[x]
-    w, x, p, stage = w[loose], x[loose], p[loose], stage[loose]
+    droppable = ~grid.index.resident[x]
+    w, x, p, stage = w[droppable], x[droppable], p[droppable], stage[droppable]
     rows.add(*grid.run_terms(1, w, stage), *grid.run_terms(-1, p, stage), (-1, grid.saves[x, stage]))
 
 

@@ -114,7 +114,7 @@ def build_stage_grid(index: GraphIndex, budget: int, order: tuple[int, ...]) -> 
     """Lays out the columns for a topological order of the nodes."""
     stages = len(order)
     place, kept = _places(index, order), _kept(index, order)
-    loose = index.droppable
+    droppable = index.droppable
     maker = np.maximum(index.producer, 0)
     horizon = _horizons(index, order, place)
     reach = np.array([max(horizon[index.readers[x]], default=-1) for x in range(index.m)], np.int64)
@@ -125,7 +125,7 @@ def build_stage_grid(index: GraphIndex, budget: int, order: tuple[int, ...]) -> 
     useful = later & (stage[:stages] <= horizon[:, None]) & (stage[:stages] >= tight)
     runs, count = _columns(useful, 0)
     runs[np.arange(index.n), place] = ONE
-    live = loose[:, None] & (stage > place[maker][:, None]) & (stage <= reach[:, None])
+    live = droppable[:, None] & (stage > place[maker][:, None]) & (stage <= reach[:, None])
     saves, count = _columns(live & (stage >= tight), count)
     saves[live & (stage < tight)] = ONE
     return StageGrid(index, order, place, horizon, runs, saves, kept, count)
@@ -160,8 +160,8 @@ def whole_stage_grid(index: GraphIndex, order: tuple[int, ...]) -> StageGrid:
     stage = np.arange(len(order) + 1)
     runs, count = _columns(index.recomputable[:, None] & (stage[:-1] > place[:, None]), 0)
     runs[np.arange(index.n), place] = ONE
-    loose = index.droppable
-    live = loose[:, None] & (stage > place[np.maximum(index.producer, 0)][:, None]) & (stage < len(order))
+    droppable = index.droppable
+    live = droppable[:, None] & (stage > place[np.maximum(index.producer, 0)][:, None]) & (stage < len(order))
     saves, count = _columns(live, count)
     horizon = np.where(index.recomputable, len(order) - 1, place)
     return StageGrid(index, order, place, horizon, runs, saves, kept, count)
@@ -202,10 +202,10 @@ def _first_tight_stage(  # noqa: PLR0917 - the parts of a grid
     index: GraphIndex, budget: int, order: tuple[int, ...], place: IntArray, reach: IntArray, kept: IntArray
 ) -> int:
     """The first stage at whose end the budget cannot hold all values that can be of use from there on."""
-    loose = index.droppable
+    droppable = index.droppable
     made = place[np.maximum(index.producer, 0)]
     for stage, node in enumerate(order):
-        held = int(index.size[loose & (made < stage) & (reach >= stage)].sum())
+        held = int(index.size[droppable & (made < stage) & (reach >= stage)].sum())
         outputs = int(index.size[index.outputs[node]].sum())
         if int(kept[stage]) + held + outputs + int(index.workspace[node]) > budget:
             return stage
@@ -243,12 +243,12 @@ def add_carries(rows: RowBuilder, grid: StageGrid) -> None:
 
 def _add_ends(rows: RowBuilder, grid: StageGrid, budget: int) -> None:
     index = grid.index
-    loose = index.droppable
+    droppable = index.droppable
     for stage, node in enumerate(grid.order):
-        read = index.inputs[node][loose[index.inputs[node]]]
+        read = index.inputs[node][droppable[index.inputs[node]]]
         touched = np.append(read, index.outputs[node])
         room = budget - int(grid.kept[stage]) - int(index.workspace[node]) - int(index.size[touched].sum())
-        other = loose & (grid.born < stage)
+        other = droppable & (grid.born < stage)
         other[read] = False
         values = np.flatnonzero(other)
         rows.add_row(index.size[values], grid.saves[values, stage + 1], room)
@@ -259,8 +259,8 @@ def _add_inside(
 ) -> None:
     """Adds the rows of one detailed stage, and its columns N to ``needs``."""
     index = grid.index
-    loose = index.droppable
-    values = np.flatnonzero(loose & (grid.born < stage))
+    droppable = index.droppable
+    values = np.flatnonzero(droppable & (grid.born < stage))
     rows.add((1, grid.saves[values, stage]), (1, grid.runs[index.producer[values], stage]), rhs=1)
     room = budget - int(grid.kept[stage])
     # Walk the stage backwards; need[x] says whether x is needed from the current place on.
@@ -272,7 +272,7 @@ def _add_inside(
         if run == ZERO:
             continue
         for x in index.inputs[node]:
-            if loose[x] and need[x] != ONE:
+            if droppable[x] and need[x] != ONE:
                 column = grid.count + len(needs)
                 needs[column] = (stage, int(x), node)
                 ends = np.array([run, need[x]])

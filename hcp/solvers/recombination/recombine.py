@@ -1,4 +1,4 @@
-"""Recombination: several schedules laid into one sequence, of which the cheapest part that fits is chosen exactly.
+"""Recombination: the cheapest schedule within the budget that a common supersequence of several contains.
 
 What merging tours does for the travelling salesman (Cook and Seymour, "Tour merging via branch-decomposition", 2003):
 good schedules share most of what they do, so what is left to choose among their executions is small, and its best
@@ -135,7 +135,7 @@ def recombine(
             hint=selection.hint,
             bound=0,
             deadline=deadline,
-            # Alone, its search by linear programmes is ten times as fast as beside others on a few cores.
+            # Alone, its search by linear programmes is ten times as fast as in parallel with others on a few cores.
             workers=1,
             seed=tracker.limits.seed,
             poll=lambda: tracker.report("recombining schedules"),
@@ -156,20 +156,22 @@ def supersequence(schedules: Sequence[Nodes], most: int) -> tuple[IntArray, Bool
         The sequence, and which of its steps are the first schedule's.
     """
     order, blocks = _blocks(schedules[0])
-    laid = [[(node, True) for node in block] for block in blocks]
+    common = [[(node, True) for node in block] for block in blocks]
     length = len(schedules[0])
     for other in schedules[1:]:
         theirs = dict(zip(*_blocks(other), strict=False))
         # What comes after the last first execution of theirs has no place here.
-        longer = {place: _merged(laid[place], theirs[first]) for place, first in enumerate(order) if theirs.get(first)}
-        added = sum(len(block) - len(laid[place]) for place, block in longer.items())
+        longer = {
+            place: _merged(common[place], theirs[first]) for place, first in enumerate(order) if theirs.get(first)
+        }
+        added = sum(len(block) - len(common[place]) for place, block in longer.items())
         if length + added <= most:
             length += added
             for place, block in longer.items():
-                laid[place] = block
+                common[place] = block
     steps = [
         step
-        for block, first in zip(laid, [*order, None], strict=True)
+        for block, first in zip(common, [*order, None], strict=True)
         for step in (block if first is None else [*block, (first, True)])
     ]
     nodes, mine = zip(*steps, strict=True)

@@ -1,17 +1,17 @@
 """Which executions of a long sequence to make: the exact model behind recombining schedules.
 
-A sequence of executions that no budget holds for, such as several schedules laid into one, contains many schedules. The
-model chooses among its executions: 0 or 1 for each step, and 0 or 1 for each value on each stretch between two of its
+A supersequence of several schedules contains many schedules, and need not itself keep to the budget. The model chooses
+among its executions: 0 or 1 for each step, and 0 or 1 for each value in each interval between two of its
 events (steps that make or read it), where 1 says that the value is live there. Cost and memory are those of ``replay``:
 
-- whoever reads a value has it live on the stretch before;
-- a stretch is live only if the one before it is, or the step between them makes the value; residents stay live;
+- whoever reads a value has it live in the interval before;
+- an interval is live only if the one before it is, or the step between them makes the value; residents stay live;
 - at a step that is made, what is live plus its outputs plus its workspace fits the budget; at one that is not, what is
   live does;
 - every node runs, and one that must not run again runs once.
 
 It is the integer program of Checkmate (Jain et al., MLSys 2020) with the sequence in place of its stages, and with one
-column for a stretch in place of one for a step. Its optimum says nothing about schedules outside of the sequence.
+column for an interval in place of one for a step. Its optimum says nothing about schedules outside of the sequence.
 """
 
 from collections.abc import Iterator
@@ -77,10 +77,10 @@ def select(index: GraphIndex, budget: int, sequence: IntArray, made: BoolArray, 
             np.add.at(fixed, first[live], size)
             np.subtract.at(fixed, end[live], size)
             continue
-        stretches = np.arange(len(hint), len(hint) + len(live))
-        hint.update(zip(stretches.tolist(), live.tolist(), strict=True))
-        _keep(rows, steps[when], stretches, makes, bool(index.resident[value]))
-        spans.append(_Span(stretches, first, end, size))
+        intervals = np.arange(len(hint), len(hint) + len(live))
+        hint.update(zip(intervals.tolist(), live.tolist(), strict=True))
+        _keep(rows, steps[when], intervals, makes, bool(index.resident[value]))
+        spans.append(_Span(intervals, first, end, size))
     if sum(int((span.end - span.first).sum()) for span in spans) > MOST_ENTRIES:
         return None
     _fit(rows, index, sequence, steps, spans, budget - index.base_bytes - np.cumsum(fixed[:-1]))
@@ -94,9 +94,9 @@ def select(index: GraphIndex, budget: int, sequence: IntArray, made: BoolArray, 
 
 @dataclass(frozen=True)
 class _Span:
-    """Stretches of one value: their columns, their first steps, the steps after their last, and the value's bytes."""
+    """Intervals of one value: their columns, their first steps, the steps after their last, and the value's bytes."""
 
-    stretches: Columns
+    intervals: Columns
     first: IntArray
     end: IntArray
     size: int
@@ -113,12 +113,12 @@ def _events(index: GraphIndex, sequence: IntArray) -> Iterator[tuple[int, IntArr
 
 
 def _live(made: BoolArray, makes: BoolArray, *, resident: bool) -> BoolArray:
-    """Whether a value is live on its stretches, for the choice of a legal schedule that frees after the last use.
+    """Whether a value is live in its intervals, for the choice of a legal schedule that frees after the last use.
 
     Args:
         made: Which of the value's events happen.
         makes: Which of them make the value, rather than read it.
-        resident: Whether the value stays; one that does not has no stretch after its last event.
+        resident: Whether the value stays; one that does not has no interval after its last event.
     """
     if resident:
         return np.logical_or.accumulate(made & makes)
@@ -131,17 +131,17 @@ def _live(made: BoolArray, makes: BoolArray, *, resident: bool) -> BoolArray:
     return needed[:-1]
 
 
-def _keep(rows: RowBuilder, steps: Columns, stretches: Columns, makes: BoolArray, resident: bool) -> None:
-    """Rows of one value: what its readers and its stretches need."""
-    before = np.append(ZERO, stretches)[: len(steps)]
+def _keep(rows: RowBuilder, steps: Columns, intervals: Columns, makes: BoolArray, resident: bool) -> None:
+    """Rows of one value: what its readers and its intervals need."""
+    before = np.append(ZERO, intervals)[: len(steps)]
     reads = ~makes
     rows.add((1, steps[reads]), (-1, before[reads]))
-    here, count = steps[: len(stretches)], len(stretches)
+    here, count = steps[: len(intervals)], len(intervals)
     made = makes[:count]
-    rows.add((1, stretches), (-1, before[:count]), (-1, np.where(made, here, ZERO)))
+    rows.add((1, intervals), (-1, before[:count]), (-1, np.where(made, here, ZERO)))
     if resident:
-        rows.add((1, before), (-1, stretches))
-        rows.add((1, here[made]), (-1, stretches[made]))
+        rows.add((1, before), (-1, intervals))
+        rows.add((1, here[made]), (-1, intervals[made]))
 
 
 def _fit(  # noqa: PLR0917
@@ -154,7 +154,7 @@ def _fit(  # noqa: PLR0917
         lengths = span.end - span.first
         starts = np.cumsum(lengths) - lengths
         when.append(np.arange(int(lengths.sum())) + np.repeat(span.first - starts, lengths))
-        columns.append(np.repeat(span.stretches, lengths))
+        columns.append(np.repeat(span.intervals, lengths))
         sizes.append(np.full(int(lengths.sum()), span.size, np.int64))
     rows.add_entries(np.concatenate(when), np.concatenate(columns), np.concatenate(sizes), room)
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcp.annealing import BRISK, CHAINS, Annealer, Cooling, Run, polish, run_together
+from hcp.annealing import RECOMPUTE_MIX, REORDER_MIX, Annealer, Cooling, Run, polish, run_together
 from hcp.annealing.compiled import new_random
-from hcp.annealing.eviction import evict_greedily
-from hcp.annealing.loop import Stretch, new_best, propose, walk
+from hcp.annealing.greedy_eviction import evict_greedily
+from hcp.annealing.loop import Segment, new_best, propose, walk
 from hcp.annealing.moves import push
 from hcp.annealing.rounds import Arm, halved
-from hcp.annealing.timeline import AREA, COST, MULTIPLE, settle, undo
+from hcp.annealing.timeline import AREA, COST, MULTIPLE, commit, rollback
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.random_graphs import random_layered
@@ -54,10 +54,10 @@ def test_incremental_state_equals_replay_after_random_moves(graph, share, seed, 
     keep = np.random.default_rng(seed)
     for step in range(60):
         before = line.slot.copy(), line.memory.copy(), line.total[: MULTIPLE + 1].copy(), line.end.copy()
-        if propose(annealer.network, line, random, BRISK if brisk else CHAINS) and keep.random() < 0.6:
-            settle(line)
+        if propose(annealer.network, line, random, REORDER_MIX if brisk else RECOMPUTE_MIX) and keep.random() < 0.6:
+            commit(line)
         else:
-            undo(annealer.network, line)
+            rollback(annealer.network, line)
             assert (line.slot == before[0]).all()
             assert (line.memory == before[1]).all()
             assert (line.total[: MULTIPLE + 1] == before[2]).all()
@@ -72,7 +72,7 @@ def test_incremental_state_equals_replay_after_thousands_of_moves(graph, share, 
     annealer = Annealer(graph, budget)
     line = annealer.timeline(graph.index.order)
     best = new_best(len(line.slot))
-    walk(annealer.network, line, best, new_random(seed), CHAINS, Stretch(5_000, 1e-1, 1e-3, 0.1, 10.0), UNHALTED)
+    walk(annealer.network, line, best, new_random(seed), RECOMPUTE_MIX, Segment(5_000, 1e-1, 1e-3, 0.1, 10.0), UNHALTED)
     assert_equals_replay(annealer, line)
 
 
@@ -83,14 +83,20 @@ def test_pushes_keep_a_sequence_legal_and_its_executions(graph, seed):
     line = annealer.timeline(graph.index.order)
     random = new_random(seed)
     walk(
-        annealer.network, line, new_best(len(line.slot)), random, CHAINS, Stretch(200, 1e-1, 1e-3, 0.1, 10.0), UNHALTED
+        annealer.network,
+        line,
+        new_best(len(line.slot)),
+        random,
+        RECOMPUTE_MIX,
+        Segment(200, 1e-1, 1e-3, 0.1, 10.0),
+        UNHALTED,
     )
     runs = line.runs.copy()
     for _ in range(100):
         if push(annealer.network, line, random):
-            settle(line)
+            commit(line)
         else:
-            undo(annealer.network, line)
+            rollback(annealer.network, line)
         assert (line.runs == runs).all()
     assert_equals_replay(annealer, line)
 
@@ -105,9 +111,9 @@ def test_a_push_takes_dependent_executions_along():
     for _ in range(200):
         before = line.at[:, 0].copy()
         if push(annealer.network, line, random):
-            settle(line)
+            commit(line)
         else:
-            undo(annealer.network, line)
+            rollback(annealer.network, line)
         moved.add(int((line.at[:, 0] != before).sum()))
     assert_equals_replay(annealer, line)
     assert max(moved) >= 3
@@ -117,9 +123,9 @@ def test_incremental_state_equals_replay_on_a_large_graph():
     graph = random_layered(200, 7)
     annealer = Annealer(graph, int(0.7 * replay(graph, keep_everything(graph)).peak))
     line = annealer.timeline(annealer.evicted(graph.index.order))
-    stretch = Stretch(30_000, 1e-2, 1e-4, 0.1, 10.0)
-    made = walk(annealer.network, line, new_best(len(line.slot)), new_random(1), CHAINS, stretch, UNHALTED)
-    assert made == stretch.moves
+    segment = Segment(30_000, 1e-2, 1e-4, 0.1, 10.0)
+    made = walk(annealer.network, line, new_best(len(line.slot)), new_random(1), RECOMPUTE_MIX, segment, UNHALTED)
+    assert made == segment.moves
     assert len(assert_equals_replay(annealer, line)) > graph.index.n
 
 
@@ -137,8 +143,8 @@ def test_compiled_loops_end_when_another_thread_says_so():
     order, halted = np.array(graph.index.order), np.ones(1, np.bool_)
     assert evict_greedily(annealer.network, order, 0, halted).tolist() == order.tolist()
     line = annealer.timeline(order)
-    stretch = Stretch(10**12, 1e-2, 1e-4, 0.1, 10.0)
-    assert walk(annealer.network, line, new_best(len(line.slot)), new_random(1), CHAINS, stretch, halted) == 0
+    segment = Segment(10**12, 1e-2, 1e-4, 0.1, 10.0)
+    assert walk(annealer.network, line, new_best(len(line.slot)), new_random(1), RECOMPUTE_MIX, segment, halted) == 0
 
 
 @settings(max_examples=100, deadline=None)

@@ -14,7 +14,7 @@ from hcp.planning.solution import Bound, Solution, Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.sweeps.front import pareto
-from hcp.sweeps.rows import Row
+from hcp.sweeps.results import Row
 from tests.transfers import random_transfers
 
 GRAPH = training_chain(5)

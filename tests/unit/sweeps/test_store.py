@@ -133,7 +133,7 @@ def test_a_grid_is_remembered(tmp_path, monkeypatch):
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] == hcp.replay(graph, hcp.keep_everything(graph)).peak
     # The search for the smallest budget may find another one next time.
-    monkeypatch.setattr("hcp.sweeps.grid.smallest_known", lambda graph: sizes[-1] + 1)
+    monkeypatch.setattr("hcp.sweeps.budgets.smallest_known", lambda graph: sizes[-1] + 1)
     assert hcp.compare(graph, "grid:4", "sqrt_n", store=tmp_path / "s.db").to_dict() == first.to_dict()
     assert hcp.compare(graph, "grid:4", "sqrt_n").rows[-1].budget_bytes == sizes[-1] + 1
 

@@ -54,7 +54,7 @@ def test_stretches_lie_between_heavy_operations():
     flow = of(lambda x: lax.sin(lax.dot(lax.sin(lax.dot(lax.sin(x), x)), x)))
     assert names(flow) == ["sin", "dot_general", "sin", "dot_general", "sin"]
     assert flow.heavy_at == [1, 3]
-    assert [flow.stretch(i) for i in range(5)] == [0, 0, 1, 1, 2]
+    assert [flow.segment(i) for i in range(5)] == [0, 0, 1, 1, 2]
     assert flow.near(1, 3)
     assert not flow.near(0, 2)
     assert flow.near(3, 4)

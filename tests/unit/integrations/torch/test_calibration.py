@@ -10,7 +10,7 @@ import torch
 
 from hcp.graph.errors import HcpError
 from hcp.integrations.torch import calibration
-from hcp.integrations.torch.calibration import Constants, Store, constants, host_link
+from hcp.integrations.torch.calibration import Constants, Measurements, constants, host_link
 from hcp.plans.cache import CacheWarning
 
 
@@ -26,41 +26,41 @@ def test_an_operation_takes_a_launch_and_the_slower_of_work_and_traffic():
 
 
 def test_figures_are_measured_once_and_kept(tmp_path):
-    store = Store.of("cpu", "times", tmp_path / "made")
+    store = Measurements.of("cpu", "times", tmp_path / "made")
     assert store.get("one", lambda: 3.0) == store.get("one", unexpected) == 3.0
     store.save()
-    assert Store.of("cpu", "times", tmp_path / "made").get("one", unexpected) == 3.0
+    assert Measurements.of("cpu", "times", tmp_path / "made").get("one", unexpected) == 3.0
     # Another kind of figures is in another file.
-    assert Store.of("cpu", "roofline", tmp_path / "made").figures == {}
+    assert Measurements.of("cpu", "roofline", tmp_path / "made").figures == {}
 
 
 def test_what_other_processes_wrote_meanwhile_stays(tmp_path):
-    mine, other = (Store.of("cpu", "times", tmp_path) for _ in range(2))
+    mine, other = (Measurements.of("cpu", "times", tmp_path) for _ in range(2))
     mine.get("mine", lambda: 1.0)
     other.get("other", lambda: 2.0)
     mine.save()
     other.save()
-    assert Store.of("cpu", "times", tmp_path).figures == {"mine": 1.0, "other": 2.0}
+    assert Measurements.of("cpu", "times", tmp_path).figures == {"mine": 1.0, "other": 2.0}
 
 
 def test_nothing_is_written_without_news(tmp_path):
-    store = Store.of("cpu", "times", tmp_path)
+    store = Measurements.of("cpu", "times", tmp_path)
     store.save()
     assert not list(tmp_path.iterdir())
-    Store(None, fresh=True).save()
+    Measurements(None, fresh=True).save()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"one": -1}', '{"one": true}', '{"one": "fast"}', '{"one": 1e999}'])
 def test_damaged_files_are_ignored_with_a_warning(tmp_path, content):
-    path = Store.of("cpu", "times", tmp_path).path
+    path = Measurements.of("cpu", "times", tmp_path).path
     path.write_text(content)
     with pytest.warns(CacheWarning, match="it is ignored, and what it held is measured again"):
-        assert Store.of("cpu", "times", tmp_path).figures == {}
+        assert Measurements.of("cpu", "times", tmp_path).figures == {}
 
 
 def test_a_folder_that_cannot_be_written_to_warns(tmp_path):
     (tmp_path / "file").touch()
-    store = Store(tmp_path / "file" / "times.json")
+    store = Measurements(tmp_path / "file" / "times.json")
     store.get("one", lambda: 1.0)
     with pytest.warns(CacheWarning, match="measured costs were not cached"):
         store.save()
@@ -89,16 +89,16 @@ def test_a_machine_is_measured_once(tmp_path, quick, monkeypatch):
 
 
 def test_a_constant_of_zero_names_the_file(tmp_path, quick):
-    path = Store.of("cpu", "roofline", tmp_path).path
+    path = Measurements.of("cpu", "roofline", tmp_path).path
     path.write_text(json.dumps({"flops": 0, "moved_bytes": 1, "launch": 1}))
     with pytest.raises(HcpError, match=f"{path.name}.*constant of zero; delete it"):
         constants("cpu", tmp_path)
 
 
 def test_figures_belong_to_a_number_of_threads(tmp_path):
-    before, threads = Store.of("cpu", "times", tmp_path).path, torch.get_num_threads()
+    before, threads = Measurements.of("cpu", "times", tmp_path).path, torch.get_num_threads()
     try:
         torch.set_num_threads(threads + 1)
-        assert Store.of("cpu", "times", tmp_path).path != before
+        assert Measurements.of("cpu", "times", tmp_path).path != before
     finally:
         torch.set_num_threads(threads)

@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from hcp.integrations.torch.calibration import Store
+from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import trace
 from hcp.integrations.torch.errors import CaptureError
 from hcp.integrations.torch.prepare import prepare
@@ -64,7 +64,7 @@ def test_each_output_has_its_storage(found):
 
 def test_operations_that_agree_are_run_once(program):
     calls = []
-    times = Store(None)
+    times = Measurements(None)
     times.get = lambda name, measure: calls.append(name) or 5.0
     found = probe(program, times)
     assert len(calls) == len(set(calls)) < len(found)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
-from hcp.solvers.conflicts.order_search import OrderSearch, Verdict
+from hcp.solvers.conflicts.order_search import OrderSearch, OrderVerdict
 from hcp.solvers.exhaustive import Exhaustive
 from tests.strategies import problems
 
@@ -29,7 +29,7 @@ def test_without_repeats_the_search_tells_whether_some_order_fits(drawn, shrink)
     peaks = (replay(graph, Schedule.from_computes(graph, [names[v] for v in order])).peak for order in orders(graph))
     fits = any(peak <= budget for peak in peaks)
     verdict = OrderSearch(graph.index, budget)(np.zeros(graph.index.n, np.bool_))
-    assert verdict is (Verdict.POSSIBLE if fits else Verdict.IMPOSSIBLE)
+    assert verdict is (OrderVerdict.POSSIBLE if fits else OrderVerdict.IMPOSSIBLE)
 
 
 @settings(max_examples=400, deadline=None)
@@ -43,5 +43,5 @@ def test_a_set_that_the_search_rules_out_is_not_what_an_optimum_repeats(drawn, s
     computes = solution.schedule.computes
     free = np.array([computes.count(name) > 1 for name in graph.index.node_names])
     more = np.array(data.draw(st.lists(st.booleans(), min_size=graph.index.n, max_size=graph.index.n)))
-    assert OrderSearch(graph.index, budget)(free) is Verdict.POSSIBLE
-    assert OrderSearch(graph.index, budget)(free | more) is Verdict.POSSIBLE
+    assert OrderSearch(graph.index, budget)(free) is OrderVerdict.POSSIBLE
+    assert OrderSearch(graph.index, budget)(free | more) is OrderVerdict.POSSIBLE

@@ -12,7 +12,7 @@ import numpy as np
 from hcp.annealing.compiled import compiled, compiled_inside
 from hcp.annealing.network import Bool, Int32, Int64, Network
 
-# Executions per node beyond which dropping has become a treadmill, and the result is of no use.
+# Executions per node beyond which the pass ends: it would recompute more than the result is worth.
 _MOST_EXECUTIONS: Final = 8
 
 

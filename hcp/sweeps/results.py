@@ -1,4 +1,4 @@
-"""The rows of a comparison, and what each takes over from the others of its group."""
+"""The results of a comparison, a row each, and what each takes over from the others of its group."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -117,14 +117,14 @@ def judged(group: Sequence[Row]) -> list[Row]:
             "one of them is wrong: run both again without the store, if they come from one"
         )
     verified = any(row.verified for row in holders) if holders else None
-    return [_beside(row, best_bound, verified, lowest) for row in group]
+    return [_with_group(row, best_bound, verified, lowest) for row in group]
 
 
 def _cost(row: Row) -> int | None:
     return None if row.plan is None else row.plan.cost
 
 
-def _beside(row: Row, best_bound: int | None, verified: bool | None, lowest: int | None) -> Row:
+def _with_group(row: Row, best_bound: int | None, verified: bool | None, lowest: int | None) -> Row:
     """A row with the group's best bound and lowest cost."""
     row = replace(row, best_bound=best_bound, best_bound_verified=verified)
     cost = _cost(row)

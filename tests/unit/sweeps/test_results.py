@@ -12,7 +12,7 @@ from hcp.report.comparison import latex_comparison
 from hcp.report.tables import comparison_table
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.scopes import ORDER_FREE
-from hcp.sweeps.rows import judged as _judged
+from hcp.sweeps.results import judged as _judged
 
 
 def test_a_schedule_that_meets_another_planners_bound_is_optimal():

@@ -1,4 +1,4 @@
-"""Several annealing runs at once: the compiled moves hold no lock, so every thread gets a core of its own."""
+"""Several annealing runs in parallel: compiled code releases the interpreter's lock, so threads use several cores."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from typing import Final
 from hcp.annealing.engine import Annealer, Cooling, Outcome
 from hcp.planning.deadline import Deadline
 
-# How often the caller's thread wakes up, in seconds: Ctrl-C is noticed then.
+# Seconds after which the caller's thread wakes up at the latest, to notice Ctrl-C.
 _PULSE: Final = 0.1
 
 
@@ -25,32 +25,32 @@ class Run:
     seconds: float | None
 
 
-OnNews = Callable[[int, Outcome, bool], bool]
+OnOutcome = Callable[[int, Outcome, bool], bool]
 
 
 def run_together(
-    annealer: Annealer, runs: Sequence[Run], threads: int, deadline: Deadline, on_news: OnNews
+    annealer: Annealer, runs: Sequence[Run], threads: int, deadline: Deadline, on_outcome: OnOutcome
 ) -> dict[int, Outcome]:
-    """Makes runs side by side and returns their outcomes by their places; those that did not start have none.
+    """Makes runs in parallel and returns their outcomes by their places; those that did not start have none.
 
     Args:
         annealer: Shared by all.
         runs: What to run; each draws its own random numbers, so with moves given the outcomes do not depend on threads.
         threads: How many run at a time, at most.
         deadline: For all of them.
-        on_news: Called in the caller's thread a few times a second with a run's place, its outcome and whether that
-            is better than the same run's before; True ends all runs soon. What it raises ends them as well and passes
-            through.
+        on_outcome: Called in the caller's thread after each segment with a run's place, its outcome and whether that
+            is better than the same run's before; True ends all runs soon. Where it raises, they end as well, and the
+            exception is raised here.
     """
-    team = _Team(annealer, runs, deadline)
-    workers = [threading.Thread(target=team.work, daemon=True) for _ in range(min(threads, len(runs)))]
+    pool = _Pool(annealer, runs, deadline)
+    workers = [threading.Thread(target=pool.work, daemon=True) for _ in range(min(threads, len(runs)))]
     for worker in workers:
         worker.start()
     latest: dict[int, Outcome] = {}
     try:
-        while any(worker.is_alive() for worker in workers) or not team.news.empty():
+        while any(worker.is_alive() for worker in workers) or not pool.outcomes.empty():
             try:
-                place, outcome = team.news.get(timeout=_PULSE)
+                place, outcome = pool.outcomes.get(timeout=_PULSE)
             except Empty:
                 continue
             if isinstance(outcome, BaseException):
@@ -58,23 +58,23 @@ def run_together(
             known = latest.get(place)
             latest[place] = outcome
             better = known is None or (outcome.cost, outcome.area) != (known.cost, known.area)
-            if not team.stop.is_set() and on_news(place, outcome, better):
-                team.stop.set()
+            if not pool.stop.is_set() and on_outcome(place, outcome, better):
+                pool.stop.set()
     finally:
-        team.stop.set()
+        pool.stop.set()
         for worker in workers:
             worker.join()
     return latest
 
 
-class _Team:
-    """What the threads share."""
+class _Pool:
+    """The runs that wait, and the outcomes that are not taken yet: what the threads share."""
 
     def __init__(self, annealer: Annealer, runs: Sequence[Run], deadline: Deadline) -> None:
         self.annealer = annealer
         self.deadline = deadline
         self.stop = threading.Event()
-        self.news: SimpleQueue[tuple[int, Outcome | BaseException]] = SimpleQueue()
+        self.outcomes: SimpleQueue[tuple[int, Outcome | BaseException]] = SimpleQueue()
         self._waiting: SimpleQueue[tuple[int, Run]] = SimpleQueue()
         for place, run in enumerate(runs):
             self._waiting.put((place, run))
@@ -93,13 +93,13 @@ class _Team:
                     moves=run.moves,
                     seed=run.seed,
                     deadline=self.deadline if run.seconds is None else self.deadline.part(run.seconds),
-                    on_stretch=partial(self._tell, place),
+                    on_segment=partial(self._report, place),
                 )
             except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
-                self.news.put((place, error))
+                self.outcomes.put((place, error))
                 return
-            self.news.put((place, outcome))
+            self.outcomes.put((place, outcome))
 
-    def _tell(self, place: int, outcome: Outcome) -> bool:
-        self.news.put((place, outcome))
+    def _report(self, place: int, outcome: Outcome) -> bool:
+        self.outcomes.put((place, outcome))
         return self.stop.is_set()

@@ -153,9 +153,13 @@ class Relaxer:
         return self.certified(plain.form.with_cuts(cuts), result)
 
     def violated(self, form: CutModel, result: LpResult, known: set[Cut]) -> list[Cut]:
-        """Cuts of all families that a solution violates, but for those known."""
+        """Cuts of all families that a solution violates, but for those known; none where the time for them is up."""
         families = [family for family in FAMILIES if family.format.name in self.params.families]
-        found = [c for f in families for c in f.separate(form, result.point, self.params.least_violation)]
+        try:
+            found = [c for f in families for c in f.separate(form, result.point, self.params.least_violation)]
+        except Cancelled:
+            # What is proved without them stays.
+            return []
         return [c for c in found if c not in known]
 
     def infeasibility(self, chain: tuple[int, ...]) -> Bound | None:

@@ -7,13 +7,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from hcp.graph.cancellation import Cancelled
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Compute, Schedule, keep_everything
 from hcp.schedule.replay import replay
+from hcp.solvers.cut_relaxation import relaxation
 from hcp.solvers.cut_relaxation.chains import candidate_chains, longest_path
+from hcp.solvers.cut_relaxation.families import FAMILIES
 from hcp.solvers.cut_relaxation.lift import hint, lift
 from hcp.solvers.cut_relaxation.model import build_cut_model
 from hcp.solvers.cut_relaxation.path_cuts import PathCut
@@ -125,6 +128,19 @@ def test_path_cuts_strengthen_a_transformer():
     found = Relaxer(graph, budget, Deadline(20), RelaxationParams(families=("path",))).best()
     assert found.form.cuts
     assert found.bound.value > plain
+
+
+def test_a_limit_within_separation_leaves_what_is_proved_without(monkeypatch):
+    def late(*_):
+        raise Cancelled
+
+    graph = instance("unet:3")
+    budget = replay(graph, keep_everything(graph)).peak * 3 // 4
+    chain = candidate_chains(graph)[0]
+    plain = Relaxer(graph, budget, Deadline(20), RelaxationParams(families=())).solve_chain(chain)
+    monkeypatch.setattr(relaxation, "FAMILIES", tuple(replace(family, separate=late) for family in FAMILIES))
+    assert Relaxer(graph, budget, Deadline(20)).solve_chain(chain).bound == plain.bound
+    assert plain.bound.value > graph.base_cost
 
 
 def test_separated_cuts_are_violated_staircases():

@@ -71,7 +71,7 @@ def certify_peak(graph: Graph, form: CutModel, budget: int, multipliers: FloatAr
 def _certificate(
     graph: Graph, form: CutModel, budget: int, multipliers: FloatArray, *, of_peak: bool
 ) -> CutCertificate:
-    pairs, denominator = rounded(multipliers)
+    pairs, denominator = rounded(multipliers, form.model)
     return CutCertificate(
         budget=budget,
         multipliers=pairs,

@@ -8,8 +8,8 @@ rationals with one denominator: the solver's dual values, rounded. Rounding can 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, gcd
-from typing import ClassVar, TypedDict
+from math import ceil, frexp, gcd, ldexp
+from typing import ClassVar, Final, TypedDict
 
 import numpy as np
 
@@ -21,8 +21,10 @@ from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.formats import Format
 from hcp.solvers.models.rows import FloatArray, Model
 
-# Multipliers are rounded to this many binary digits below the largest one.
-PRECISION_BITS = 40
+# Multipliers are rounded to PRECISION_BITS binary digits below the largest one, and further where the entries of their
+# rows are large: until what an entry loses is below one unit of cost by LOSS_BITS binary digits.
+PRECISION_BITS: Final = 40
+LOSS_BITS: Final = 20
 
 Multipliers = tuple[tuple[int, int], ...]
 
@@ -135,15 +137,17 @@ def combine(model: Model, multipliers: dict[int, int], denominator: int, *, with
     return Fraction(fixed, denominator) + (model.constant if with_cost else 0)
 
 
-def rounded(multipliers: FloatArray) -> tuple[Multipliers, int]:
-    """Dual values as pairs (row, numerator) with one denominator, rounded down."""
-    largest = float(np.max(multipliers, initial=0.0))
-    # A power of two beyond the largest multiplier keeps every numerator within PRECISION_BITS digits.
-    shift = PRECISION_BITS - int(np.ceil(np.log2(largest))) if largest > 0 else 0
-    scale = 2.0 ** max(shift, 0)
-    rows = np.flatnonzero(multipliers * scale >= 1)
-    numerators = [int(multipliers[row] * scale) for row in rows]
-    return tuple(zip(rows.tolist(), numerators, strict=True)), 2 ** max(shift, 0)
+def rounded(multipliers: FloatArray, model: Model) -> tuple[Multipliers, int]:
+    """Dual values of a model's rows as pairs (row, numerator) with one denominator, rounded down."""
+    used = np.flatnonzero(multipliers > 0)
+    if not len(used):
+        return (), 1
+    rows = model.matrix[used]
+    weight = max(int(abs(rows).max()) if rows.nnz else 0, int(np.abs(model.rhs[used]).max()))
+    digits = PRECISION_BITS - frexp(float(multipliers.max()))[1]
+    shift = max(digits, LOSS_BITS + weight.bit_length(), 0)
+    numerators = ((row, int(ldexp(float(multipliers[row]), shift))) for row in used.tolist())
+    return tuple((row, numerator) for row, numerator in numerators if numerator), 1 << shift
 
 
 def round_up(value: Fraction, graph: Graph) -> int:

@@ -40,6 +40,6 @@ def certify_stages(
     graph: Graph, staged: StageModel, budget: int, multipliers: FloatArray
 ) -> tuple[int, StageCertificate]:
     """The fixed-order cost bound that the dual values of the end rows prove, with its certificate."""
-    pairs, denominator = rounded(multipliers)
+    pairs, denominator = rounded(multipliers, staged.model)
     certificate = StageCertificate(budget=budget, multipliers=pairs, denominator=denominator)
     return certificate.evaluated(graph, staged.model), certificate

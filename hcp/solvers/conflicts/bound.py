@@ -111,7 +111,7 @@ class _Finder:
             return None
         if not self.conflicts[-1]:
             return Bound(self.budget + 1, "peak", ORDER_FREE, self.certificate(of_peak=True), SOURCE)
-        pairs, denominator = rounded(self.multipliers)
+        pairs, denominator = rounded(self.multipliers, conflict_model(self.graph, tuple(self.conflicts)))
         certificate = self.certificate(pairs, denominator)
         value = certificate.evaluated(self.graph, certificate.rows(self.graph))
         return Bound(value, "cost", ORDER_FREE, certificate, SOURCE)

@@ -107,17 +107,20 @@ def test_every_schedule_of_narrow_graphs_satisfies_what_is_separated():
     assert separate_cuts > 12
 
 
+def one_row(sizes, budget):
+    """A relaxation whose one memory row has values of these sizes: nothing is read before all of them are made."""
+    makers = tuple(Node(f"n{i}", outputs=(Value(f"x{i}", size),)) for i, size in enumerate(sizes))
+    last = Node("last", outputs=(Value("y", 0),))
+    reader = Node("reader", inputs=(*(f"x{i}" for i in range(len(sizes))), "y"))
+    return build_cut_model(Graph((*makers, last, reader)).index, budget, (len(sizes),))
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_rounding_cuts_off_no_whole_point_of_a_row(data):
     sizes = data.draw(st.lists(st.integers(1, 12), min_size=1, max_size=7))
     budget = data.draw(st.integers(max(sizes), sum(sizes)))
-    # Nodes that nobody needs at once, and one that reads them all in the end: one memory row with all their values.
-    makers = tuple(Node(f"n{i}", outputs=(Value(f"x{i}", size),)) for i, size in enumerate(sizes))
-    last = Node("last", outputs=(Value("y", 0),))
-    reader = Node("reader", inputs=(*(f"x{i}" for i in range(len(sizes))), "y"))
-    graph = Graph((*makers, last, reader))
-    form = build_cut_model(graph.index, budget, (len(sizes),))
+    form = one_row(sizes, budget)
     each = RoundedMemory(0, data.draw(st.integers(1, 15)), tuple(sorted(data.draw(subsets(len(sizes))))))
     assert each.is_valid(form)
     coefficients, columns, rhs = each.row(form)
@@ -132,19 +135,19 @@ def subsets(count):
     return st.sets(st.integers(0, count - 1))
 
 
-def test_some_rows_are_stronger_than_the_memory_row():
-    # Three values of 5 bytes in 14: two at most.
-    graph = Graph(
-        (
-            *(Node(f"n{i}", outputs=(Value(f"x{i}", 5),)) for i in range(3)),
-            Node("last", outputs=(Value("y", 0),)),
-            Node("reader", inputs=("x0", "x1", "x2", "y")),
-        )
-    )
-    form = build_cut_model(graph.index, 14, (3,))
-    coefficients, _, rhs = RoundedMemory(0, 5).row(form)
-    assert coefficients.tolist() == [1, 1, 1]
-    assert rhs == 2
+# Multipliers in files are about these very rows: where this fails, raise the family's version.
+@pytest.mark.parametrize(
+    ("sizes", "budget", "divisor", "missing", "row"),
+    [
+        # Two of these fit at most.
+        ((5, 5, 5), 14, 5, (), ((1, 1, 1), 2)),
+        # 3 S0 - 6 (1 - S1) + 6 S2 <= 6, in smallest integers.
+        ((5, 7, 9), 16, 4, (1,), ((1, 2, 2), 4)),
+    ],
+)
+def test_some_rows_are_stronger_than_the_memory_row(sizes, budget, divisor, missing, row):
+    coefficients, _, rhs = RoundedMemory(0, divisor, missing).row(one_row(sizes, budget))
+    assert (tuple(coefficients.tolist()), rhs) == row
 
 
 @settings(max_examples=100, deadline=None)

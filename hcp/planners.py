@@ -43,25 +43,31 @@ class UnknownSolver(HcpError):
 Factory = Callable[[], AnyPlanner]
 
 _TABLE: Final[dict[str, tuple[str | Factory, str]]] = {
-    "auto": ("hcp.portfolio:Auto", "portfolio: annealing, bounds and exact solvers within the time limit"),
+    "auto": ("hcp.portfolio:Auto", "portfolio: heuristics, annealing, bounds and exact solvers within the time limit"),
     "keep_all": ("hcp.heuristics.keep_all:KeepAll", "keep everything, recompute nothing"),
-    "sqrt_n": ("hcp.heuristics.sqrt_n:SqrtN", "equal segments, Chen et al. 2016"),
-    "chen_greedy": ("hcp.heuristics.chen_greedy:ChenGreedy", "byte-aware segments, Chen et al. 2016"),
+    "sqrt_n": ("hcp.heuristics.sqrt_n:SqrtN", "uniform segments, Chen et al. 2016"),
+    "chen_greedy": ("hcp.heuristics.chen_greedy:ChenGreedy", "segments of equal bytes, Chen et al. 2016"),
     "interval_tree": ("hcp.heuristics.interval_tree:IntervalTree", "height-compressed balanced interval tree"),
     "recompute_all": ("hcp.heuristics.recompute_all:RecomputeAll", "keep nothing for the backward pass"),
     "revolve": ("hcp.heuristics.revolve:Revolve", "binomial checkpointing of a chain, Griewank and Walther 2000"),
     "rotor": ("hcp.heuristics.rotor:Rotor", "optimal persistent checkpointing of a chain, Beaumont et al. 2019"),
     "lower_sets": ("hcp.heuristics.lower_sets:LowerSets", "sequences of lower sets, Kusumoto et al. 2019"),
     "treewidth": ("hcp.heuristics.treewidth:Treewidth", "separators of a tree decomposition, Kumar et al. 2019"),
-    "eviction": ("hcp.heuristics.eviction:Eviction", "dynamic rematerialization simulated, Kirisame et al. 2021"),
+    "eviction": (
+        "hcp.heuristics.eviction:Eviction",
+        "dynamic tensor rematerialization, simulated, Kirisame et al. 2021",
+    ),
     "knapsack": ("hcp.heuristics.knapsack:Knapsack", "knapsack on saved bytes, as PyTorch's compiler does"),
-    "reorder": ("hcp.heuristics.reorder:Reorder", "other orders, kept whole or with future-aware eviction"),
+    "reorder": (
+        "hcp.heuristics.reorder:Reorder",
+        "other orders, without recomputation or with eviction that knows the future",
+    ),
     "anneal": ("hcp.heuristics.anneal:Anneal", "simulated annealing on execution sequences"),
-    "memetic": ("hcp.solvers.memetic:Memetic", "annealing runs whose schedules are recombined exactly by CP-SAT"),
+    "memetic": ("hcp.solvers.memetic:Memetic", "annealing, with exact recombination of its schedules by CP-SAT"),
     "lp": ("hcp.solvers.lp:Lp", "order-free lower bound by linear programming; no schedule"),
-    "cpsat": ("hcp.solvers.cpsat:CpSat", "cut relaxation solved exactly by CP-SAT, lifted and polished"),
-    "milp": ("hcp.solvers.milp:Milp", "cut relaxation solved exactly by MILP through PuLP, lifted and polished"),
-    "staged": ("hcp.solvers.staged:Staged", "fixed order: the staged model with need-variables, solved exactly"),
+    "cpsat": ("hcp.solvers.cpsat:CpSat", "cut relaxation as an integer program by CP-SAT, lifted and polished"),
+    "milp": ("hcp.solvers.milp:Milp", "cut relaxation as an integer program through PuLP (HiGHS), lifted and polished"),
+    "staged": ("hcp.solvers.staged:Staged", "fixed order: staged integer program, solved exactly"),
     "checkmate": ("hcp.solvers.checkmate:Checkmate", "fixed order: Checkmate's integer program, Jain et al. 2020"),
     "moccasin": ("hcp.solvers.moccasin:Moccasin", "fixed order: retention intervals by CP-SAT, Bartan et al. 2023"),
     "lp_rounding": ("hcp.solvers.lp_rounding:LpRounding", "fixed order: two-phase rounding, Jain et al. 2020"),
@@ -74,7 +80,7 @@ PLANNERS: Final[Mapping[str, tuple[str | Factory, str]]] = MappingProxyType(_TAB
 
 
 def register_planner(name: str, factory: str | Factory, summary: str) -> None:
-    """Gives a planner a name, under which ``solve``, ``compare`` and the command line know it in this process.
+    """Registers a planner under a name, by which ``solve``, ``compare`` and the command line know it in this process.
 
     Args:
         name: How it is asked for.
@@ -86,7 +92,7 @@ def register_planner(name: str, factory: str | Factory, summary: str) -> None:
         HcpError: If the name is taken, or cannot be one.
     """
     if name in _TABLE:
-        raise HcpError(f"a planner {name!r} is there already: {_TABLE[name][1]}; give another name")
+        raise HcpError(f"planner {name!r} is registered already ({_TABLE[name][1]}); choose another name")
     if not name or ":" in name or name != name.strip():
         raise HcpError(f"{name!r} cannot be a planner's name; give a word such as 'my_planner'")
     if isinstance(factory, str) and ":" not in factory:

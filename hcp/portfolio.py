@@ -61,24 +61,24 @@ class AutoParams(Params):
     """Parameters of the portfolio.
 
     Attributes:
-        quick_share: Of the time that is left, for each quick heuristic; 0 leaves them out.
-        all_quick_share: Of the time that is left, for all of them.
-        first_share: The same as quick_share until a schedule has been found, which takes long on large graphs.
-        all_first_share: The same as all_quick_share until then.
-        cold_share: The same as quick_share while the searches, which serve better, are being compiled.
-        all_cold_share: The same as all_quick_share while the searches are being compiled.
-        proof_share: Of the time that is left, for the exact search; 0 leaves it out.
-        least_explained: Where the bound explains a smaller part of the extra cost, the relaxation misses what makes the
-            graph hard: the memetic search has more use for the time than the relaxation's integer form.
-        glance_share: What the exact search gets there; 0 leaves it out.
-        most_columns_proved: Models with at most so many columns go to CP-SAT, which is the quicker to prove; of larger
-            ones HiGHS makes more.
-        least_search: Of the time that is left, what the memetic search gets in parallel with the quick heuristics and
-            the relaxation even where these take less.
-        least_seconds: Of any turn, which has to load its solver.
-        memetic: Of the memetic search.
-        search: Of the first bounds, whose share of the time is its root_share, and of the exact search, which needs
-            them: a root_share of 0 leaves out both.
+        quick_share: Share of the remaining time for each quick heuristic; 0 leaves them out.
+        all_quick_share: Share of the remaining time for all of them.
+        first_share: In place of quick_share until a schedule has been found, which takes long on large graphs.
+        all_first_share: In place of all_quick_share until then.
+        cold_share: In place of quick_share while the compiled searches are not ready.
+        all_cold_share: In place of all_quick_share while they are not.
+        proof_share: Share of the remaining time for the exact search; 0 leaves it out.
+        least_explained: Least share of the incumbent's extra cost that the bound has to account for. Where it is less,
+            the relaxation is weak on this graph, and the memetic search gets most of the exact search's time.
+        glance_share: In place of proof_share where the relaxation is weak; 0 leaves the exact search out there.
+        most_columns_proved: Models with at most this many columns are solved by CP-SAT, which proves small ones sooner;
+            larger ones by HiGHS.
+        least_search: Share of the remaining time that the memetic search gets in parallel with the quick heuristics and
+            the relaxation, even where these take less.
+        least_seconds: Least seconds of a turn, since it has to load its solver.
+        memetic: Parameters of the memetic search.
+        search: Parameters of the first bounds, whose share of the time is its root_share, and of the exact search,
+            which needs them: a root_share of 0 leaves out both.
     """
 
     quick_share: Share = 0.02

@@ -1,4 +1,4 @@
-"""Where the relaxations lose: linear against integer forms, cut against staged, each against the optimum it bounds."""
+"""Gaps of the relaxations: linear against integer programs, cut against staged, each against the optimum it bounds."""
 
 from collections.abc import Callable
 from math import ceil
@@ -25,12 +25,13 @@ SOURCE = "formulations.md, the cut relaxation; theory.md, integrality gaps"
 # Linear programs are solved in floating point.
 SLACK = 1e-6
 
-# (instance, percent of the keep-everything peak) with a gap between the linear and the integer form, cuts included.
+# (instance, percent of the keep-everything peak) where the linear relaxation, cuts included, is below the integer
+# program.
 WITH_GAP = (("unet:2", 50), ("residual-net:3", 80), ("transformer:2", 60))
 
 
 def integer_optimum(model: Model) -> int:
-    """The optimum of a model's integer form, proved by CP-SAT."""
+    """The optimum of a model's integer program, proved by CP-SAT."""
     result = solve_with_cpsat(IntegerTask(model, {}, 0, deadline=Deadline(30), workers=8, seed=0))
     assert result.status is IntegerStatus.OPTIMAL
     return result.bound
@@ -55,7 +56,7 @@ def check(full: bool = True, integer: Callable[[Model], int] = integer_optimum) 
             staged_linear, staged = _staged(graph, budget, integer)
             in_order = staged_linear <= staged + SLACK and staged <= fixed and free <= fixed
             require(in_order, f"{where}: staged {staged_linear}, {staged}; in order {fixed}, free {free}")
-    require(below_optimum > 0, "the integer form of the cut relaxation was the optimum everywhere")
+    require(below_optimum > 0, "the integer program of the cut relaxation was the optimum everywhere")
     for text, percent in WITH_GAP if full else WITH_GAP[:1]:
         graph = instance(text)
         budget = replay(graph, keep_everything(graph)).peak * percent // 100

@@ -32,7 +32,7 @@ Row = Mapping[int, float]
 
 
 def relaxation(graph: Graph, budget: int, staged: bool, integer: bool = False) -> float | None:
-    """The optimum of the model, or of its linear form; None where it is infeasible."""
+    """The optimum of the model, or of its linear relaxation; None where it is infeasible."""
     rows, limits = _rows(graph, budget)
     entries = [(r, column, value) for r, row in enumerate(rows) for column, value in row.items()]
     r, columns, values = zip(*entries, strict=True)

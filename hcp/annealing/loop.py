@@ -45,7 +45,7 @@ class Mix(NamedTuple):
         recompute: Recompute an idle value just before its next use, with all that this needs.
         drop: Drop executions that are repeated.
         swap: Drop executions, then recompute one or two idle values.
-        far: Of the shifts, the share that draws its target uniformly.
+        far: Share of the shifts that draw their target uniformly.
     """
 
     shift: Share

@@ -32,7 +32,7 @@ class PolishParams(Params):
 
     Attributes:
         moves: Moves of one cool anneal.
-        coolings: Of the anneals of a lifted schedule, one after the other; none leaves polishing out. The last keeps
+        coolings: Of the anneals of a lifted schedule, in turn; an empty list leaves polishing out. The last one stays
             closest to the schedule.
     """
 

@@ -31,10 +31,10 @@ _HIGHEST: Final = (0.03, 1000.0)
 
 @dataclass(frozen=True)
 class RunConfig(Params):
-    """A kind of annealing run from a given schedule.
+    """A run configuration: an annealing run from a given schedule.
 
     Attributes:
-        name: What reports call it.
+        name: Its name in progress reports.
         cooling: Its temperatures, penalties and mix of moves.
     """
 
@@ -44,11 +44,11 @@ class RunConfig(Params):
 
 @dataclass(frozen=True)
 class FreshRunConfig(Params):
-    """A kind of annealing run from the order alone.
+    """A run configuration: an annealing run from the order alone.
 
     Attributes:
-        name: What reports call it.
-        start: From everything in the given order, or from that order after greedy eviction.
+        name: Its name in progress reports.
+        start: Keep-everything in the given order, or that order with greedy eviction.
         cooling: Its temperatures, penalties and mix of moves.
     """
 
@@ -63,12 +63,12 @@ class RoundsParams(Params):
 
     Attributes:
         first_moves_per_node: Moves of a run of the first round for each node, where moves are counted: enough to rank
-            the kinds of run.
+            the run configurations.
         first_seconds_per_node: Seconds of a run of the first round for each node.
-        first_share: Of all moves or seconds, what a run of the first round takes at most.
-        longest_start: Executions per node of a schedule that is worth starting from: moves on long sequences are slow.
-        runs: The kinds of run that start from the order alone; the rounds keep those that serve the graph.
-        engine: Of every run.
+        first_share: Share of all moves or seconds that a run of the first round takes at most.
+        longest_start: Most executions per node of a schedule that a run starts from: moves on long sequences are slow.
+        runs: Run configurations that start from the order alone; the rounds keep those that do best on the graph.
+        engine: Parameters of every run.
     """
 
     first_moves_per_node: Whole = 600
@@ -91,7 +91,7 @@ class RoundsParams(Params):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.runs:
-            raise HcpError("runs is empty; expected one kind of run at least")
+            raise HcpError("runs is empty; give at least one run configuration")
 
 
 @dataclass

@@ -46,7 +46,7 @@ def show(
         list[str] | None, typer.Option(help="What to draw: memory, schedule, graph, search; repeat for several.")
     ] = None,
 ) -> None:
-    """Show a graph, a plan judged again by replay, or measured runs.
+    """Show a graph, a plan (replayed again), or measured runs.
 
     \b
       hcp show unet:4
@@ -68,7 +68,7 @@ def show(
             plot_plan(plan, plot, figure or ())
     else:
         if plot is not None or figure:
-            raise HcpError(f"{target!r} is a graph, and pictures are of plans; give a plan file, or use --svg")
+            raise HcpError(f"{target!r} is a graph, and only plans can be plotted; give a plan file, or use --svg")
         graph, schedule, host = graph_from(target), None, None
         print_table(graph_table(graph))
     marks = plan_marks(graph, keep_everything(graph) if schedule is None else schedule, host)
@@ -89,13 +89,13 @@ def _show_runs(data: dict[str, object], plot: Path | None) -> None:
 def verify(
     plan: Annotated[str, typer.Argument(help="A plan file (hcp-plan/1).")],
     certified_only: Annotated[
-        bool, typer.Option("--certified-only", help="Fail as well where a claim rests on a solver's word.")
+        bool, typer.Option("--certified-only", help="Fail also where a claim has no certificate.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check every claim of a plan in exact integer arithmetic, with no solver: PASS or FAIL.
 
-    A bound without a certificate is UNPROVED: it is a solver's word, and nothing in the file contradicts it. Exits with
+    A bound without a certificate is UNPROVED: a solver claimed it, and nothing in the file contradicts it. Exits with
     1 where a claim fails.
 
     \b
@@ -116,8 +116,10 @@ def verify(
 
 def analyze(
     graph: GraphText,
-    budget: Annotated[str | None, typer.Option("--budget", "-b", help="Adds bounds on the cost within it.")] = None,
-    time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for all of it.")] = 60.0,
+    budget: Annotated[
+        str | None, typer.Option("--budget", "-b", help="Add bounds on the cost within this budget.")
+    ] = None,
+    time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for the whole call.")] = 60.0,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:

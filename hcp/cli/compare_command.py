@@ -60,17 +60,19 @@ def compare_command(
         Path | None,
         typer.Option(metavar="FILE", callback=_load_config, is_eager=True, help="TOML with any of these options."),
     ] = None,
-    store: Annotated[Path | None, _target("Keep results here (SQLite), and go on from what is there.")] = None,
-    engine: Annotated[str, typer.Option(help=f"Who runs the planners: {' or '.join(ENGINES)}.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; one on this machine by default.")] = None,
-    processes: Annotated[int | None, typer.Option(help="Workers of a Ray cluster on this machine.")] = None,
+    store: Annotated[Path | None, _target("Store results in this SQLite file, and resume from it.")] = None,
+    engine: Annotated[str, typer.Option(help=f"What runs the planners: {' or '.join(ENGINES)}.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster; by default one starts on this machine.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="Worker processes of a Ray cluster on this machine.")] = None,
     pareto: Annotated[bool, typer.Option("--pareto", help="Print the front of cost and memory.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the rows as JSON.")] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table as CSV.")] = None,
     markdown: Annotated[Path | None, _target("Write the table as Markdown.")] = None,
     latex: Annotated[Path | None, _target("Write the table as LaTeX (booktabs).")] = None,
-    caption: Annotated[str, typer.Option(help="Of the LaTeX table.")] = "",
-    label: Annotated[str, typer.Option(help="Of the LaTeX table.")] = "tab:hcp",
+    caption: Annotated[str, typer.Option(help="Caption of the LaTeX table.")] = "",
+    label: Annotated[str, typer.Option(help="Label of the LaTeX table.")] = "tab:hcp",
     html: Annotated[Path | None, _target("Write one page with tables and figures.")] = None,
     plot: Annotated[Path | None, _target("Draw cost against budget (pdf, svg, png).")] = None,
     quiet: Quiet = False,
@@ -80,7 +82,7 @@ def compare_command(
 
     \b
       hcp compare unet:4 transformer:4 -b 80% -b 60% -s sqrt_n -s auto --latex table.tex --plot cost.pdf
-      hcp compare unet:6 -b grid:8 -s auto -s rotor --store sweep.db      (again after Ctrl-C: it goes on)
+      hcp compare unet:6 -b grid:8 -s auto -s rotor --store sweep.db      (run again after Ctrl-C, it resumes)
       hcp compare --config sweep.toml --engine ray
     """
     for name in solver:

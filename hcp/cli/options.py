@@ -46,33 +46,43 @@ Solver = Annotated[
 Solvers = Annotated[
     list[str], typer.Option("--solver", "-s", help="A planner; repeat for several.", autocompletion=planner_names)
 ]
-TimeLimit = Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for each planner.")]
+TimeLimit = Annotated[
+    float, typer.Option("--time-limit", "-t", help="Seconds for the whole call, or for each planner of a comparison.")
+]
 WorkLimit = Annotated[
     float | None,
-    typer.Option(help="Units of work, each about a second of one core; the same ones give the same plan anywhere."),
+    typer.Option(
+        help="Units of work, each about a second of one core; with the same seed the plan is the same on every machine."
+    ),
 ]
 Order = Annotated[
-    str, typer.Option(help="'free', or 'given': first executions follow the graph's own order.", metavar="free|given")
+    str,
+    typer.Option(
+        help="'free', or 'given' to have first executions follow the graph's own order.", metavar="free|given"
+    ),
 ]
 Backend = Annotated[
-    str | None, typer.Option(help="The solver behind milp, checkmate (as PuLP calls it: HiGHS, SCIP_PY) or staged.")
+    str | None,
+    typer.Option(
+        help="Back end of milp or checkmate (a PuLP solver, such as HiGHS or SCIP_PY) or staged (highs, cpsat)."
+    ),
 ]
 ParamsFile = Annotated[
     Path | None,
     typer.Option(
-        "--params", metavar="FILE", help="TOML with parameters of the planner, as `hcp planners auto` prints it."
+        "--params", metavar="FILE", help="TOML file with parameters of the planner, as `hcp planners NAME` prints it."
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed for planners that draw random numbers.")]
-Workers = Annotated[int, typer.Option(help="Threads for solvers that have a choice.", min=1)]
+Workers = Annotated[int, typer.Option(help="Threads for solvers that can use several.", min=1)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell every step of the search on stderr.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print every step of the search on stderr.")]
 HostBandwidth = Annotated[
     str | None,
-    typer.Option(help="Lets values move to the host and back: 12GiB/s, or bytes moved in one unit of cost, such as 2."),
+    typer.Option(help="Allow transfers to the host: 12GiB/s, or bytes moved per unit of cost, such as 2."),
 ]
-HostLatency = Annotated[int, typer.Option(help="Cost of any transfer besides, in the graph's unit.", min=0)]
-HostMemory = Annotated[str | None, typer.Option(help="Most that the host holds, such as 8GiB.")]
+HostLatency = Annotated[int, typer.Option(help="Cost added to every transfer, in the graph's unit.", min=0)]
+HostMemory = Annotated[str | None, typer.Option(help="Capacity of the host, such as 8GiB.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -80,7 +90,7 @@ def host_from(graph: Graph, bandwidth: str | None, latency: int, memory: str | N
     """The host link that the options describe, if they do."""
     if bandwidth is None:
         if latency or memory is not None:
-            raise HcpError("there is no host link without its bandwidth; give --host-bandwidth, such as 12GiB/s")
+            raise HcpError("a host link needs a bandwidth; give --host-bandwidth, such as 12GiB/s")
         return None
     capacity = None if memory is None else parse_budget(memory, graph)
     return replace(parse_link(bandwidth, graph), latency=latency, capacity=capacity)
@@ -114,7 +124,7 @@ def planner_from(name: str, backend: str | None = None, params: Path | None = No
     if backend is not None:
         names = [field.name for field in fields(planner)] if is_dataclass(planner) else []
         if "backend" not in names:
-            raise HcpError(f"solver {name!r} has no other solver behind it; leave out --backend")
+            raise HcpError(f"solver {name!r} has no back end to choose; leave out --backend")
         planner = replace(planner, backend=backend)
     return cast(AnyPlanner, planner if params is None else with_params(planner, name, params))
 

@@ -99,9 +99,9 @@ def solve_command(
 
 def minimize(
     graph: GraphText,
-    overhead: Annotated[str, typer.Option("--overhead", "-o", help="Extra cost allowed, such as 10%.")] = "0%",
+    overhead: Annotated[str, typer.Option("--overhead", "-o", help="Extra cost that is allowed, such as 10%.")] = "0%",
     solver: Solver = "auto",
-    time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for the whole search.")] = 60.0,
+    time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for the whole call.")] = 60.0,
     seed: Seed = 0,
     workers: Workers = DEFAULT_WORKERS,
     backend: Backend = None,

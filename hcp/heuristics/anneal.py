@@ -31,11 +31,11 @@ class AnnealParams(Params):
 
     Attributes:
         growth: Factor on the length of runs from round to round.
-        last_share: Of all moves or seconds, for the last round, of the best kinds of run alone: fresh runs end lower
-            than reheated ones.
-        last_runs: Kinds of run in the last round.
-        incumbent: Of the runs that start from a given schedule.
-        rounds: Of the rounds of runs.
+        last_share: Share of all moves or seconds for the last round, which makes fresh runs of the best run
+            configurations: fresh runs end lower than reheated ones.
+        last_runs: Run configurations in the last round.
+        incumbent: Cooling of the runs that start from a given schedule.
+        rounds: Parameters of the rounds of runs.
     """
 
     growth: Growth = 2
@@ -84,7 +84,7 @@ class Anneal:
         if not ANNEALING.ready():
             return tracker.solution(STILL_COMPILING)
         if tracker.schedule is None:
-            return tracker.solution(f"found nothing within {tracker.problem.budget} bytes")
+            return tracker.solution(f"no schedule found within {tracker.problem.budget} bytes")
         return tracker.solution()
 
 

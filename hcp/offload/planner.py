@@ -31,10 +31,10 @@ class HostParams(Params):
     """Parameters of planning with a host.
 
     Attributes:
-        plain_share: Of the time that is left, for the plan without transfers.
-        bound_share: Of the time that is left after that, for bounds; 0 leaves them out.
-        conflict_share: Of the bounds' time, for conflicts.
-        surrogate_share: Of the time that is left, for each surrogate.
+        plain_share: Share of the remaining time for the plan without transfers.
+        bound_share: Share of the time that is left after that for bounds; 0 leaves them out.
+        conflict_share: Share of the bounds' time for conflicts.
+        surrogate_share: Share of the remaining time for each surrogate.
         rounds: Rounds of surrogates.
     """
 

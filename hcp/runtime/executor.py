@@ -137,7 +137,7 @@ class HeightCompressedExecutor:
         default = frozenset[str]() if schedule.transfers else find_checkpoints(graph, schedule)
         names = default if checkpoints is None else frozenset(checkpoints)
         if names and schedule.transfers:
-            raise RunError("the plan moves values to the host and back itself; give it no checkpoints besides")
+            raise RunError("the plan itself moves values to the host and back; leave out checkpoints")
         for name in sorted(names):
             if name not in graph.producer or graph.values[name].resident:
                 raise RunError(f"value {name!r} cannot be a checkpoint; name values that nodes make and that can go")

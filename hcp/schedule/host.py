@@ -23,7 +23,7 @@ class HostLink:
         offload_rate: Bytes that go to the host in 10^9 units of the graph's cost: bytes a second where that is
             nanoseconds.
         fetch_rate: The same for the way back.
-        latency: Cost of any transfer besides.
+        latency: Cost added to every transfer.
         capacity: Most bytes of copies that the host holds at a time; None for no limit.
 
     Raises:

@@ -12,10 +12,10 @@ workspace, and the graph's inputs and the resident values, which take their byte
 once more while they are produced again. Nodes that must run once have R = 0 after their stage. U is counted in budgets,
 0 <= U <= 1. With one value a node and none of these features it is the paper's program.
 
-The paper used a commercial solver; free ones need a tighter linear form. ``tightened`` keeps the variables, the rest
+The paper used a commercial solver; free ones need a tighter relaxation. ``tightened`` keeps the variables, the rest
 of the rows and the optimum, but says what FREE means by rows without K, that no useful schedule breaks: only what runs
 frees, what has been freed in a stage is neither read nor kept afterwards, and no kept value is produced again without
-a reader in between. They make FREE integral by themselves, and the linear form as strong as the staged model's.
+a reader in between. They make FREE integral by themselves, and the linear relaxation as strong as the staged model's.
 """
 
 from collections.abc import Sequence

@@ -31,4 +31,4 @@ class Lp:
         if root.relaxation is None and not tracker.done:
             return tracker.solution("the linear relaxation did not finish in time")
         tracker.report("bounds proved")
-        return tracker.solution("lp only bounds the cost")
+        return tracker.solution("solver 'lp' computes a lower bound and no schedule")

@@ -1,6 +1,6 @@
-"""The planner ``lp_rounding``: Checkmate's two-phase rounding of the linear form of its program.
+"""The planner ``lp_rounding``: Checkmate's two-phase rounding.
 
-Jain et al., MLSys 2020, section 5: solve the linear form of Checkmate's program for a budget smaller by an allowance
+Jain et al., MLSys 2020, section 5: solve the linear relaxation of Checkmate's program for a budget less an allowance
 (10 % in the paper), keep what it keeps to more than one half, and only then choose what runs: the least that makes all
 kept values and all inputs available. Rounding may break the budget; then there is no schedule, and the note says so.
 
@@ -26,11 +26,11 @@ from hcp.solvers.models.highs import LinearProgram, LpStatus
 
 @dataclass(frozen=True)
 class LpRounding:
-    """Rounds the linear form of Checkmate's program for the problem's order, or else the graph's own.
+    """Rounds the linear relaxation of Checkmate's program for the problem's order, or else the graph's own.
 
     Attributes:
         allowance: The share of the budget that is left to rounding.
-        threshold: Values are kept where the linear form keeps more than this of them.
+        threshold: A value is retained where the linear relaxation retains more than this share of it.
     """
 
     allowance: float = 0.1
@@ -59,14 +59,14 @@ class LpRounding:
             return tracker.solution()
         budget = int(problem.budget * (1 - self.allowance))
         if budget < 1:
-            return tracker.solution("the allowance leaves no budget")
-        tracker.report("linear form of Checkmate's program")
+            return tracker.solution(f"the allowance of {self.allowance:g} leaves no budget; give a smaller one")
+        tracker.report("linear relaxation of Checkmate's program")
         program = checkmate_program(replace(problem, budget=budget), tightened=False)
         result = LinearProgram(program.model).solve(tracker.deadline)
         if result.status is LpStatus.INFEASIBLE:
-            return tracker.solution(f"the linear form needs more than {budget} bytes, the budget less the allowance")
+            return tracker.solution(f"the linear relaxation needs more than {budget} bytes (budget less allowance)")
         if result.status is LpStatus.STOPPED:
-            return tracker.solution("the linear form did not finish in time")
+            return tracker.solution("the linear relaxation did not finish in time")
         tracker.report("rounding")
         _, saves = program.grid.at(result.point)
         schedule = _completed(problem, program.grid, saves > self.threshold)

@@ -34,14 +34,14 @@ class MemeticParams(Params):
 
     Attributes:
         growth: Factor on the length of runs from round to round.
-        longest_round: Of the time that is left, the longest round: recombining follows.
-        recombining: Seconds for recombining, as a part of its round's.
-        least_recombining: The least of these seconds, where there are any.
-        near: The kinds of run that start from the best schedule, the first of them alone in the first round. A penalty
-            that is low at first dissolves more of the schedule than heat does.
-        lifted: The kinds of run that start from a schedule that was lifted from a relaxation.
-        rounds: Of the rounds of runs.
-        recombination: Of the recombination.
+        longest_round: Share of the remaining time that a round takes at most, since recombination follows.
+        recombining: Seconds of a recombination, as a share of those of its round.
+        least_recombining: Least seconds of a recombination.
+        near: Run configurations that start from the best schedule; the first round has only the first of them. A
+            low initial penalty changes more of the schedule than a high temperature does.
+        lifted: Run configurations that start from a schedule that was lifted from a relaxation.
+        rounds: Parameters of the rounds of runs.
+        recombination: Parameters of the recombination.
     """
 
     growth: Growth = 1.25
@@ -112,7 +112,7 @@ class Evolution:
         self._search(tracker)
         if not ANNEALING.ready():
             return tracker.solution(STILL_COMPILING)
-        return tracker.solution("" if tracker.schedule else f"found nothing within {tracker.problem.budget} bytes")
+        return tracker.solution("" if tracker.schedule else f"no schedule found within {tracker.problem.budget} bytes")
 
     def _search(self, tracker: Tracker) -> None:
         problem = tracker.problem

@@ -15,10 +15,10 @@ class RootParams(Params):
     """Parameters of the first bounds.
 
     Attributes:
-        conflict_share: Of their time, for conflicts, which prove small and narrow graphs at once, and stop early
-            elsewhere; 0 leaves them out.
-        conflicts: Of the conflict relaxation.
-        relaxation: Of the cut relaxation.
+        conflict_share: Share of their time for conflicts. These close the gap of small and narrow graphs at once, and
+            stop early elsewhere; 0 leaves them out.
+        conflicts: Parameters of the conflict relaxation.
+        relaxation: Parameters of the cut relaxation.
     """
 
     conflict_share: Share = 0.25

@@ -1,8 +1,8 @@
-"""Bound, lift, polish: the road that the exact planners share.
+"""Bound, lift, polish: the search that the exact planners share.
 
-The linear relaxation gives a certified bound; its integer form gives a better one and the skeleton of a schedule; the
-lifted schedule is annealed coolly until it fits the budget. Where a proved optimum of the integer form does not lift,
-stages are added where the lifted schedule breaks the budget, and the integer form is solved again.
+The linear relaxation gives a certified bound. Its integer program gives a better one and a point that is lifted to a
+schedule, which is annealed at low temperature until it fits the budget. Where a proved optimum lifts to a schedule over
+the budget, stages are added where that breaks it, and the integer program is solved again.
 """
 
 from collections import deque
@@ -39,14 +39,14 @@ class SearchParams(Params):
     """Parameters of the exact search by the cut relaxation.
 
     Attributes:
-        root_share: Of the time that is left, for the first bounds.
-        integer_share: Of the time that is left, for the integer form.
-        refine_share: Of the time that is left, for the linear form with more stages; 0 leaves it out.
+        root_share: Share of the remaining time for the first bounds.
+        integer_share: Share of the remaining time for the integer program.
+        refine_share: Share of the remaining time for the linear relaxation with more stages; 0 leaves it out.
         added_stages: Stages added where a lifted schedule breaks the budget; 0 adds none.
-        root: Of the first bounds.
-        start: Of the first incumbent.
-        polish: Of lifted schedules.
-        engine: Of every annealing run.
+        root: Parameters of the first bounds.
+        start: Parameters of the first incumbent.
+        polish: Parameters of polishing lifted schedules.
+        engine: Parameters of every annealing run.
     """
 
     root_share: Share = 0.3
@@ -66,11 +66,11 @@ def search(
     relaxation: Relaxation | None = None,
     on_lifted: OnLifted = ignore,
 ) -> Solution:
-    """Plans by the cut relaxation with a given solver for its integer form.
+    """Plans by the cut relaxation with a given solver for its integer program.
 
     Args:
         tracker: Of the search, which begins now.
-        backend: Solves integer forms.
+        backend: Solves integer programs.
         params: Tuned choices.
         relaxation: The linear relaxation, where it is solved already.
         on_lifted: Called with lifted schedules, which may break the budget, before they are polished.
@@ -103,14 +103,14 @@ class _Search:
             first_incumbent(tracker, problem, self.params.start, self.params.engine)
         if relaxation is None:
             return tracker.solution("" if tracker.done else "the linear relaxation did not finish")
-        return self.integer_forms(relaxation)
+        return self.integer_programs(relaxation)
 
-    def integer_forms(self, relaxation: Relaxation) -> Solution:
-        """Solves integer forms with more and more stages."""
+    def integer_programs(self, relaxation: Relaxation) -> Solution:
+        """Solves integer programs with more and more stages."""
         tracker = self.tracker
         while not tracker.over:
             form = relaxation.form
-            tracker.report(f"integer form, {len(form.chain)} stages")
+            tracker.report(f"integer program, {len(form.chain)} stages")
             result = self.backend(self.task(relaxation))
             tracker.add_bound(Bound(result.bound, "cost", ORDER_FREE, None, f"{tracker.planner}, cut relaxation"))
             if result.status is IntegerStatus.INFEASIBLE:
@@ -132,19 +132,19 @@ class _Search:
         return tracker.solution()
 
     def relaxed(self, chain: tuple[int, ...]) -> Relaxation | None:
-        """The linear form with the stages of a chain."""
+        """The linear relaxation with the stages of a chain."""
         deadline = self.tracker.deadline.part(self.tracker.deadline.left * self.params.refine_share)
         problem = self.tracker.problem
         return Relaxer(problem.graph, problem.budget, deadline, self.params.root.relaxation).solve_chain(chain)
 
     def task(self, relaxation: Relaxation) -> IntegerTask:
-        """The integer form, as its solver takes it."""
+        """The integer program, as its solver takes it."""
         tracker, form = self.tracker, relaxation.form
         graph = tracker.problem.graph
         newest: deque[FloatArray] = deque(maxlen=1)
 
         def poll() -> None:
-            tracker.report(f"integer form, {len(form.chain)} stages")
+            tracker.report(f"integer program, {len(form.chain)} stages")
             if newest:
                 point = newest.pop()
                 if tracker.cost is None or form.model.value(point) < tracker.cost:

@@ -32,7 +32,7 @@ from hcp.solvers.start import StartParams, first_incumbent
 
 BACKENDS: Final[Mapping[str, IntegerBackend]] = {"highs": solve_with_pulp, "cpsat": solve_with_cpsat}
 
-# Beyond so many columns R and S the linear form alone takes minutes, and the integer one gigabytes.
+# Beyond so many columns R and S the linear relaxation alone takes minutes, and the integer one gigabytes.
 MOST_COLUMNS: Final = 250_000
 # The grid itself has about nodes times nodes and values entries.
 MOST_NODES: Final = 3_000
@@ -43,16 +43,16 @@ class StagedParams(Params):
     """Parameters of the staged search.
 
     Attributes:
-        linear_share: Of the time that is left, for the linear form: whoever needs most of it is beyond the integer form
-            anyway.
-        ends_share: Of the time that is left, for the integer form of the end rows alone.
-        round_share: Of the time that is left, for each later round.
-        polish_share: Of the time that is left, for each anneal of a lifted schedule; 0 leaves them out.
-        least_round: Seconds; rounds are not begun with fewer.
-        seconds_per_row: Seconds more for each row of the model, which a back end takes to read it.
-        start: Of the first incumbent.
-        polish: Of lifted schedules.
-        engine: Of every annealing run.
+        linear_share: Share of the remaining time for the linear relaxation. A model that needs most of it is too large
+            for the integer program.
+        ends_share: Share of the remaining time for the integer program with the end rows alone.
+        round_share: Share of the remaining time for each later round.
+        polish_share: Share of the remaining time for each anneal of a lifted schedule; 0 leaves them out.
+        least_round: No round begins with fewer seconds left.
+        seconds_per_row: Seconds more for each row of the model: a back end takes them to read it.
+        start: Parameters of the first incumbent.
+        polish: Parameters of polishing lifted schedules.
+        engine: Parameters of every annealing run.
     """
 
     linear_share: Share = 0.9
@@ -126,7 +126,7 @@ class _Search:
             result = self.solve(staged)
             if result.status is IntegerStatus.INFEASIBLE:
                 return self.infeasible(_scope(staged))
-            self.bound(result.bound, _scope(staged), "integer form")
+            self.bound(result.bound, _scope(staged), "integer program")
             if result.point is None:
                 break
             lifted = lift_stages(graph, grid, result.point)
@@ -135,7 +135,7 @@ class _Search:
             if not broken:
                 break
             self.polish(lifted)
-            tracker.report(f"detailing {len(broken)} stages")
+            tracker.report(f"adding detail to {len(broken)} stages")
             staged = build_stage_model(grid, self.ordered.budget, staged.detailed | broken)
         return tracker.solution(self.verdict())
 
@@ -152,18 +152,18 @@ class _Search:
         return grid if grid.count <= MOST_COLUMNS else None
 
     def relax(self, staged: StageModel) -> Solution | None:
-        """Bounds by the linear form of the end rows; a solution where that ends the search."""
-        self.tracker.report("linear form")
+        """Bounds by the linear relaxation of the end rows; a solution where that ends the search."""
+        self.tracker.report("linear relaxation")
         linear = LinearProgram(staged.model).solve(self._share(self.params.linear_share))
         if linear.status is LpStatus.INFEASIBLE:
             return self.infeasible(FIXED_ORDER)
         if linear.status is LpStatus.STOPPED:
-            return self.tracker.solution("the linear form did not finish in time")
+            return self.tracker.solution("the linear relaxation did not finish in time")
         problem = self.ordered
         value, proof = certify_stages(problem.graph, staged, problem.budget, linear.multipliers)
         # Certificates are about the graph's own order.
         own = problem.order == problem.graph.order
-        self.bound(value, FIXED_ORDER, "linear form", proof if own else None)
+        self.bound(value, FIXED_ORDER, "linear relaxation", proof if own else None)
         return None
 
     def bound(self, value: int, scope: str, source: str, certificate: StageCertificate | None = None) -> None:
@@ -184,7 +184,7 @@ class _Search:
         start = self.hintable()
         # What bounds every schedule in the order bounds the staged ones among them.
         known = max(self.best.values(), default=tracker.problem.graph.base_cost)
-        phase = f"integer form, {len(staged.detailed)} of {len(staged.grid.order)} stages in detail"
+        phase = f"integer program, {len(staged.detailed)} of {len(staged.grid.order)} stages in detail"
         tracker.report(phase)
         return self.backend(
             IntegerTask(

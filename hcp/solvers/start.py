@@ -15,7 +15,7 @@ class StartParams(Params):
     """How the exact solvers come to a first incumbent.
 
     Attributes:
-        share: Of the time that is left, for a short anneal at most; 0 leaves it out.
+        share: Share of the remaining time that a short anneal takes at most; 0 leaves it out.
         moves: Moves of this anneal.
         cooling: Its temperatures, penalties and mix of moves.
     """

@@ -52,7 +52,7 @@ def test_a_registered_planner_is_asked_for_by_its_name(factory):
 @pytest.mark.parametrize(
     ("name", "factory", "text"),
     [
-        ("auto", KeepAll, "there already"),
+        ("auto", KeepAll, "registered already"),
         ("", KeepAll, "cannot be a planner's name"),
         ("a:b", KeepAll, "cannot be a planner's name"),
         (" mine", KeepAll, "cannot be a planner's name"),

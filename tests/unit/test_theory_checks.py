@@ -60,7 +60,7 @@ BROKEN = {
         certificates,
         {"evaluate": lambda graph, proof: int(certificates.lagrangian(graph, proof, sign=-1))},
     ),
-    "integrality: the linear form's value": (integrality, {"integer": lambda model: model.constant}),
+    "integrality: the linear relaxation's value": (integrality, {"integer": lambda model: model.constant}),
     "staging: without stages": (
         staging,
         {"unstaged": lambda graph, budget: staging.relaxation(graph, budget, staged=True)},

@@ -7,7 +7,7 @@ into conflicts, since running others again changes nothing. An empty conflict sh
 budget at all.
 
 Conflicts are found where the current solution violates them and made small by letting as many further nodes run again
-as the search allows, cheap ones first: an implicit hitting set problem, here in its linear form.
+as the search allows, cheap ones first: an implicit hitting set problem, here in its linear relaxation.
 """
 
 from contextlib import suppress
@@ -41,8 +41,8 @@ class ConflictParams(Params):
     """Parameters of the conflict relaxation.
 
     Attributes:
-        thresholds: Nodes with at least so much of a re-execution in the solution count as running again, one threshold
-            after the other, until a conflict is found.
+        thresholds: Tried in turn until a conflict is found: nodes whose recomputation has at least this value in the
+            relaxation's solution may run again.
     """
 
     thresholds: tuple[Annotated[float, Range(0, 1, above=True)], ...] = (1e-6, 0.3, 0.5, 0.7, 1 - 1e-6)

@@ -1,7 +1,7 @@
 """The cut relaxation: order-free lower bounds from a chain of nodes. Columns are those of ``grid.py``.
 
 Every row below holds for every schedule that makes no useless recomputation, and removing those raises neither cost nor
-peak; so the optimum, of the linear and of the integer form, is an order-free lower bound on the cost. With p the
+peak; so the optimum, of the linear relaxation or of the integer program, is an order-free lower bound. With p the
 producer of x and w a reader of it,
 
     cover       R[v,k] = 0 before every chain node above v has run; C[v,k] = 1 once a chain node below v has run
@@ -14,7 +14,7 @@ producer of x and w a reader of it,
     E3 once     R = F for nodes that never need to run twice: all outputs resident or unread, or a single reader
                 that itself runs once (keep only the last execution before that reader)
 
-Cuts of the families in ``families.py`` are added where a solution of the linear form violates them. Proofs are in
+Cuts of the families in ``families.py`` are added where a solution of the linear relaxation violates them. Proofs are in
 ``docs/formulations.md``.
 """
 

@@ -28,12 +28,12 @@ class RelaxationParams(Params):
     """Parameters of the cut relaxation.
 
     Attributes:
-        stages: Numbers of stages to try, ascending. Few, memory-critical stages often make a stronger linear form than
-            many, and always a quicker one; which number is best differs between graphs.
-        families: Of the valid inequalities that strengthen it, by name.
-        least_violation: Cuts violated by less are not worth their row; with the row's largest coefficient at 1.
-        patience: Rounds of cuts end when this many of them together gained too little.
-        least_gain: What that is, as a share of the keep-everything cost.
+        stages: Numbers of stages to try, ascending. Few, memory-critical stages often give a stronger bound than many,
+            and always a quicker one; which number is best differs between graphs.
+        families: Names of the families of valid inequalities that are separated.
+        least_violation: Cuts that are violated by less are not added; the row is scaled to a largest coefficient of 1.
+        patience: Separation ends when this many rounds together raised the bound by too little.
+        least_gain: How much these rounds have to raise the bound, as a share of the keep-everything cost.
     """
 
     stages: tuple[Whole, ...] = SIZES

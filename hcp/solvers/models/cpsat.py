@@ -1,4 +1,4 @@
-"""The integer form of a model solved by OR-Tools' CP-SAT."""
+"""The integer program of a model solved by OR-Tools' CP-SAT."""
 
 from collections.abc import Callable, Sequence
 from math import ceil
@@ -28,7 +28,7 @@ STATUSES = {
 
 
 def solve_with_cpsat(task: IntegerTask) -> IntegerResult:
-    """Solves the integer form of a model by CP-SAT.
+    """Solves the integer program of a model by CP-SAT.
 
     Large numbers are scaled so that the bound stays true: costs and sizes are rounded down.
     """

@@ -43,7 +43,7 @@ class LpResult:
 
 
 class LinearProgram:
-    """The linear form of a model inside HiGHS; rows come and go, and each solve starts from the last basis.
+    """The linear relaxation of a model inside HiGHS; rows come and go, and each solve starts from the last basis.
 
     Args:
         model: The model.

@@ -1,4 +1,4 @@
-"""What a back end for integer forms takes and returns."""
+"""What a back end for integer programs takes and returns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

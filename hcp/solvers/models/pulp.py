@@ -1,4 +1,4 @@
-"""The integer form of a model solved through PuLP, by HiGHS or any solver that PuLP finds."""
+"""The integer program of a model solved through PuLP, by HiGHS or any solver that PuLP finds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ def check_backend(name: str) -> None:
 
 
 def solve_with_pulp(task: IntegerTask, backend: str = "HiGHS") -> IntegerResult:
-    """Solves the integer form of a model through PuLP.
+    """Solves the integer program of a model through PuLP.
 
     Raises:
         HcpError: If the solver fails.

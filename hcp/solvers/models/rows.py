@@ -28,7 +28,7 @@ class Model:
         rhs: b, one a row.
         cost: c, one a column.
         constant: Added to the objective.
-        integral: Columns that the integer form restricts to 0 and 1.
+        integral: Columns that the integer program restricts to 0 and 1.
         blocks: The rows of blocks that have a name.
     """
 

@@ -31,12 +31,11 @@ class RecombinationParams(Params):
     """Parameters of recombination.
 
     Attributes:
-        most_free: Steps that are chosen at once; of longer sequences, a window of this many.
-        most_kept: Schedules that a population keeps.
-        longer: By how much the others may make the first schedule longer, as a part of it, to begin with.
-        growth: Factor on that after a choice that was solved, and divisor after one that was not: it becomes as much as
-            the solver copes with.
-        longest: The most that this grows to.
+        most_free: Most executions that one program chooses among; of longer sequences, a window of this many.
+        most_kept: Most schedules in the population.
+        longer: How much longer than the first schedule the supersequence may be at first, as a share of it.
+        growth: Factor on that share after a program that was solved in time, and divisor after one that was not.
+        longest: Most that this share grows to.
     """
 
     most_free: Whole = 2_500

@@ -161,7 +161,7 @@ def test_plans_are_drawn(hcp, tmp_path):
     assert 5000 < picture.stat().st_size < size
     code, _, err = hcp("show", "unet:2", "--plot", picture)
     assert code == 2
-    assert "pictures are of plans" in err
+    assert "only plans can be plotted" in err
 
 
 def test_measured_runs_are_shown_and_drawn(hcp, tmp_path):

@@ -104,7 +104,7 @@ def test_what_is_printed_can_be_read_and_is_what_is_used(hcp, tmp_path, name):
 def test_planners_print_options_and_what_they_decide(hcp):
     out = hcp("planners", "milp")[1]
     assert "# A solver's name as PuLP lists it.\n# option backend = 'HiGHS'\n" in out
-    assert "# Of the time that is left, for the first bounds.\nroot_share = 0.3\n" in out
+    assert "# Share of the remaining time for the first bounds.\nroot_share = 0.3\n" in out
     code, _, err = hcp("planners", "nobody")
     assert code == 2
     assert "unknown solver 'nobody'" in err

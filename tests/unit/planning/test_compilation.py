@@ -42,7 +42,7 @@ def test_auto_is_no_worse_than_its_quick_heuristics_before_anything_is_compiled(
         graph, "80%", ["lower_sets", "rotor", "eviction", "chen_greedy", "sqrt_n", "interval_tree"]
     ).rows
     assert plan.cost <= min(row.plan.cost for row in quick if row.plan is not None and row.plan.cost is not None)
-    # The relaxation and its integer form need no compiled code.
+    # The relaxation and its integer program need no compiled code.
     assert plan.best_bound().value > graph.base_cost
     assert plan.status is hcp.Status.OPTIMAL or (STILL_COMPILING in plan.note and COMPILING in phases)
 

@@ -53,7 +53,7 @@ def points(graph, form, found):
 
 
 def separated(form, seed):
-    """The cuts found at any point, and in rounds from a corner of the linear form on, one that keeps much."""
+    """The cuts found at any point, and in rounds from a corner of the linear relaxation on, one that keeps much."""
     random, columns = np.random.default_rng(seed), form.model.shape[1]
     found = [*FAMILY.separate(form, random.random(columns), 1e-3)]
     program = LinearProgram(replace(form.model, cost=random.integers(-9, 4, columns)))

@@ -13,7 +13,7 @@ SMALL = st.integers(-5, 5)
 
 @st.composite
 def programs(draw, most_columns=6, most_rows=5, sizes=SMALL):
-    """A model whose columns are all 0 or 1 in its integer form; often infeasible, sometimes without rows."""
+    """A model whose columns are all 0 or 1 in its integer program; often infeasible, sometimes without rows."""
     columns, rows = draw(st.integers(1, most_columns)), draw(st.integers(0, most_rows))
     entries = draw(st.lists(sizes, min_size=rows * columns, max_size=rows * columns))
     rhs = draw(st.lists(st.integers(-4, 8), min_size=rows, max_size=rows))

@@ -46,15 +46,15 @@ def compare(
             smallest that is known to work to keep-everything.
         solvers: One name from ``PLANNERS`` or several.
         time_limit: Seconds for each planner.
-        workers: Threads for solvers that have a choice.
-        seed: For planners that draw random numbers.
-        store: A file that results are kept in as they come; what is in it already for the same graph, budget, planner
-            and limits is not run again, so that an interrupted comparison goes on where it was.
-        engine: Who runs the planners; this process by default.
+        workers: Threads for solvers that can use several.
+        seed: Of the random numbers.
+        store: A file that results are stored in as they come. What it holds for the same graph, budget, planner and
+            limits is not run again, so an interrupted comparison resumes.
+        engine: What runs the planners; this process by default.
         monitor: Called with the progress of each search in this process.
-        notice: Called with what a user should know at once, such as a worker that died.
+        notice: Called with messages for the user, such as that a worker died.
         counter: Called with the number of rows done and of rows that had to be run, whenever one is.
-        stop: Asked now and then: whether to end with the rows there are. Ctrl-C asks for that as well.
+        stop: Called now and then; True ends the comparison with the rows so far, as Ctrl-C does.
 
     Returns:
         A row for each; planners that do not apply and infeasible budgets give rows that say so.

@@ -44,8 +44,8 @@ class LeastPeak:
         cost_limit: In the graph's cost unit.
         bound: No schedule that costs at most ``cost_limit`` has a smaller peak, whatever its order; in bytes.
         source: Where the bound comes from.
-        verified: Whether the bound was checked in exact arithmetic; else it is a solver's word.
-        seconds: That the search took.
+        verified: Whether the bound was checked in exact arithmetic; else a solver claims it.
+        seconds: Wall time of the search.
     """
 
     plan: Plan
@@ -102,10 +102,10 @@ def minimize_peak(
         overhead: Extra cost that is allowed, relatively: 0.1 for ten percent.
         solver: The planner that is asked for schedules: as for ``hcp.solve``.
         time_limit: Seconds for the whole search.
-        workers: Threads for solvers that have a choice.
-        seed: For planners that draw random numbers.
+        workers: Threads for solvers that can use several.
+        seed: Of the random numbers.
         monitor: Called with the progress of each solve.
-        stop: Asked now and then: whether to end with the best there is. Ctrl-C asks for that as well.
+        stop: Called now and then; True ends the search with the best so far, as Ctrl-C does.
 
     Returns:
         The schedule and the bound.

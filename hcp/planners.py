@@ -156,21 +156,21 @@ def solve(
         graph: The computation.
         budget: Bytes, a size such as ``"8GiB"``, or a percentage of the keep-everything peak such as ``"80%"``.
         solver: A name from ``PLANNERS``, ``"package.module:Class"``, or a planner object.
-        time_limit: Seconds.
+        time_limit: Seconds for the whole call. Where it ends the search, runs may differ.
         order: Where given, first executions follow it.
-        workers: Threads for solvers that have a choice.
-        seed: For planners that draw random numbers.
+        workers: Threads for solvers that can use several.
+        seed: Of the random numbers.
         incumbent: A schedule to start from; the result is never worse.
         monitor: Called with the progress of the search.
         host: Where given, values may be offloaded and fetched as well: a link, or its bandwidth such as ``"12GiB/s"``
             (see ``hcp.schedule.bandwidth.parse_link``). The search starts from a plan without transfers, made in a
-            part of the time, and returns none that is dearer.
+            part of the time, and returns none of a higher cost.
         work_limit: Units of work, each about a second of one core: the same seed and work limit give the same plan on
             every machine with the same versions, unless the time limit comes first. See ``Limits``.
-        stop: Asked now and then, from any thread: whether to end with the best so far. Ctrl-C asks for that as well.
+        stop: Called now and then, from any thread; True ends the search with the best so far, as Ctrl-C does.
 
     Returns:
-        The judged plan; ``schedule`` is None where none was found in time, and for planners that only bound.
+        The judged plan; ``schedule`` is None where none was found in time, and for planners that compute bounds alone.
 
     Raises:
         HcpError: On bad input.

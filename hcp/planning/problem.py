@@ -23,12 +23,12 @@ class InfeasibleBudget(HcpError):
 
 
 class NotApplicable(HcpError):
-    """A planner does not fit the graph; the message says what it needs."""
+    """A planner does not apply to the graph; the message says what it needs."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """An instance.
+    """An instance of the planning problem.
 
     Attributes:
         graph: The computation.
@@ -55,12 +55,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a search may go.
+    """The limits of a search.
 
     Attributes:
         time_limit: Seconds.
-        workers: Threads for solvers that have a choice.
-        seed: For planners that draw random numbers.
+        workers: Threads for solvers that can use several.
+        seed: Of the random numbers.
         work_limit: Where given, units of work, each about a second of one core. The same seed and work limit give the
             same plan on every machine with the same versions, unless the time limit ends the search before.
 
@@ -122,10 +122,10 @@ def ignore(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Control:
-    """Who follows and steers a search.
+    """What steers a search from outside, and what watches it.
 
     Attributes:
-        stop: Asked now and then, from any thread: whether to end with the best so far.
+        stop: Called now and then, from any thread; True ends the search with the best so far.
         monitor: Called with the state of the search now and then.
         incumbent: A schedule to start from; planners never return a worse one.
     """

@@ -11,7 +11,7 @@ from hcp.schedule.scopes import ORDER_FREE
 
 # What a search says that was asked to stop, or that its limit ended in the middle of something.
 INTERRUPTED: Final = "stopped by the user; this is the best found until then"
-TIMED_OUT: Final = "stopped at the time limit"
+TIMED_OUT: Final = "stopped at the limit of time or work"
 
 
 def meets(cost: int | None, bound: int) -> bool:
@@ -20,7 +20,7 @@ def meets(cost: int | None, bound: int) -> bool:
 
 
 class Status(Enum):
-    """What a planner found, with what to do about it."""
+    """What a planner found; ``remedy`` says what a user can do about it."""
 
     OPTIMAL = "optimal"
     FEASIBLE = "feasible"
@@ -68,11 +68,11 @@ class Bound:
     """A lower bound.
 
     Attributes:
-        value: No schedule within the scope has less.
+        value: No schedule of the scope has less.
         of: What is bounded: ``"cost"``, or ``"peak"`` where the smallest possible peak is.
         scope: ``"order-free"`` (every schedule), ``"fixed-order"``, or ``"fixed-order, <= C computations"``.
-        certificate: Evidence, or None where the solver's word has to do.
-        source: Which argument or solver it comes from.
+        certificate: Evidence that can be checked; None where a solver claims the bound.
+        source: The argument or solver that it comes from.
 
     Raises:
         HcpError: If the certificate is about something else.
@@ -104,7 +104,7 @@ class TracePoint:
 
 @dataclass(frozen=True)
 class Solution:
-    """What a planner claims; ``replay`` decides whether it is so.
+    """What a planner returns, before ``replay`` has judged it.
 
     Attributes:
         schedule: The best schedule found, if any.
@@ -114,7 +114,7 @@ class Solution:
         seconds: Wall time.
         trace: Incumbent and bound over time.
         note: Anything a user should know, such as the proof of infeasibility.
-        interrupted: Whether somebody asked the search to stop; whoever runs several searches ends then.
+        interrupted: Whether the search was asked to stop.
     """
 
     schedule: Schedule | None

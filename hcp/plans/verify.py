@@ -26,7 +26,7 @@ class Check:
 
     Attributes:
         claim: What the plan says.
-        verdict: ``UNPROVED`` where it is the word of a solver, which nothing here contradicts.
+        verdict: ``UNPROVED`` where a solver claims it without a certificate, and nothing contradicts it.
         reason: How it was checked, or what is wrong.
     """
 
@@ -86,7 +86,7 @@ def check_plan(path: str | os.PathLike[str]) -> Verification:
 def verify_plan(path: str | os.PathLike[str]) -> Plan:
     """The plan in a file of which every claim that has a proof was checked; see ``check_plan``.
 
-    Bounds without a certificate stay what they are, the word of a solver: ``Plan.verified`` tells them apart.
+    Bounds without a certificate are still claimed by a solver: ``Plan.verified`` tells them apart.
 
     Raises:
         GraphError: If the file cannot be read or is not JSON.

@@ -75,7 +75,7 @@ def test_a_search_that_never_looks_at_the_clock_ends_at_its_limit():
     """Recomputing everything of a chain of 5,000 nodes would run twelve million nodes."""
     plan = hcp.solve(training_chain(5_000), "30%", "recompute_all", time_limit=0.05)
     assert plan.schedule is None
-    assert plan.note == "stopped at the time limit"
+    assert plan.note == "stopped at the limit of time or work"
 
 
 def test_ctrl_c_is_a_request_once():

@@ -65,12 +65,12 @@ class AutoParams(Params):
         all_quick_share: Share of the remaining time for all of them.
         first_share: In place of quick_share until a schedule has been found, which takes long on large graphs.
         all_first_share: In place of all_quick_share until then.
-        cold_share: In place of quick_share while the compiled searches are not ready.
-        all_cold_share: In place of all_quick_share while they are not.
+        compiling_share: In place of quick_share while the compiled searches are not ready.
+        all_compiling_share: In place of all_quick_share while they are not.
         proof_share: Share of the remaining time for the exact search; 0 leaves it out.
         least_explained: Least share of the incumbent's extra cost that the bound has to account for. Where it is less,
             the relaxation is weak on this graph, and the memetic search gets most of the exact search's time.
-        glance_share: In place of proof_share where the relaxation is weak; 0 leaves the exact search out there.
+        weak_share: In place of proof_share where the relaxation is weak; 0 leaves the exact search out there.
         most_columns_proved: Models with at most this many columns are solved by CP-SAT, which proves small ones sooner;
             larger ones by HiGHS.
         least_search: Share of the remaining time that the memetic search gets in parallel with the quick heuristics and
@@ -85,11 +85,11 @@ class AutoParams(Params):
     all_quick_share: Share = 0.08
     first_share: Share = 0.1
     all_first_share: Share = 0.3
-    cold_share: Share = 0.2
-    all_cold_share: Share = 0.6
+    compiling_share: Share = 0.2
+    all_compiling_share: Share = 0.6
     proof_share: Share = 0.5
     least_explained: Share = 0.5
-    glance_share: Share = 0.05
+    weak_share: Share = 0.05
     most_columns_proved: Count = 20_000
     least_search: Share = 0.06
     least_seconds: Positive = 0.1
@@ -182,14 +182,14 @@ class _Portfolio:
 
     @property
     def found(self) -> bool:
-        """Whether somebody has a schedule."""
+        """Whether any member has a schedule."""
         return self.tracker.schedule is not None or self.background_cost is not None
 
     def quick_shares(self) -> tuple[float, float]:
         """Of the time that is left, for a quick heuristic and for all of them."""
         params = self.params
         if not ANNEALING.ready():
-            return params.cold_share, params.all_cold_share
+            return params.compiling_share, params.all_compiling_share
         if not self.found:
             return params.first_share, params.all_first_share
         return params.quick_share, params.all_quick_share
@@ -204,7 +204,7 @@ class _Portfolio:
     def exact(self, relaxation: Relaxation) -> _Result | None:
         """The exact search, with the memetic search in parallel; returns how to make the result where that ends it."""
         params, on_lifted = self.params, self.evolution.start_from
-        share = params.proof_share if self.explained() >= params.least_explained else params.glance_share
+        share = params.proof_share if self.explained() >= params.least_explained else params.weak_share
         if not share:
             return None
         small = relaxation.form.model.shape[1] <= params.most_columns_proved
@@ -269,7 +269,7 @@ class _Portfolio:
         search.result()
 
     def met(self) -> bool:
-        """Whether the best schedule of all meets the best bound: nobody has to go on."""
+        """Whether the best schedule of all meets the best bound, which ends the search."""
         return self.tracker.done or (self.background_cost is not None and self.background_cost <= self.tracker.bound)
 
     def explained(self) -> float:

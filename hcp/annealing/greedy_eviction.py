@@ -168,7 +168,7 @@ def _closure(net: Network, state: _Pass, node: int) -> float:
 
 @compiled_inside
 def _release(net: Network, state: _Pass, node: int, step: int) -> None:
-    """Drops what nobody needs any more after a node has run."""
+    """Drops what is not needed any more after a node has run."""
     for i in range(net.reads.start[node], net.reads.start[node + 1]):
         _release_one(net, state, net.reads.items[i], step)
     for i in range(net.makes.start[node], net.makes.start[node + 1]):

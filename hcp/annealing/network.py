@@ -18,14 +18,14 @@ _LARGEST_AREA: Final = 2**62
 _MOST_SLOTS_PER_NODE: Final = 2**6
 
 
-class Rows(NamedTuple):
+class PackedRows(NamedTuple):
     """Lists of numbers, one a row, packed: row i is ``items[start[i]:start[i + 1]]``."""
 
     start: Int32
     items: Int32
 
     @classmethod
-    def pack(cls, rows: Sequence[Sequence[int]]) -> "Rows":
+    def pack(cls, rows: Sequence[Sequence[int]]) -> "PackedRows":
         """Packs one list a row."""
         packed = Incidence.pack(rows)
         return cls(packed.start.astype(np.int32), packed.items.astype(np.int32))
@@ -51,17 +51,17 @@ class Network(NamedTuple):
         after: The inverse of ``before``.
     """
 
-    reads: Rows
-    makes: Rows
-    readers: Rows
+    reads: PackedRows
+    makes: PackedRows
+    readers: PackedRows
     maker: Int32
     size: Int64
     held: Int64
     scratch: Int64
     cost: Int64
     repeatable: Bool
-    before: Rows
-    after: Rows
+    before: PackedRows
+    after: PackedRows
 
 
 def cost_unit(index: GraphIndex) -> int:
@@ -91,9 +91,9 @@ def build_network(index: GraphIndex, order: list[int] | None, unit: int) -> Netw
             bundles.add(node, units, tuple(index.readers[value].tolist()), stays=bool(index.resident[value]))
     before = index.predecessors if order is None else _one_after_another(order)
     return Network(
-        reads=Rows.pack(bundles.reads),
-        makes=Rows.pack(bundles.makes),
-        readers=Rows.pack(bundles.readers),
+        reads=PackedRows.pack(bundles.reads),
+        makes=PackedRows.pack(bundles.makes),
+        readers=PackedRows.pack(bundles.readers),
         maker=np.array(bundles.maker, np.int32),
         size=np.array(bundles.size, np.int64),
         held=np.array(bundles.held, np.int64),
@@ -101,13 +101,13 @@ def build_network(index: GraphIndex, order: list[int] | None, unit: int) -> Netw
         cost=index.cost // cost_unit(index),
         # Running a node again can only help where it makes something that can be dropped meanwhile.
         repeatable=index.recomputable & np.array([bool(made) for made in bundles.makes], np.bool_),
-        before=Rows.pack(before),
-        after=Rows.pack(_inverse(before)),
+        before=PackedRows.pack(before),
+        after=PackedRows.pack(_inverse(before)),
     )
 
 
 class _Bundles:
-    """The outputs of nodes, sorted into bundles, what stays, and what nobody reads."""
+    """The outputs of nodes, sorted into bundles, what stays, and what is never read."""
 
     def __init__(self, nodes: int) -> None:
         self.reads: list[list[int]] = [[] for _ in range(nodes)]

@@ -118,7 +118,7 @@ def planner_from(name: str, backend: str | None = None, params: Path | None = No
         HcpError: If there is no such planner, or it has no such choice.
     """
     if ":" in name and "" not in sys.path:
-        # Where Python itself looks for the modules of whoever starts it.
+        # The current folder, where Python itself looks for modules.
         sys.path.insert(0, "")
     planner: Any = planner_named(name)
     if backend is not None:

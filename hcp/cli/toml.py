@@ -23,7 +23,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise HcpError(f"cannot read {what} {str(path)!r} ({reason}); give a TOML file") from None
     except tomllib.TOMLDecodeError as error:
-        raise HcpError(f"{what} {str(path)!r} is not TOML ({error}); mend it there") from None
+        raise HcpError(f"{what} {str(path)!r} is not TOML ({error}); correct it") from None
 
 
 def known_key(owner: str, key: str, choices: list[str]) -> str:

@@ -28,7 +28,7 @@ def load_graph(path: str | os.PathLike[str]) -> Graph:
 
     Raises:
         GraphError: If the file is missing, unreadable, not JSON or no legal graph; one sentence that names the file,
-            the culprit and the mend.
+            what is wrong and the remedy.
     """
     if Path(path).suffix == ".onnx":
         return from_onnx(path)

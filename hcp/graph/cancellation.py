@@ -1,4 +1,4 @@
-"""Work that is given up when nobody waits for its result any more.
+"""Work that is given up once its time limit is over.
 
 Long loops call ``tick``. Whoever has a limit opens a scope around the work; inside it a tick raises ``Cancelled`` once
 the limit is over. So a limit holds for replay, for dynamic programmes and for whatever else they call, without a
@@ -18,7 +18,7 @@ TICK_EVERY: Final = 4096
 
 
 class Cancelled(Exception):
-    """The limit of the scope is over; caught by whoever opened it."""
+    """The limit of the scope is over; caught where the scope was opened."""
 
 
 def _never() -> bool:

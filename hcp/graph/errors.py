@@ -1,4 +1,4 @@
-"""The base of every error that hcp raises on purpose: one sentence with the culprit, the value and the mend."""
+"""The base of every error that hcp raises on purpose: one sentence with what is wrong, its value and the remedy."""
 
 
 class HcpError(ValueError):

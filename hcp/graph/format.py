@@ -32,7 +32,7 @@ def graph_from_dict(data: object, name: str = "graph") -> Graph:
         name: The graph's name where the object has none.
 
     Raises:
-        GraphError: On anything that is not such an object; names the culprit and the mend.
+        GraphError: On anything that is not such an object; names what is wrong and the remedy.
     """
     record = Record(data, "the graph")
     schema = record.get("schema")

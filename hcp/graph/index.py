@@ -175,7 +175,7 @@ class GraphIndex:
         """Bytes that every schedule holds at some time, with a host or without: no smaller budget is met.
 
         Every node runs, and while it runs ``floor`` is held. In every schedule one of the nodes is the last to run for
-        the first time. It is one that nobody reads from, since a reader would run later still; when it runs all others
+        the first time. It has no readers, since a reader would run later still; when it runs all others
         have run, so that ``last_floor`` is held, at least that of ``last``.
         """
         return max(int(self.floor.max()), int(self.last_floor[self.last]))

@@ -158,7 +158,7 @@ class Graph:
 
     @cached_property
     def required_outputs(self) -> tuple[str, ...]:
-        """The values a complete schedule is for: produced and either resident or read by nobody."""
+        """The values a complete schedule is for: produced and either resident or never read."""
         return tuple(name for name in self.producer if self.values[name].resident or not self.readers[name])
 
     @cached_property

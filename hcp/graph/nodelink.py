@@ -38,7 +38,7 @@ def from_node_link(data: object, name: str = "graph") -> Graph:
     """The graph of a node-link JSON object, with ``links`` or ``edges``; attributes as in ``from_networkx``.
 
     Raises:
-        GraphError: On anything that is not such an object; names the culprit and the mend.
+        GraphError: On anything that is not such an object; names what is wrong and the remedy.
     """
     record = Record(data, "the graph")
     if not record.flag("directed", True):

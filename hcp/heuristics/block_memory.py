@@ -12,9 +12,9 @@ class RiseNeeds:
     """One run of a block's rise. Bytes leave out the block's entry, unless said otherwise, and all that stays.
 
     Attributes:
-        advance: Most bytes while only the exit is made, the entry held by somebody else.
+        advance: Most bytes while only the exit is made, with the entry held elsewhere.
         advance_on: The same with the entry, which goes after its last use.
-        save: Most bytes while what the fall reads is made, the entry held by somebody else.
+        save: Most bytes while what the fall reads is made, with the entry held elsewhere.
         advance_cost: Cost of the nodes that the exit needs.
         save_cost: Cost of the nodes that the fall's reads need; ``save_on_cost`` of those that the exit needs as well.
     """

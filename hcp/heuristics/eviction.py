@@ -37,7 +37,7 @@ from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.rematerialize import lasting
 
-# Executions per node beyond which bringing back has become a treadmill.
+# Executions per node beyond which the simulation ends: it would recompute more than the result is worth.
 MOST_RUNS_PER_NODE: Final = 30
 
 _SHARES: Final = (100, 98, 95, 90)

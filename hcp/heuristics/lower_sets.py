@@ -19,7 +19,7 @@ Memory-Efficient Backpropagation (NeurIPS 2019). The method in the form that is 
 Here the rise of the order (see ``segments``) stands for the forward pass, a node's memory is its droppable outputs',
 and the model's memory is only a guide: the programme is solved for several memory limits, and replay of the canonical
 strategy decides. The segment that the rise ends with is not dropped, since the fall begins with it. A boundary is
-retained by value: outputs of a boundary node that nobody outside reads are dropped. Where a problem fixes the order,
+retained by value: outputs of a boundary node without readers outside are dropped. Where a problem fixes the order,
 the lower sets are the order's own prefixes.
 
 Shortfalls: times are rounded to ``levels`` units of the total, exact up to that many; the exact form is used where

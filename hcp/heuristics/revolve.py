@@ -1,6 +1,6 @@
 """Binomial checkpointing, after Griewank & Walther: Algorithm 799, Revolve (ACM TOMS 26(1), 2000).
 
-A chain of n equal steps has to be gone through backwards with s slots for states. The start of a segment holds a slot;
+A chain of n equal steps has to be processed in reverse with s slots for states. The start of a segment holds a slot;
 while slots are left the segment is split: advance over m steps, store the state there, go backwards through the right
 part with one slot less, drop the state, then go backwards through the left part with all slots. Every step is run once
 more right before its backward, so that what the backward reads is there ("taped"). With beta(s, r) = C(s + r, s) and r
@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import comb
 
-from hcp.heuristics.sequence import BlockSequence, Kind, Step, block_sequence, run_steps
+from hcp.heuristics.sequence import BlockSequence, BlockStep, StepKind, block_sequence, run_steps
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
@@ -104,23 +104,23 @@ def _split(n: int, slots: int) -> int:
     return min(comb(slots + r - 1, slots), n - comb(slots + r - 2, slots - 1))
 
 
-def _steps(sequence: BlockSequence, slots: int, reuse: bool) -> Iterator[Step]:
-    # Segments (first block, end, slots) still to be gone through, and steps to take before them.
-    stack: list[Step | tuple[int, int, int]] = [(0, len(sequence), slots)]
+def _steps(sequence: BlockSequence, slots: int, reuse: bool) -> Iterator[BlockStep]:
+    # Segments (first block, end, slots) still to be processed, and steps to take before them.
+    stack: list[BlockStep | tuple[int, int, int]] = [(0, len(sequence), slots)]
     while stack:
         item = stack.pop()
-        if isinstance(item, Step):
+        if isinstance(item, BlockStep):
             yield item
             continue
         first, end, left = item
         if end - first == 1:
-            yield Step(Kind.SAVE, first)
-            yield Step(Kind.BACK, first)
+            yield BlockStep(StepKind.SAVE, first)
+            yield BlockStep(StepKind.BACK, first)
             continue
         middle = first + _split(end - first, left)
-        yield from (Step(Kind.ADVANCE, block) for block in range(first, middle))
-        release = Step(Kind.RELEASE, middle - 1)
-        yield Step(Kind.HOLD_EXIT, middle - 1)
+        yield from (BlockStep(StepKind.ADVANCE, block) for block in range(first, middle))
+        release = BlockStep(StepKind.RELEASE, middle - 1)
+        yield BlockStep(StepKind.HOLD_EXIT, middle - 1)
         right, before = (middle, end, left - 1), (first, middle, left)
         read = bool(sequence.exits[middle - 1] & sequence.saved[middle - 1])
         stack += [release, before, right] if reuse and read else [before, release, right]

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from hcp.graph.cancellation import tick
 from hcp.heuristics.block_memory import BlockNeeds, block_needs
-from hcp.heuristics.sequence import BlockSequence, Kind, Step, block_sequence, run_steps
+from hcp.heuristics.sequence import BlockSequence, BlockStep, StepKind, block_sequence, run_steps
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
@@ -144,7 +144,7 @@ class ChainTable:
     def _solve(self, first: int, last: int) -> None:
         needs = self.needs
         tick()
-        # A block runs for the first time where nothing has been gone through backwards yet.
+        # A block runs for the first time where nothing has been processed in reverse yet.
         runs = needs.first if last == len(needs.exit) - 1 else needs.again
         memory = np.arange(self.levels + 1)
         staying, back = needs.staying[last], needs.back[first]
@@ -176,27 +176,27 @@ class ChainTable:
         return found
 
 
-def _steps(sequence: BlockSequence, table: ChainTable, level: int, reuse: bool) -> Iterator[Step]:
-    # Ranges (first, last, units of memory) still to be gone through, and steps to take before them.
-    stack: list[Step | tuple[int, int, int]] = [(0, len(sequence) - 1, level)]
+def _steps(sequence: BlockSequence, table: ChainTable, level: int, reuse: bool) -> Iterator[BlockStep]:
+    # Ranges (first, last, units of memory) still to be processed, and steps to take before them.
+    stack: list[BlockStep | tuple[int, int, int]] = [(0, len(sequence) - 1, level)]
     while stack:
         item = stack.pop()
-        if isinstance(item, Step):
+        if isinstance(item, BlockStep):
             yield item
             continue
         first, last, memory = item
         choice = int(table.choice[first][last][memory])
-        back, release = Step(Kind.BACK, first), Step(Kind.RELEASE, first)
+        back, release = BlockStep(StepKind.BACK, first), BlockStep(StepKind.RELEASE, first)
         if choice == _LEAF:
-            yield Step(Kind.SAVE, first)
+            yield BlockStep(StepKind.SAVE, first)
             yield back
         elif choice == _SAVE:
-            yield Step(Kind.SAVE_ON, first)
-            yield Step(Kind.HOLD_SAVED, first)
+            yield BlockStep(StepKind.SAVE_ON, first)
+            yield BlockStep(StepKind.HOLD_SAVED, first)
             stack += [release, back, (first + 1, last, memory - table.units(table.needs.saved[first]))]
         else:
-            yield from (Step(Kind.ADVANCE, block) for block in range(first, choice))
-            yield Step(Kind.HOLD_EXIT, choice - 1)
+            yield from (BlockStep(StepKind.ADVANCE, block) for block in range(first, choice))
+            yield BlockStep(StepKind.HOLD_EXIT, choice - 1)
             right = (choice, last, memory - table.units(table.needs.exit[choice - 1]))
             before = (first, choice - 1, memory)
             read = bool(sequence.exits[choice - 1] & sequence.saved[choice - 1])

@@ -99,7 +99,7 @@ class BlockSequence:
         return found
 
 
-class Kind(Enum):
+class StepKind(Enum):
     """What a step does to its block."""
 
     ADVANCE = "run the rise for its exit alone"
@@ -112,10 +112,10 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BlockStep:
     """One step of a chain algorithm. Holds and releases match like brackets."""
 
-    kind: Kind
+    kind: StepKind
     block: int
 
 
@@ -143,7 +143,7 @@ def block_sequence(graph: Graph, order: tuple[str, ...], planner: str, most_bloc
     return best
 
 
-def run_steps(sequence: BlockSequence, steps: Iterable[Step]) -> Schedule:
+def run_steps(sequence: BlockSequence, steps: Iterable[BlockStep]) -> Schedule:
     """The schedule that a chain algorithm's steps describe; what is missing all the same is run again on demand."""
     machine = _Machine(sequence)
     for step in steps:
@@ -174,32 +174,32 @@ class _Machine:
     def names(self) -> Iterator[str]:
         return (self.names_of[v] for v in self.computes)
 
-    def take(self, step: Step) -> None:
+    def take(self, step: BlockStep) -> None:
         block, sequence = step.block, self.sequence
         match step.kind:
-            case Kind.ADVANCE:
+            case StepKind.ADVANCE:
                 self.rise(block, sequence.exits[block])
-            case Kind.SAVE:
+            case StepKind.SAVE:
                 self.rise(block, sequence.saved[block])
-            case Kind.SAVE_ON:
+            case StepKind.SAVE_ON:
                 self.rise(block, sequence.saved[block] | sequence.exits[block])
-            case Kind.BACK:
+            case StepKind.BACK:
                 for v in sequence.falls[block]:
                     self.demand(self.inputs[v])
                     self.compute(v)
                 self.keep(_EMPTY)
-            case Kind.HOLD_EXIT:
+            case StepKind.HOLD_EXIT:
                 self.holds.append(sequence.exits[block])
-            case Kind.HOLD_SAVED:
+            case StepKind.HOLD_SAVED:
                 self.holds.append(sequence.exits[block] | sequence.saved[block])
-            case Kind.RELEASE:
+            case StepKind.RELEASE:
                 self.holds.pop()
                 self.keep(_EMPTY)
 
     def rise(self, block: int, wanted: Set[int]) -> None:
-        """Has these values at hand, and drops all else that nobody holds."""
+        """Has these values at hand, and drops all else that is not held."""
         if not self.entered[block]:
-            # First executions follow the order, whether somebody wants their outputs yet or not.
+            # First executions follow the order, whether their outputs are needed yet or not.
             self.entered[block] = True
             for v in self.sequence.rises[block]:
                 self.demand(self.inputs[v])

@@ -15,7 +15,7 @@ nodes C computed and held:
 A part without a separator runs what is needed in order. So at most the separators on one path of the tree are held,
 their sizes bounded by the width, times the depth; a node may run once for each separator node above it at each level.
 
-The target C is every node that nobody reads, and every node with a resident output: all nodes are run for them.
+The target C is every node without readers, and every node with a resident output: all nodes are run for them.
 Decompositions come from networkx (minimum degree and minimum fill-in, which are heuristics: the width found may exceed
 the treewidth). As a second form the recursion stops early where a part's nodes are few, and runs them in order, which
 recomputes less and holds more; the planner tries several sizes and keeps the cheapest schedule that fits. Results of

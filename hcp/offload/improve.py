@@ -26,7 +26,7 @@ def improved(graph: Graph, steps: Iterable[Step], budget: int, host: HostLink) -
 
 
 def _kept(graph: Graph, steps: Sequence[Step], budget: int, host: HostLink) -> list[Step]:
-    """The steps without fetches of values that can just as well stay, the dearest first."""
+    """The steps without fetches of values that can just as well stay, the most expensive first."""
     schedule = Schedule.from_steps(graph, steps)
     profile = np.array(replay(graph, schedule, host).profile)
     gone: dict[str, int] = {}
@@ -82,7 +82,7 @@ class _Reruns:
         return found
 
     def gain(self, place: int) -> int:
-        """What is saved by fetching the results of a recomputation; below zero where that is dearer."""
+        """What is saved by fetching the results of a recomputation; below zero where that costs more."""
         size = {name: self.graph.values[name].bytes for name in self._wanted(place)}
         new = [name for name in size if name not in self.offloaded]
         if sum(size[name] for name in new) > self.room:

@@ -1,6 +1,6 @@
 """Planning with a host link by planners that only recompute.
 
-The first plan only recomputes; what it computes again dearer than a fetch is fetched. Then the planner plans surrogate
+The first plan only recomputes; what costs more to recompute than to fetch is fetched. Then the planner plans surrogate
 graphs, in which the values are fetched that the best plan so far moves, or that are cheaper to move than to make; each
 result is improved again, and the best is kept. Where moving helps nowhere, the time left goes to a plan without.
 

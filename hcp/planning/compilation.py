@@ -48,7 +48,7 @@ class Part:
     _process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     def ready(self) -> bool:
-        """Whether calls find machine code on disk; if not, and nobody does so yet, begins to compile it."""
+        """Whether calls find machine code on disk; if not, begins to compile it unless that is under way."""
         with self._lock:
             if not self._ready and self._process is None:
                 self._ready = _disabled() or self._stamp.exists()

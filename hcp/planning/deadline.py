@@ -17,7 +17,7 @@ GRACE_SECONDS: Final = 0.3
 
 
 def never() -> bool:
-    """The request to stop that nobody makes."""
+    """Never asks to stop."""
     return False
 
 
@@ -95,7 +95,7 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """What is left, never negative; nothing once somebody asked to stop."""
+        """What is left, never negative; nothing once a stop is requested."""
         return 0.0 if self.stopped else max(0.0, self.limit - self.passed)
 
     @property
@@ -112,7 +112,7 @@ class Deadline:
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Whether a stop was requested."""
         if self._stopped_at is None and self._stop():
             self._stopped_at = monotonic()
         return self._stopped_at is not None
@@ -126,7 +126,7 @@ class Deadline:
         self.clock.spend(units)
 
     def part(self, limit: float, stop: Stop = never) -> "Deadline":
-        """A deadline that comes no later than this one, and ends as well when asked to stop by somebody else."""
+        """A deadline that comes no later than this one, and also ends when ``stop`` says so."""
         return Deadline(min(limit, self.left), lambda: stop() or self.stopped, self.clock)
 
 

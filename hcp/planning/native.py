@@ -26,7 +26,7 @@ def run_native(
 
     Args:
         work: Runs the solver.
-        halt: Makes it return soon; called where somebody asks to stop, and where an exception ends the wait.
+        halt: Makes it return soon; called where a stop is requested, and where an exception ends the wait.
         stop: Asked now and then.
         poll: Called now and then in the caller's thread.
 

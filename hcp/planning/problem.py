@@ -117,7 +117,7 @@ Monitor = Callable[[Progress], None]
 
 
 def ignore(*_: object) -> None:
-    """For news that nobody asked for."""
+    """Does nothing: the default of callbacks."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,6 @@ class Control:
     incumbent: Schedule | None = None
 
 
-# For whoever sets no limits, and has nobody to follow or steer.
+# Defaults of planners that are called without limits or control.
 DEFAULT_LIMITS: Final = Limits()
 DEFAULT_CONTROL: Final = Control()

@@ -8,7 +8,7 @@ from hcp.schedule.actions import Schedule
 
 
 def choose(tracker: Tracker, candidates: Iterable[Schedule]) -> Solution:
-    """Judges candidates by replay until they or the time end, somebody asks to stop, or nothing can be cheaper.
+    """Judges candidates by replay until they or the time end, a stop is requested, or nothing can be cheaper.
 
     The incumbent is the first candidate, so the choice is never worse than it. Illegal candidates, and those that break
     an order that the problem fixes, are passed over; among equally cheap ones the smaller peak is better.

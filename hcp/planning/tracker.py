@@ -83,7 +83,7 @@ class Tracker:
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing left to do: the bound is met, the limit is reached, or somebody asked to stop."""
+        """Whether there is nothing left to do: the bound is met, the limit is reached, or a stop is requested."""
         return self.done or self.deadline.over
 
     def report(self, phase: str) -> None:

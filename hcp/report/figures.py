@@ -24,7 +24,7 @@ __all__ = [
     "runs_pareto",
 ]
 
-# Planners this many times dearer than the best at every budget would leave no room for the others.
+# Planners this many times more expensive than the best at every budget would leave no room for the others.
 _OFF_SCALE: Final = 4.0
 _MOST_COLUMNS: Final = 2
 _BELOW: Final = "below the bound (order-free)"

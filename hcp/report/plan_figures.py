@@ -177,7 +177,7 @@ def search_over_time(axes: "Axes", plan: Plan) -> "Axes":
     axes.fill_between(times, bound, incumbent, step="post", color="0.9", lw=0, label="gap")
     known = incumbent[~np.isnan(incumbent)]
     if len(known):
-        # First finds may be many times dearer than what is found soon after.
+        # First finds may cost many times what is found soon after.
         low = float(np.nanmin([*bound, known.min()]))
         axes.set_ylim(low - 0.05 * (known.min() - low + 1), min(known.max(), 3 * known.min() + 1 - low) + 0.5)
     axes.set(xlabel="time [s]", ylabel="extra cost [%]", title=f"{plan.graph.name}: search by {plan.planner}")

@@ -2,7 +2,7 @@
 
 A file holds a magic number, the length of a JSON header, a digest, the header and the raw content. It is written under
 a temporary name, flushed to the disk, and only then takes its final name, so that a process killed in mid-write leaves
-a temporary file at worst, which nobody reads. The digest covers all the rest and is checked at every read: what
+a temporary file at worst, which is never read. The digest covers all the rest and is checked at every read: what
 a power cut or another program did to a file is seen.
 """
 
@@ -105,7 +105,7 @@ class DiskTier:
             raise StorageError(f"checkpoint {key!r} could not be removed ({error.strerror})") from error
 
     def whole(self) -> Iterator[str]:
-        """The keys of all whole files, whoever wrote them; damaged files are passed over."""
+        """The keys of all whole files, of any process; damaged files are passed over."""
         for file in sorted(self.directory.glob(f"*{_SUFFIX}")):
             with suppress(DamagedCheckpoint, MissingCheckpoint):
                 yield _read(file, f"file {file.name!r}")[0]

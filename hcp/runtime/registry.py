@@ -100,7 +100,7 @@ class CheckpointRegistry:
 def find_checkpoints(graph: Graph, schedule: Schedule) -> frozenset[str]:
     """The values whose first instance a schedule holds while it recomputes others: worth keeping elsewhere meanwhile.
 
-    Resident values are left out, since whoever asked for them holds them anyway.
+    Resident values are left out, since the caller holds them anyway.
     """
     found: set[str] = set()
     for state in states(graph, schedule):

@@ -15,7 +15,7 @@ from hcp.schedule.actions import Schedule
 class Retention:
     """What a strategy retains while it walks an order.
 
-    The order is cut into epochs. Within an epoch everything computed is at hand as long as somebody reads it; where
+    The order is cut into epochs. Within an epoch everything computed is at hand as long as it is read; where
     the next epoch begins, only the carried values stay. Values that cannot be computed again (the graph's inputs,
     residents, outputs of nodes that run once) are always carried.
 

@@ -56,7 +56,7 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
         host: What transfers cost and how much the host holds; without it none is legal.
 
     Raises:
-        ScheduleError: Where an action is illegal or a node never runs; names the step and the culprit.
+        ScheduleError: Where an action is illegal or a node never runs; names the step and what is wrong.
     """
     live = {value.name for value in graph.inputs}
     held = sum(value.bytes for value in graph.inputs)

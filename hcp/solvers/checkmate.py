@@ -150,7 +150,7 @@ def _add_memory(rows: RowBuilder, grid: StageGrid, stage: int, budget: int, inte
 
 
 def _add_frees(rows: RowBuilder, grid: StageGrid, stage: int, frees: Frees) -> None:
-    """Adds the tight rows of one stage: only what runs frees, and nobody reads or keeps what has been freed."""
+    """Adds the tight rows of one stage: only what runs frees, and what has been freed is neither read nor kept."""
     for x, columns in frees.items():
         maker = grid.index.producer[x]
         there = [(-1, int(grid.saves[x, stage])), (-1, int(grid.runs[maker, stage]))]
@@ -165,7 +165,7 @@ def _add_frees(rows: RowBuilder, grid: StageGrid, stage: int, frees: Frees) -> N
 
 
 def _add_hazards(rows: RowBuilder, grid: StageGrid, event: tuple[int, int, int], freed: int) -> None:
-    """FREE is 1 exactly where k runs, x is not kept for the next stage and nobody reads it later in this one."""
+    """FREE is 1 exactly where k runs, x is not kept for the next stage and is not read later in this one."""
     stage, place, x = event
     run = int(grid.runs[grid.order[place], stage])
     later = [int(grid.runs[w, stage]) for w in grid.index.readers[x] if place < grid.place[w] <= stage]

@@ -9,7 +9,7 @@ it loses no optimum:
 - For the same reason a state whose live values are a subset of an earlier expanded state's is dropped, where both have
   computed the same nodes.
 - Before a node runs again its own live outputs are freed: the fresh ones take their place anyway.
-- A value that nobody can read any more is freed at once, and a node whose readable outputs are all live, or that has
+- A value that cannot be read any more is freed at once, and a node whose readable outputs are all live, or that has
   none but resident ones, is not run again: that would leave the state as it is, or smaller.
 """
 

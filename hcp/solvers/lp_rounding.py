@@ -5,7 +5,7 @@ Jain et al., MLSys 2020, section 5: solve the linear relaxation of Checkmate's p
 kept values and all inputs available. Rounding may break the budget; then there is no schedule, and the note says so.
 
 It is the paper's deterministic rounding, which it found better than random draws, applied to values instead of nodes.
-Values of nodes that must run once are kept as long as somebody reads them. What is kept without being read is freed.
+Values of nodes that must run once are kept as long as they are read. What is kept without being read is freed.
 """
 
 from dataclasses import dataclass, replace

@@ -2,7 +2,7 @@
 
 Bartan, Li, Teague, Lott, Dilkina, *Moccasin: Efficient Tensor Rematerialization for Neural Networks*, ICML 2023: every
 computation of a node is an optional interval that starts where the node runs and ends where its output is last used;
-no two of a node overlap, a cumulative constraint keeps the memory of all intervals within the budget, whoever reads
+no two of a node overlap, a cumulative constraint keeps the memory of all intervals within the budget, a reader
 runs inside an interval of what it reads, and the active intervals' costs are minimised. The domain of starts is the
 paper's staged one for a given order: the event (t, k), number t (t + 1) / 2 + k, is for the order's k-th node in stage
 t >= k; its first computation is the event (k, k), later ones choose among the events (t, k) with t > k.

@@ -116,7 +116,7 @@ class _Pool:
         self._names: dict[Any, str] = {}
 
     def results(self, stop: Stop) -> Iterator[tuple[int, Row]]:
-        """Rows as they come, until somebody asks to stop."""
+        """Rows as they come, until a stop is requested."""
         cores = int(self._ray.cluster_resources().get("CPU", 1))
         for _ in range(min(max(1, cores), len(self._tasks))):
             self._next(self._worker())

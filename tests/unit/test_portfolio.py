@@ -98,7 +98,7 @@ def test_the_incumbent_is_never_lost(ask):
 
 
 def test_shares_of_zero_leave_members_out(ask):
-    names = ("quick_share", "first_share", "cold_share")
+    names = ("quick_share", "first_share", "compiling_share")
     params = AutoParams(**dict.fromkeys(names, 0), least_search=0, proof_share=0, search=SearchParams(root_share=0))
     _, asked = ask(feasible(OPTIMAL), params=params)
     assert asked == []

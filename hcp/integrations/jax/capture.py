@@ -140,8 +140,8 @@ def capture(function: Callable[..., Any], arguments: Arguments, name: str) -> Ca
         if not is_way_back_through_while(error):
             raise
         raise CaptureError(
-            f"{name} has a while_loop, or a fori_loop whose bounds are arrays, which cannot be gone through "
-            "backwards; use jax.lax.scan, or Python numbers as bounds"
+            f"{name} has a while_loop, or a fori_loop whose bounds are arrays, which cannot be differentiated "
+            "in reverse mode; use jax.lax.scan, or Python numbers as bounds"
         ) from error
     return Captured(flatten(closed), tree_util.tree_structure(shapes), name, closed)
 

@@ -61,7 +61,7 @@ class JaxCallbacks(ExecutionCallbacks):
             array.delete()
 
     def stored(self, value: str) -> None:
-        """Lets go of the array; whoever copies it elsewhere still reads it, so it must not be deleted."""
+        """Lets go of the array; a copy elsewhere may still read it, so it must not be deleted."""
         self.held.pop(value, None)
 
     def results(self, made: Mapping[str, Any]) -> list[Any]:

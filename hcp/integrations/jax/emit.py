@@ -122,7 +122,7 @@ def barrier(arrays: list[Any]) -> list[Any]:
 def _depending(results: list[Any], turn: Any) -> list[Any]:  # noqa: ANN401
     """Results, the smallest of which depends on the last turn: a chain that nothing reads would be removed.
 
-    Compilers drop what nobody reads from barriers. A node of constants alone would then wait for nothing, and neither
+    Compilers drop what is not read from barriers. A node of constants alone would then wait for nothing, and neither
     would the node that waits for it.
     """
     plain = [k for k, result in enumerate(results) if not is_key(result.dtype)]

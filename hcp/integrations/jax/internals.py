@@ -194,7 +194,7 @@ class Scan:
 
     @property
     def unsliced(self) -> int:
-        """How many inputs are not gone through."""
+        """How many inputs are not scanned."""
         return self.constants + self.carries
 
     @property
@@ -233,7 +233,7 @@ def names_axes(equation: Equation) -> bool:
 
 
 def is_kept_unread(equation: Equation) -> bool:
-    """Whether an equation stays even where nobody reads what it makes."""
+    """Whether an equation stays even where what it makes is not read."""
     return bool(equation.effects)
 
 

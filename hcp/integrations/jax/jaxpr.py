@@ -108,7 +108,7 @@ def size(var: Atom) -> int:
 def _with_carried_stacks(
     inliner: Inliner, equations: Sequence[Equation], outvars: Sequence[Atom]
 ) -> tuple[list[Equation], list[Atom]]:
-    """Rewrites scans that stack results; what nobody reads of these is no longer computed."""
+    """Rewrites scans that stack results; results that are not read are no longer computed."""
     inliner.equations = []
     read = {item for equation in equations for item in equation.invars if is_variable(item)}
     read.update(item for item in outvars if is_variable(item))

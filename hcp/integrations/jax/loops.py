@@ -28,7 +28,7 @@ def carried(equation: Any, read: Set[Any]) -> tuple[ClosedJaxpr, list[Any]]:  # 
 
     Args:
         equation: The scan.
-        read: Variables that somebody needs; stacks that are not among them are left out.
+        read: Variables that are needed; stacks that are not among them are left out.
 
     Returns:
         A jaxpr of the equation's inputs, and the variables of the equation that it returns.

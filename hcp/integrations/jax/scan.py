@@ -52,7 +52,7 @@ def scan(
     Args:
         f: ``f(carry, x) -> (carry, y)``; may close over arrays, and has no side effects.
         init: The first carry, a pytree of arrays.
-        xs: Pytree of arrays whose first axis is gone through, or None.
+        xs: Pytree of arrays whose first axis is scanned, or None.
         length: Number of steps, where ``xs`` does not say it.
         reverse: Go through ``xs`` from the end.
         budget: Most bytes of carries, their cotangents and the workspace of a step: an integer, a size such as
@@ -126,7 +126,7 @@ class ScanPlan:
 
 
 def _plan(step: Step, budget: int | str, solver: str | Planner, time_limit: float, seed: int) -> Plan:
-    # Within a jit's trace, where nobody waits: the chain's own planner takes no time worth a word.
+    # Within a jit's trace, where nobody waits: the chain's own planner takes hardly any time.
     request = JaxRequest(budget=budget, solver=solver, time_limit=time_limit, seed=seed, quiet=True)
     return plan_step(_graph(step), request).plan
 

@@ -28,7 +28,7 @@ class Step:
         length: Number of steps.
         constants: Arrays that the function closes over.
         init: The first carry.
-        xs: What is gone through.
+        xs: The scanned arrays.
         y_shapes: Of one step's stacked results.
         carry: From a list of arrays to the caller's carry.
         stacks: From a list of arrays to the caller's stacked results.

@@ -269,7 +269,7 @@ class PlannedGradient:
         return prepared
 
     def _within(self, arguments: Arguments) -> Any:  # noqa: ANN401
-        """A call from a trace of somebody else's."""
+        """A call from a trace outside of hcp."""
         run = self._runner(arguments)
         # Outside of any jit, as in a bare vmap, operations run one by one and go as the plan says.
         if isinstance(run, Prepared) and compiler_options() is not None and under_jit() and not _STATE.planned:

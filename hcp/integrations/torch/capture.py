@@ -209,7 +209,7 @@ def compile_whole(
 
 def is_sharded(module: torch.nn.Module) -> bool:
     """Whether FSDP2 gathers a module's parameters when it is called."""
-    # Imported by whoever shards; importing it takes seconds.
+    # Sharded programs have imported it; importing it takes seconds.
     fsdp = sys.modules.get("torch.distributed.fsdp")
     return fsdp is not None and isinstance(module, fsdp.FSDPModule)
 

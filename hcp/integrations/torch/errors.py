@@ -1,4 +1,4 @@
-"""What can go wrong between hcp and PyTorch; each message names the culprit and the mend."""
+"""What can go wrong between hcp and PyTorch; each message names what is wrong and the remedy."""
 
 from hcp.graph.errors import HcpError
 

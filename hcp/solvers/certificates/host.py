@@ -106,7 +106,7 @@ class Relaxed:
 
 
 def fetchable(graph: Graph, node: Node) -> tuple[Value, ...]:
-    """The outputs of a node that are worth moving: they take memory, somebody reads them, and they can go."""
+    """The outputs of a node that are worth moving: they take memory, are read, and can be dropped."""
     return tuple(v for v in node.outputs if v.bytes and not v.resident and graph.readers[v.name])
 
 

@@ -26,7 +26,7 @@ from hcp.graph.instances import chain
 from hcp.planning.native import run_native
 
 # Sets kept in one search times nodes, at most: a search beyond it gives up, after some tenths of a second.
-# No parameter, since whoever checks a certificate searches again and must get as far.
+# No parameter: the check of a certificate repeats the search and must get as far.
 MOST_WORK: Final = 4_000_000
 
 _WORD: Final = 64

@@ -40,7 +40,7 @@ def _in_graph_order(stages: list[set[int]], form: CutModel, rank: np.ndarray) ->
 
 
 def _just_in_time(index: GraphIndex, stages: list[set[int]], form: CutModel, rank: np.ndarray) -> list[list[int]]:
-    """Per stage: a depth-first post-order from its chain node last, from nodes nobody in the stage reads first."""
+    """Per stage: a depth-first post-order from its chain node last, from nodes without readers in the stage first."""
     found = []
     for nodes, end in zip(stages, [*form.chain, -1], strict=True):
         read = {p for v in nodes for p in index.predecessors[v]}

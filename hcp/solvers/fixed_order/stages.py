@@ -28,7 +28,7 @@ than the given one, or to run a node twice within a stage (``tests/unit/solvers/
 each). That is why the end rows alone bound ``FIXED_ORDER`` schedules, and detailed stages bound only ``STAGED`` ones.
 
 Entries that some optimal schedule of each kind has at 0 or 1 are constants: a node that runs once, or whose outputs
-nobody reads later; and, up to the first stage that could not hold everything produced so far, all runs and values.
+are not read later; and, up to the first stage that could not hold everything produced so far, all runs and values.
 """
 
 from collections.abc import Collection

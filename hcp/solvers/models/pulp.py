@@ -160,7 +160,7 @@ class _HiGHS(pulp.HiGHS):  # type: ignore[misc]
         self._model = lp.solverModel
         self._model.HandleUserInterrupt = True
         self._model.cbMipInterrupt += self._report
-        # Building the model takes a while as well; whoever was stopped in it must not start to solve.
+        # Building the model takes a while as well; a task that was stopped in it must not start to solve.
         if not self._stopped:
             self._model.run()
 

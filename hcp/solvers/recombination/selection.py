@@ -4,7 +4,7 @@ A supersequence of several schedules contains many schedules, and need not itsel
 among its executions: 0 or 1 for each step, and 0 or 1 for each value in each interval between two of its
 events (steps that make or read it), where 1 says that the value is live there. Cost and memory are those of ``replay``:
 
-- whoever reads a value has it live in the interval before;
+- a step that reads a value has it live in the interval before;
 - an interval is live only if the one before it is, or the step between them makes the value; residents stay live;
 - at a step that is made, what is live plus its outputs plus its workspace fits the budget; at one that is not, what is
   live does;

@@ -116,7 +116,7 @@ def compiled():
     compile_parts()
 
 
-LEAVE_OUT = "quick_share = 0\ncold_share = 0\nproof_share = 0\nglance_share = 0\n[search]\nroot_share = 0\n"
+LEAVE_OUT = "quick_share = 0\ncompiling_share = 0\nproof_share = 0\nweak_share = 0\n[search]\nroot_share = 0\n"
 
 
 def test_members_without_a_share_are_left_out(hcp, compiled, tmp_path):

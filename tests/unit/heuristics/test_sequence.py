@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hcp.graph.instances import instance
 from hcp.heuristics.revolve import Revolve
 from hcp.heuristics.rotor import Rotor
-from hcp.heuristics.sequence import Kind, Step, run_steps
+from hcp.heuristics.sequence import BlockStep, StepKind, run_steps
 from hcp.planning.problem import NotApplicable, Problem
 from hcp.schedule.replay import replay
 from tests.chains import sequence_of, taped_chain
@@ -33,22 +33,22 @@ def steps_of(sequence, draw, first=0, end=None):
     """Any way through blocks first..end-1: hold a middle exit or save on, do the right part, then the left one."""
     end = len(sequence) if end is None else end
     if end - first == 1:
-        yield Step(Kind.SAVE, first)
-        yield Step(Kind.BACK, first)
+        yield BlockStep(StepKind.SAVE, first)
+        yield BlockStep(StepKind.BACK, first)
         return
     if draw(st.booleans()):
         # Everything of the first block is kept for its fall.
-        yield Step(Kind.SAVE_ON, first)
-        yield Step(Kind.HOLD_SAVED, first)
+        yield BlockStep(StepKind.SAVE_ON, first)
+        yield BlockStep(StepKind.HOLD_SAVED, first)
         yield from steps_of(sequence, draw, first + 1, end)
-        yield Step(Kind.BACK, first)
-        yield Step(Kind.RELEASE, first)
+        yield BlockStep(StepKind.BACK, first)
+        yield BlockStep(StepKind.RELEASE, first)
         return
     middle = draw(st.integers(first + 1, end - 1))
-    yield from (Step(Kind.ADVANCE, block) for block in range(first, middle))
-    yield Step(Kind.HOLD_EXIT, middle - 1)
+    yield from (BlockStep(StepKind.ADVANCE, block) for block in range(first, middle))
+    yield BlockStep(StepKind.HOLD_EXIT, middle - 1)
     yield from steps_of(sequence, draw, middle, end)
-    yield Step(Kind.RELEASE, middle - 1)
+    yield BlockStep(StepKind.RELEASE, middle - 1)
     yield from steps_of(sequence, draw, first, middle)
 
 
@@ -67,15 +67,25 @@ def test_any_steps_give_a_legal_schedule_that_follows_the_order(n, random, data)
 def test_what_is_saved_and_held_never_runs_again():
     graph = taped_chain(6)
     sequence = sequence_of(graph)
-    rise = [step for block in range(6) for step in (Step(Kind.SAVE_ON, block), Step(Kind.HOLD_SAVED, block))]
-    fall = [step for block in reversed(range(6)) for step in (Step(Kind.BACK, block), Step(Kind.RELEASE, block))]
+    rise = [
+        step
+        for block in range(6)
+        for step in (BlockStep(StepKind.SAVE_ON, block), BlockStep(StepKind.HOLD_SAVED, block))
+    ]
+    fall = [
+        step
+        for block in reversed(range(6))
+        for step in (BlockStep(StepKind.BACK, block), BlockStep(StepKind.RELEASE, block))
+    ]
     assert replay(graph, run_steps(sequence, [*rise, *fall])).cost == graph.base_cost
 
 
 def test_what_nobody_holds_is_run_again_on_demand():
     graph = taped_chain(5)
-    fall = [Step(Kind.BACK, block) for block in reversed(range(5))]
-    lazy = replay(graph, run_steps(sequence_of(graph), [*(Step(Kind.ADVANCE, block) for block in range(5)), *fall]))
+    fall = [BlockStep(StepKind.BACK, block) for block in reversed(range(5))]
+    lazy = replay(
+        graph, run_steps(sequence_of(graph), [*(BlockStep(StepKind.ADVANCE, block) for block in range(5)), *fall])
+    )
     # Each fall but that of the last block needs the rise from the start on; the last one's own tape is gone as well.
     assert lazy.recomputed["f0"] == 5
     assert lazy.recomputed["f4"] == 1

@@ -54,7 +54,7 @@ def lower_bound_report(graph: Graph, solved: Iterable[LowerBound] = ()) -> tuple
     names = index.node_names
     node, largest = _largest_node(graph)
     worst = int(index.floor.argmax())
-    cut, held = _cut(graph)
+    crossed, held = _crossing(graph)
     return (
         LowerBound("largest node", "peak", largest, ORDER_FREE, f"inputs, outputs and workspace of {names[node]!r}"),
         LowerBound(
@@ -62,21 +62,21 @@ def lower_bound_report(graph: Graph, solved: Iterable[LowerBound] = ()) -> tuple
             "peak",
             int(index.floor[worst]),
             ORDER_FREE,
-            f"the same of {names[worst]!r}, with the graph's inputs and the residents that its ancestors made",
+            f"what {names[worst]!r} needs, the graph's inputs, and the resident values of its ancestors",
         ),
         LowerBound(
-            "cuts",
+            "run-once values",
             "peak",
             held,
             ORDER_FREE,
-            f"the same of {names[cut]!r}, with what run-once nodes made before it for nodes behind it",
+            f"the working set of {names[crossed]!r}, and values of run-once nodes before it with readers after it",
         ),
         LowerBound(
             "end",
             "peak",
             int(index.last_floor[index.last]),
             ORDER_FREE,
-            f"all residents, and what {names[index.last]!r} needs: the least of the nodes that can be the last to run",
+            f"all resident values, and what the last node to run needs, at least that of {names[index.last]!r}",
         ),
         LowerBound(
             "frontier width",
@@ -101,7 +101,7 @@ def _largest_node(graph: Graph) -> tuple[int, int]:
     return worst, held[worst]
 
 
-def _cut(graph: Graph) -> tuple[int, int]:
+def _crossing(graph: Graph) -> tuple[int, int]:
     """The node at whose first execution most bytes are live in every schedule.
 
     A value that a run-once node made cannot come back. Where its producer is an ancestor of a node, and one of its

@@ -37,7 +37,7 @@ class Best(NamedTuple):
 
 
 class Mix(NamedTuple):
-    """How often each kind of move is drawn; the rest are single additions.
+    """How often each kind of move is drawn; the rest recompute a single input of an execution.
 
     Attributes:
         shift: Move one execution.

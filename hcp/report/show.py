@@ -28,7 +28,7 @@ def graph_table(graph: Graph) -> Table:
         ("run once", str(sum(not node.recomputable for node in graph.nodes))),
         ("keep-everything cost", cost_text(keep.cost, graph.cost_unit)),
         ("keep-everything peak", f"{bytes_text(keep.peak)} ({keep.peak} bytes) at node {peak_node!r}"),
-        ("no budget below", _least_text(graph)),
+        ("least budget", _least_text(graph)),
     )
     return Table(("", "value"), rows, (False, False))
 
@@ -37,8 +37,8 @@ def _least_text(graph: Graph) -> str:
     index = graph.index
     worst = int(index.floor.argmax())
     if int(index.floor[worst]) < index.least_bytes:
-        return f"{bytes_text(index.least_bytes)}, held when the last node runs"
-    return f"{bytes_text(index.least_bytes)}, which node {index.node_names[worst]!r} needs"
+        return f"{bytes_text(index.least_bytes)} or more: held while the last node runs"
+    return f"{bytes_text(index.least_bytes)} or more: held while node {index.node_names[worst]!r} runs"
 
 
 def plan_marks(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Marks:

@@ -119,7 +119,7 @@ def test_bounds_on_the_peak_hold_against_the_oracle(graph):
     for bound in values.values():
         if bound.of == "peak" and bound.holds:
             assert bound.value <= least
-    assert values["largest node"].value <= values["working set"].value <= values["cuts"].value
+    assert values["largest node"].value <= values["working set"].value <= values["run-once values"].value
     assert values["frontier width"].scope == NO_BOUND
 
 
@@ -136,9 +136,9 @@ def test_what_runs_once_and_is_read_later_counts_where_it_crosses():
     wide = Node("wide", inputs=("m",), outputs=(Value("w", 7),))
     last = Node("last", inputs=("w", "o"), outputs=(Value("l", 0),))
     graph = Graph((once, middle, wide, last))
-    cuts = next(bound for bound in lower_bound_report(graph) if bound.name == "cuts")
+    once_values = next(bound for bound in lower_bound_report(graph) if bound.name == "run-once values")
     # While wide runs: m, w, and o, which cannot come back.
-    assert cuts.value == 1 + 7 + 5 == least_peak(graph)
+    assert once_values.value == 1 + 7 + 5 == least_peak(graph)
 
 
 @pytest.mark.parametrize("name", sorted(INSTANCES))

@@ -67,6 +67,7 @@ _TABLE: Final[dict[str, tuple[str | Factory, str]]] = {
     "lp": ("hcp.solvers.lp:Lp", "order-free lower bound by linear programming; no schedule"),
     "cpsat": ("hcp.solvers.cpsat:CpSat", "cut relaxation as an integer program by CP-SAT, lifted and polished"),
     "milp": ("hcp.solvers.milp:Milp", "cut relaxation as an integer program through PuLP (HiGHS), lifted and polished"),
+    "proof": ("hcp.solvers.proof:Proof", "cut relaxation by branch and bound, with an exact certificate"),
     "staged": ("hcp.solvers.staged:Staged", "fixed order: staged integer program, solved exactly"),
     "checkmate": ("hcp.solvers.checkmate:Checkmate", "fixed order: Checkmate's integer program, Jain et al. 2020"),
     "moccasin": ("hcp.solvers.moccasin:Moccasin", "fixed order: retention intervals by CP-SAT, Bartan et al. 2023"),

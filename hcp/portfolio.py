@@ -38,6 +38,7 @@ from hcp.solvers.cpsat import CpSat
 from hcp.solvers.cut_relaxation.relaxation import Relaxation
 from hcp.solvers.memetic import Evolution, MemeticParams
 from hcp.solvers.milp import Milp
+from hcp.solvers.proof import Proof, ProofParams
 from hcp.solvers.root import Root, solve_root
 from hcp.solvers.search import SearchParams
 
@@ -67,7 +68,8 @@ class AutoParams(Params):
         all_first_share: In place of all_quick_share until then.
         compiling_share: In place of quick_share while the compiled searches are not ready.
         all_compiling_share: In place of all_quick_share while they are not.
-        proof_share: Share of the remaining time for the exact search; 0 leaves it out.
+        tree_share: Share of the remaining time for the tree of relaxations, which proves in integers; 0 leaves it out.
+        proof_share: Share of the time that remains then for the exact search; 0 leaves it out.
         least_explained: Least share of the incumbent's extra cost that the bound has to account for. Where it is less,
             the relaxation is weak on this graph, and the memetic search gets most of the exact search's time.
         weak_share: In place of proof_share where the relaxation is weak; 0 leaves the exact search out there.
@@ -87,6 +89,7 @@ class AutoParams(Params):
     all_first_share: Share = 0.3
     compiling_share: Share = 0.2
     all_compiling_share: Share = 0.6
+    tree_share: Share = 0.3
     proof_share: Share = 0.5
     least_explained: Share = 0.5
     weak_share: Share = 0.05
@@ -202,19 +205,32 @@ class _Portfolio:
         return solve_root(self.tracker, self.tracker.deadline.left * params.root_share, params.root)
 
     def exact(self, relaxation: Relaxation) -> _Result | None:
-        """The exact search, with the memetic search in parallel; returns how to make the result where that ends it."""
-        params, on_lifted = self.params, self.evolution.start_from
-        share = params.proof_share if self.explained() >= params.least_explained else params.weak_share
+        """The exact searches, one after the other; returns how to make the result where one ends it."""
+        result = self.exact_turn(self.prover(relaxation), self.params.tree_share)
+        if result is not None or self.met():
+            return result
+        return self.exact_turn(self.solver(relaxation), self.params.proof_share)
+
+    def exact_turn(self, planner: Planner, share: float) -> _Result | None:
+        """The turn of an exact search, a short one where the relaxation is weak."""
+        share = share if self.explained() >= self.params.least_explained else min(share, self.params.weak_share)
         if not share:
             return None
-        small = relaxation.form.model.shape[1] <= params.most_columns_proved
-        solver = (
-            CpSat(relaxation, on_lifted, params.search)
-            if small
-            else Milp(relaxation=relaxation, on_lifted=on_lifted, params=params.search)
-        )
         with self.searching_in_parallel(share):
-            return self.turn(solver, share)
+            return self.turn(planner, share)
+
+    def prover(self, relaxation: Relaxation) -> Planner:
+        """The tree of relaxations, which proves in integers."""
+        search = self.params.search
+        params = ProofParams(search.root_share, search.root, search.start, search.lifting, search.tree)
+        return Proof(relaxation, self.evolution.start_from, params)
+
+    def solver(self, relaxation: Relaxation) -> Planner:
+        """The solver of the relaxation's integer program."""
+        search, on_lifted = self.params.search, self.evolution.start_from
+        if relaxation.form.model.shape[1] <= self.params.most_columns_proved:
+            return CpSat(relaxation, on_lifted, search)
+        return Milp(relaxation=relaxation, on_lifted=on_lifted, params=search)
 
     def turn(self, planner: Planner, share: float) -> _Result | None:
         """Lets one member search; returns how to make the portfolio's own result where that ends it."""

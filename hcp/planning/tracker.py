@@ -46,6 +46,13 @@ class Tracker:
         return self._bound
 
     @property
+    def certified(self) -> bool:
+        """Whether a bound with a certificate shows that the best schedule is optimal."""
+        scopes = self.problem.scopes
+        proved = [b.value for b in self.bounds if b.of == "cost" and b.scope in scopes and b.certificate is not None]
+        return meets(self.cost, max(proved, default=self.problem.graph.base_cost))
+
+    @property
     def done(self) -> bool:
         """Whether the best schedule costs no more than the bound."""
         return meets(self.cost, self._bound)

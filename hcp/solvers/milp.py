@@ -7,8 +7,9 @@ from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limit
 from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.solvers.cut_relaxation.relaxation import Relaxation
+from hcp.solvers.lifting import OnLifted
 from hcp.solvers.models.pulp import check_backend, solve_with_pulp
-from hcp.solvers.search import OnLifted, SearchParams, search
+from hcp.solvers.search import SearchParams, search
 
 
 @dataclass(frozen=True)

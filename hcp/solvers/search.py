@@ -6,32 +6,24 @@ the budget, stages are added where that breaks it, and the integer program is so
 """
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
-import numpy as np
-
-from hcp.annealing import EngineParams, polish
-from hcp.annealing.polish import PolishParams
-from hcp.graph.index import GraphIndex
-from hcp.planning.compilation import ANNEALING
-from hcp.planning.parameters import Count, Params, Share
-from hcp.planning.problem import Problem, ignore
+from hcp.planning.parameters import Params, Share
+from hcp.planning.problem import ignore
 from hcp.planning.solution import Bound, Solution
 from hcp.planning.tracker import Tracker
-from hcp.schedule.actions import Schedule, keep_everything
-from hcp.schedule.replay import replay
+from hcp.schedule.actions import keep_everything
 from hcp.schedule.scopes import ORDER_FREE
-from hcp.solvers.cut_relaxation.chains import longest_path
-from hcp.solvers.cut_relaxation.cuts import CutModel
 from hcp.solvers.cut_relaxation.lift import hint, lift
-from hcp.solvers.cut_relaxation.relaxation import Relaxation, Relaxer, infeasibility_note
-from hcp.solvers.models.integer import IntegerBackend, IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.cut_relaxation.relaxation import Relaxation, infeasibility_note
+from hcp.solvers.lifting import Lifter, LiftingParams, OnLifted
+from hcp.solvers.models.integer import IntegerBackend, IntegerStatus, IntegerTask
 from hcp.solvers.models.rows import FloatArray
+from hcp.solvers.prover import Prover
 from hcp.solvers.root import RootParams, solve_root
 from hcp.solvers.start import StartParams, first_incumbent
-
-OnLifted = Callable[[Schedule], None]
+from hcp.solvers.tree.params import TreeParams
 
 
 @dataclass(frozen=True)
@@ -41,22 +33,21 @@ class SearchParams(Params):
     Attributes:
         root_share: Share of the remaining time for the first bounds.
         integer_share: Share of the remaining time for the integer program.
-        refine_share: Share of the remaining time for the linear relaxation with more stages; 0 leaves it out.
-        added_stages: Stages added where a lifted schedule breaks the budget; 0 adds none.
+        proof_share: Share of the remaining time, and of the time that has passed, for the proof of what the solver
+            claims; 0 leaves it out.
         root: Parameters of the first bounds.
         start: Parameters of the first incumbent.
-        polish: Parameters of polishing lifted schedules.
-        engine: Parameters of every annealing run.
+        lifting: Parameters of lifted schedules, and of more stages where they break the budget.
+        tree: Parameters of the proof.
     """
 
     root_share: Share = 0.3
     integer_share: Share = 0.8
-    refine_share: Share = 0.3
-    added_stages: Count = 12
+    proof_share: Share = 0.5
     root: RootParams = field(default_factory=RootParams)
     start: StartParams = field(default_factory=StartParams)
-    polish: PolishParams = field(default_factory=PolishParams)
-    engine: EngineParams = field(default_factory=EngineParams)
+    lifting: LiftingParams = field(default_factory=LiftingParams)
+    tree: TreeParams = field(default_factory=TreeParams)
 
 
 def search(
@@ -87,6 +78,12 @@ class _Search:
     params: SearchParams
     on_lifted: OnLifted
 
+    @cached_property
+    def lifter(self) -> Lifter:
+        """Of the search's points."""
+        params = self.params
+        return Lifter(self.tracker, self.tracker.deadline, params.lifting, params.root.relaxation, self.on_lifted)
+
     def run(self, relaxation: Relaxation | None) -> Solution:
         tracker, problem = self.tracker, self.tracker.problem
         tracker.offer(keep_everything(problem.graph, problem.given_order))
@@ -100,7 +97,7 @@ class _Search:
         else:
             tracker.add_bound(relaxation.bound)
         if tracker.schedule is None:
-            first_incumbent(tracker, problem, self.params.start, self.params.engine)
+            first_incumbent(tracker, problem, self.params.start, self.params.lifting.engine)
         if relaxation is None:
             return tracker.solution("" if tracker.done else "the linear relaxation did not finish")
         return self.integer_programs(relaxation)
@@ -117,25 +114,27 @@ class _Search:
                 return tracker.infeasible(None, f"{tracker.planner} found the cut relaxation infeasible")
             if result.point is None:
                 break
-            lifted = lift(tracker.problem.graph, form, result.point)
-            tracker.offer(lifted)
-            self.on_lifted(lifted)
-            self.polish(lifted)
-            finer = self.finer_chain(form, lifted, result)
-            refined = None if finer is None else self.relaxed(finer)
+            lifted = self.lifter.lifted(form, result.point)
+            refined = None
+            # More stages help where an optimum was lifted and broke the budget.
+            if result.status is IntegerStatus.OPTIMAL and not tracker.done:
+                refined = self.lifter.finer(form, lifted)
             if refined is None:
                 break
             if refined.bound.of == "peak":
                 return tracker.infeasible(refined.bound, infeasibility_note(refined.bound))
             tracker.add_bound(refined.bound)
             relaxation = refined
-        return tracker.solution()
+        return self.certified(relaxation)
 
-    def relaxed(self, chain: tuple[int, ...]) -> Relaxation | None:
-        """The linear relaxation with the stages of a chain."""
-        deadline = self.tracker.deadline.part(self.tracker.deadline.left * self.params.refine_share)
-        problem = self.tracker.problem
-        return Relaxer(problem.graph, problem.budget, deadline, self.params.root.relaxation).solve_chain(chain)
+    def certified(self, relaxation: Relaxation) -> Solution:
+        """The result, with a certificate in place of the solver's word if a tree finds one in time."""
+        tracker, share = self.tracker, self.params.proof_share
+        deadline = tracker.deadline.part(min(tracker.deadline.left * share, tracker.deadline.passed))
+        if tracker.certified or not share:
+            return tracker.solution()
+        proof = Prover(tracker, deadline, self.lifter, self.params.tree).prove(relaxation)
+        return tracker.solution() if proof is None else tracker.infeasible(proof, infeasibility_note(proof))
 
     def task(self, relaxation: Relaxation) -> IntegerTask:
         """The integer program, as its solver takes it."""
@@ -162,52 +161,3 @@ class _Search:
             on_point=ignore if self.on_lifted is ignore else newest.append,
             poll=poll,
         )
-
-    def polish(self, lifted: Schedule) -> None:
-        """Cool anneals of a lifted schedule that does not fit the budget or meet the bound."""
-        tracker, params = self.tracker, self.params
-        for attempt, cooling in enumerate(params.polish.coolings):
-            if not tracker.wait_for(ANNEALING) or tracker.over:
-                return
-            tracker.report("polishing the lifted schedule")
-            found = polish(
-                tracker.problem,
-                lifted,
-                cooling=cooling,
-                moves=params.polish.moves,
-                seed=tracker.limits.seed + attempt,
-                deadline=tracker.deadline,
-                params=params.engine,
-            )
-            tracker.offer(found)
-
-    def finer_chain(self, form: CutModel, lifted: Schedule, result: IntegerResult) -> tuple[int, ...] | None:
-        """A longer chain with stages where a lifted optimum breaks the budget; None where that cannot help."""
-        if result.status is not IntegerStatus.OPTIMAL or not self.params.refine_share:
-            return None
-        index, most = self.tracker.problem.graph.index, self.params.added_stages
-        spare = set(longest_path(index)) - set(form.chain)
-        excess = _excess_at_first(index, self.tracker.problem, lifted)
-        wanted = sorted((v for v in spare if excess[v] > 0), key=lambda v: -excess[v])[:most]
-        if not wanted:
-            # The budget breaks where no chain node can stand, or first executions are fine: spread the new stages.
-            wanted = sorted(spare, key=lambda v: -excess[v])[:most]
-        if not wanted:
-            return None
-        depth = {v: bin(index.ancestors[v]).count("1") for v in (*form.chain, *wanted)}
-        return tuple(sorted((*form.chain, *wanted), key=depth.__getitem__))
-
-
-def _excess_at_first(index: GraphIndex, problem: Problem, schedule: Schedule) -> np.ndarray:
-    """Per node: bytes over the budget, at worst, since the node before it on the schedule first executed."""
-    excess = np.zeros(index.n, np.int64)
-    seen: set[int] = set()
-    worst = 0
-    for name, held in zip(schedule.computes, replay(problem.graph, schedule).profile, strict=True):
-        worst = max(worst, held - problem.budget)
-        node = index.node_of[name]
-        if node not in seen:
-            seen.add(node)
-            excess[node] = worst
-            worst = 0
-    return excess

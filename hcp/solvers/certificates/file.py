@@ -10,6 +10,7 @@ from hcp.solvers.certificates.conflicts import CONFLICT_FORMAT, read_conflicts
 from hcp.solvers.certificates.cuts import CUT_FORMAT, read_cuts
 from hcp.solvers.certificates.host import HOST_FORMAT, HostCertificate, read_link
 from hcp.solvers.certificates.stages import STAGE_FORMAT, read_stages
+from hcp.solvers.certificates.tree import TREE_FORMAT, read_tree
 from hcp.solvers.formats import Format, entry_for
 
 Reader = Callable[[Record, Graph], Certificate]
@@ -41,4 +42,5 @@ READERS: Final[Mapping[Format, Reader]] = {
     CONFLICT_FORMAT: read_conflicts,
     STAGE_FORMAT: read_stages,
     HOST_FORMAT: _read_host,
+    TREE_FORMAT: read_tree,
 }

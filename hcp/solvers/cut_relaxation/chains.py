@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from hcp.graph.index import GraphIndex
+import numpy as np
+
+from hcp.graph.index import GraphIndex, IntArray
 from hcp.graph.ir import Graph
-from hcp.schedule.replay import keep_everything_usage
+from hcp.planning.problem import Problem
+from hcp.schedule.actions import Schedule
+from hcp.schedule.replay import keep_everything_usage, replay
 
 SIZES: Final = (4, 8, 16, 32, 70)
 
@@ -64,3 +68,39 @@ def peaks(path: Sequence[int], height: Sequence[int], most: int) -> tuple[int, .
 def spaced(path: Sequence[int], most: int) -> tuple[int, ...]:
     """``most`` nodes spread evenly over a path, its end among them."""
     return tuple(path[(i + 1) * len(path) // most - 1] for i in range(most))
+
+
+def finer_chain(problem: Problem, chain: Sequence[int], lifted: Schedule, most: int) -> tuple[int, ...] | None:
+    """A longer chain, with stages where a lifted schedule breaks the budget; None where there is no node for one.
+
+    Args:
+        problem: What is planned.
+        chain: That of the relaxation.
+        lifted: What a point of it stands for.
+        most: Stages to add.
+    """
+    index = problem.graph.index
+    spare = set(longest_path(index)) - set(chain)
+    excess = _excess_at_first(problem, lifted)
+    # Where the budget breaks at no such node, or first executions are fine, the new stages are spread.
+    wanted = sorted((v for v in spare if excess[v] > 0), key=lambda v: -excess[v]) or sorted(spare)
+    if not wanted or not most:
+        return None
+    depth = {v: bin(index.ancestors[v]).count("1") for v in (*chain, *wanted[:most])}
+    return tuple(sorted((*chain, *wanted[:most]), key=depth.__getitem__))
+
+
+def _excess_at_first(problem: Problem, schedule: Schedule) -> IntArray:
+    """Per node: bytes over the budget, at worst, since the node before it on the schedule first executed."""
+    index = problem.graph.index
+    excess = np.zeros(index.n, np.int64)
+    seen: set[int] = set()
+    worst = 0
+    for name, held in zip(schedule.computes, replay(problem.graph, schedule).profile, strict=True):
+        worst = max(worst, held - problem.budget)
+        node = index.node_of[name]
+        if node not in seen:
+            seen.add(node)
+            excess[node] = worst
+            worst = 0
+    return excess

@@ -33,13 +33,17 @@ class LpResult:
         status: How it ended.
         value: Objective with the model's constant.
         point: One number a column.
-        multipliers: One number >= 0 a row: cost per unit of the right-hand side.
+        multipliers: One number >= 0 a row: cost per unit of the right-hand side. Of a row between two limits, below
+            zero where the lower one binds.
+        ray: Where no point satisfies the rows, multipliers that show it, up to their common sign, if the solver has
+            some.
     """
 
     status: LpStatus
     value: float
     point: FloatArray
     multipliers: FloatArray
+    ray: FloatArray | None = None
 
 
 class LinearProgram:
@@ -67,6 +71,7 @@ class LinearProgram:
         priced = cost * self._column_scale
         self._cost_scale = 1e3 / max(1.0, float(np.max(priced, initial=0)))
         self._row_scale = np.zeros(0)
+        self._between = np.zeros(0, np.bool_)
         self._solver = highspy.Highs()
         self._solver.setOptionValue("output_flag", False)
         self._solver.setOptionValue("solver", "simplex")
@@ -92,6 +97,7 @@ class LinearProgram:
             @ sparse.diags(self._column_scale[: matrix.shape[1]])
         )
         self._row_scale = np.append(self._row_scale, 1.0 / largest)
+        self._between = np.append(self._between, np.zeros(len(rhs), np.bool_))
         self._solver.addRows(
             len(rhs),
             np.full(len(rhs), -highspy.kHighsInf),
@@ -106,20 +112,63 @@ class LinearProgram:
         """Drops rows by number; those after them move up."""
         self._solver.deleteRows(len(rows), rows.astype(np.int32))
         self._row_scale = np.delete(self._row_scale, rows)
+        self._between = np.delete(self._between, rows)
 
-    def solve(self, deadline: Deadline) -> LpResult:
-        """Solves before a deadline, whose limit in units of work is charged for the iterations."""
+    def add_between(self, matrix: sparse.csr_matrix) -> None:
+        """Adds rows whose two limits, none at first, ``limit`` changes; entries are 0 and 1."""
+        count, free = matrix.shape[0], np.full(matrix.shape[0], highspy.kHighsInf)
+        entries = matrix.data.astype(np.float64)
+        self._solver.addRows(count, -free, free, matrix.nnz, matrix.indptr[:-1], matrix.indices, entries)
+        self._row_scale = np.append(self._row_scale, np.ones(count))
+        self._between = np.append(self._between, np.ones(count, np.bool_))
+
+    def limit(self, low: FloatArray, high: FloatArray, least: FloatArray, most: FloatArray) -> None:
+        """Changes the bounds of all columns, and both limits of all rows from ``add_between``; infinite for none."""
+        columns, rows = np.arange(len(low), dtype=np.int32), np.flatnonzero(self._between).astype(np.int32)
+        self._solver.changeColsBounds(len(low), columns, low, high)
+        for row, lower, upper in zip(rows, least, most, strict=True):
+            self._solver.changeRowBounds(int(row), float(lower), float(upper))
+
+    def keep_rows(self) -> None:
+        """Leaves the rows as they are in every solve, so that each can go on from the last basis."""
+        self._solver.setOptionValue("presolve", "off")
+
+    @property
+    def basis(self) -> highspy.HighsBasis:
+        """The solver's basis, to go on from later."""
+        return self._solver.getBasis()
+
+    @basis.setter
+    def basis(self, basis: highspy.HighsBasis) -> None:
+        # Rows that were added since are not tight.
+        added = len(self._row_scale) - len(basis.row_status)
+        if added:
+            basis.row_status = [*basis.row_status, *[highspy.HighsBasisStatus.kBasic] * added]
+        self._solver.setBasis(basis)
+
+    def solve(self, deadline: Deadline, iterations: int | None = None) -> LpResult:
+        """Solves before a deadline, whose limit in units of work is charged for the iterations.
+
+        Args:
+            deadline: Of the solve.
+            iterations: Where given, as many at most; the value is then a bound on the optimum.
+        """
+        most = highspy.kHighsIInf if iterations is None else iterations
         if deadline.counts_work:
             # HiGHS counts iterations of each run, and its time limit from the first run of an instance.
-            self._solver.setOptionValue("simplex_iteration_limit", int(deadline.left * ITERATIONS_PER_UNIT) + 1)
+            most = min(most, int(deadline.left * ITERATIONS_PER_UNIT) + 1)
         else:
             self._solver.setOptionValue("time_limit", self._solver.getRunTime() + max(0.05, deadline.left))
+        self._solver.setOptionValue("simplex_iteration_limit", most)
         run_native(self._solver.run, self._solver.cancelSolve, lambda: deadline.over)
         deadline.spend(max(0, self._solver.getInfo().simplex_iteration_count) / ITERATIONS_PER_UNIT)
         status = {
             highspy.HighsModelStatus.kOptimal: LpStatus.OPTIMAL,
             highspy.HighsModelStatus.kInfeasible: LpStatus.INFEASIBLE,
         }.get(self._solver.getModelStatus(), LpStatus.STOPPED)
+        return self._result(status)
+
+    def _result(self, status: LpStatus) -> LpResult:
         solution = self._solver.getSolution()
         point = np.array(solution.col_value) if solution.value_valid else np.zeros(len(self._column_scale))
         duals = np.array(solution.row_dual) if solution.dual_valid else np.zeros(len(self._row_scale))
@@ -127,5 +176,15 @@ class LinearProgram:
             status,
             float(self._solver.getInfo().objective_function_value) / self._cost_scale + self._constant,
             point * self._column_scale,
-            np.maximum(-duals, 0.0) * self._row_scale / self._cost_scale,
+            self._signed(-duals) / self._cost_scale,
+            self._ray() if status is LpStatus.INFEASIBLE else None,
         )
+
+    def _signed(self, duals: FloatArray) -> FloatArray:
+        """Multipliers of the model's rows; only those of rows between two limits may be below zero."""
+        signed: FloatArray = np.where(self._between, duals, np.maximum(duals, 0.0)) * self._row_scale
+        return signed
+
+    def _ray(self) -> FloatArray | None:
+        _, known, ray = self._solver.getDualRay()
+        return np.array(ray) * self._row_scale if known else None

@@ -105,7 +105,8 @@ def _separate(form: CutModel, point: FloatArray, least_violation: float) -> Sequ
     # Here, since it loads a compiler, which checking certificates does not need.
     from hcp.solvers.cut_relaxation.separation import separate
 
-    return separate(form.grid.index, *form.grid.at(point), least_violation)
+    found = separate(form.grid.index, *form.grid.at(point), least_violation)
+    return [PathCut(*staircase) for staircase in found]
 
 
 def _read(record: Record, graph: Graph) -> PathCut:

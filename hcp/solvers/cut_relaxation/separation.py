@@ -11,8 +11,10 @@ from numba import njit
 
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
 from hcp.graph.instances import chain
-from hcp.solvers.cut_relaxation.path_cuts import PathCut
 from hcp.solvers.models.rows import FloatArray
+
+# A reader, an end stage, whether it is about first executions, and the steps of the staircase.
+Staircase = tuple[int, int, bool, tuple[tuple[int, int], ...]]
 
 # Cuts kept for an end stage in a round; more make the linear program slower than they make it stronger.
 MOST_PER_STAGE = 3
@@ -20,8 +22,8 @@ MOST_PER_STAGE = 3
 
 def separate(
     index: GraphIndex, runs: FloatArray, births: FloatArray, saves: FloatArray, tolerance: float
-) -> list[PathCut]:
-    """The most violated path cuts at a point, at most ``MOST_PER_STAGE`` an end stage.
+) -> list[Staircase]:
+    """The staircases of the most violated path cuts at a point, at most ``MOST_PER_STAGE`` an end stage.
 
     Args:
         index: The graph.
@@ -31,7 +33,7 @@ def separate(
         tolerance: Smaller violations do not count.
     """
     point = _Point(index.order, index.inputs.start, index.inputs.items, index.producer, runs, births, saves)
-    found: list[PathCut] = []
+    found: list[Staircase] = []
     for stage in range(runs.shape[1]):
         ways = _cheapest_ways(point, stage)
         picked = _most_violated(point, ways.cost, stage, tolerance)
@@ -39,7 +41,7 @@ def separate(
             if value >= 0:
                 steps = _walk(point, ways, stage, value, entry)
                 walk = tuple((int(x), int(j)) for x, j in steps)
-                found.append(PathCut(reader, stage, first, walk))
+                found.append((reader, stage, first, walk))
     return found
 
 

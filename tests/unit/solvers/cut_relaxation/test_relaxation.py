@@ -148,7 +148,7 @@ def test_separated_cuts_are_violated_staircases():
     budget = replay(graph, keep_everything(graph)).peak // 2
     form = build_cut_model(graph.index, budget, candidate_chains(graph)[-1])
     point = LinearProgram(form.model).solve(Deadline(20)).point
-    found = separate(graph.index, *form.grid.at(point), 1e-3)
+    found = [PathCut(*staircase) for staircase in separate(graph.index, *form.grid.at(point), 1e-3)]
     assert found
     assert all(each.is_valid(form) for each in found)
     rows, rhs = form.cut_rows(found)

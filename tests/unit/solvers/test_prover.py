@@ -1,0 +1,57 @@
+"""Proofs with more and more stages, and what planners make of them."""
+
+import pytest
+
+import hcp
+from hcp.graph.instances import instance
+from hcp.planning.deadline import Deadline
+from hcp.planning.problem import Limits, Problem
+from hcp.planning.tracker import Tracker
+from hcp.schedule.replay import keep_everything_usage
+from hcp.solvers.cut_relaxation.chains import candidate_chains
+from hcp.solvers.cut_relaxation.relaxation import Relaxer
+from hcp.solvers.lifting import Lifter, LiftingParams
+from hcp.solvers.prover import SOURCE, Prover
+from hcp.solvers.tree.params import TreeParams
+
+
+def tracker_of(name, percent):
+    graph = instance(name)
+    return Tracker(Problem(graph, keep_everything_usage(graph).peak * percent // 100), Limits(60))
+
+
+@pytest.mark.parametrize("name", ["unet:3", "residual-net:6"])
+def test_stages_are_added_until_a_tree_proves_the_optimum(name):
+    """The first chain alone is too coarse: its tree ends at a whole point that breaks the budget."""
+    tracker = tracker_of(name, 60 if name == "unet:3" else 40)
+    problem = tracker.problem
+    coarse = Relaxer(problem.graph, problem.budget, Deadline(20)).solve_chain(candidate_chains(problem.graph)[1])
+    lifter = Lifter(tracker, tracker.deadline, LiftingParams())
+    assert Prover(tracker, tracker.deadline, lifter, TreeParams()).prove(coarse) is None
+    assert tracker.certified
+    assert {bound.source for bound in tracker.bounds} == {SOURCE}
+    assert len(tracker.bounds) > 1
+    assert tracker.cost == hcp.solve(problem.graph, problem.budget, "cpsat", time_limit=60).cost
+
+
+def test_without_refinement_a_coarse_chain_leaves_a_gap():
+    tracker = tracker_of("residual-net:6", 40)
+    problem = tracker.problem
+    coarse = Relaxer(problem.graph, problem.budget, Deadline(20)).solve_chain(candidate_chains(problem.graph)[1])
+    lifter = Lifter(tracker, tracker.deadline, LiftingParams(refine_share=0))
+    Prover(tracker, tracker.deadline, lifter, TreeParams()).prove(coarse)
+    (bound,) = tracker.bounds
+    assert not tracker.done
+    assert bound.certificate.proven(problem.graph, problem.budget) == bound.value > problem.graph.base_cost
+
+
+@pytest.mark.parametrize("solver", ["proof", "auto", "cpsat", "milp"])
+def test_exact_planners_certify_what_they_call_optimal(solver):
+    plan = hcp.solve(instance("transformer:3"), "60%", solver, time_limit=60)
+    assert (plan.status, plan.optimality, plan.cost) == (hcp.Status.OPTIMAL, "certified", 168_198_144)
+
+
+def test_a_plan_with_a_tree_is_saved_and_verified(tmp_path):
+    plan = hcp.solve(instance("transformer:3"), "60%", "proof", time_limit=60)
+    hcp.save_plan(plan, tmp_path / "plan.json")
+    assert hcp.verify_plan(tmp_path / "plan.json").optimality == "certified"

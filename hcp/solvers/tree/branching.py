@@ -7,7 +7,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from hcp.graph.cancellation import ticking
 from hcp.graph.index import IntArray
+from hcp.planning.deadline import Stop
 from hcp.solvers.cut_relaxation.grid import Grid
 from hcp.solvers.models.highs import LpResult, LpStatus
 from hcp.solvers.models.rows import FloatArray
@@ -52,11 +54,13 @@ class Chooser:
         grid: Of the columns.
         sums: Beside them.
         params: Of the choice.
+        stop: Asked before every trial: whether to end the choice with what is known.
     """
 
     grid: Grid
     sums: list[RunSum]
     params: TreeParams
+    stop: Stop
     _history: dict[tuple[Kind, bool], _History] = field(default_factory=dict)
     _what: IntArray = field(init=False)
     _item: IntArray = field(init=False)
@@ -85,6 +89,8 @@ class Chooser:
         trials = fruitless = 0
         seen: set[Kind] = set()
         for candidate in candidates:
+            if self.stop():
+                break
             if candidate.kind in seen:
                 continue
             seen.add(candidate.kind)
@@ -106,10 +112,10 @@ class Chooser:
         """Columns and sums that are not whole at a point."""
         columns = point[: self.grid.count]
         found = []
-        for j in np.flatnonzero(np.minimum(columns, 1 - columns) > WHOLE).tolist():
+        for j in ticking(np.flatnonzero(np.minimum(columns, 1 - columns) > WHOLE).tolist()):
             kind = int(self._what[j]), int(self._item[j])
             found.append(self._candidate(Branch(j), kind, float(columns[j]), gap))
-        for k, members in enumerate(self._columns):
+        for k, members in enumerate(ticking(self._columns)):
             amount = float(point[members].sum()) + self.sums[k].constant(self.grid)
             whole = floor(amount + WHOLE)
             if WHOLE < amount - whole < 1 - WHOLE:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from hcp.graph.cancellation import ticking
 from hcp.graph.index import IntArray
 from hcp.solvers.cut_relaxation.grid import Grid
 from hcp.solvers.models.rows import FloatArray, Model
@@ -85,7 +86,7 @@ class Evaluator:
     def add(self, matrix: sparse.csr_matrix, rhs: IntArray) -> None:
         """Adds rows."""
         start = matrix.indptr.tolist()
-        for row, limit in enumerate(rhs.tolist()):
+        for row, limit in enumerate(ticking(rhs.tolist())):
             span = slice(start[row], start[row + 1])
             entries = matrix.data[span].tolist()
             largest = max(map(abs, entries), default=1)
@@ -115,7 +116,7 @@ class Evaluator:
         digits = multipliers.shift + finest
         slopes: dict[int, int] = {}
         total = 0
-        for i, numerator in multipliers.rows:
+        for i, numerator in ticking(multipliers.rows):
             row = self._rows[i]
             weight = numerator << (finest - row.digits)
             total -= weight * row.rhs
@@ -130,7 +131,7 @@ class Evaluator:
         low, high = box.low, box.high
         if with_cost:
             total += (self.model.constant + int(self.model.cost[low == 1].sum())) << digits
-        for j, slope in slopes.items():
+        for j, slope in ticking(slopes.items()):
             price = self._cost[j] << digits if with_cost else 0
             slopes[j] = reduced = slope + price
             total += reduced * int(low[j] if reduced >= 0 else high[j]) - price * int(low[j])
@@ -145,7 +146,7 @@ class Evaluator:
         low, high = box.low.copy(), box.high.copy()
         priced = np.flatnonzero((self.model.cost > 0) & self.model.integral).tolist()
         slopes = {j: self._cost[j] << value.digits for j in priced} | value.slopes
-        for j, slope in slopes.items():
+        for j, slope in ticking(slopes.items()):
             if self.model.integral[j] and abs(slope) > room and low[j] < high[j]:
                 low[j] = high[j] = 0 if slope > 0 else 1
         return Box(low, high, box.least, box.most)

@@ -92,7 +92,7 @@ class Tree:
         self._program.add_between(_sum_rows(self.sums, form))
         self._constants = np.array([each.constant(form.grid) for each in self.sums], np.int64)
         self._known = set(form.cuts)
-        self._chooser = Chooser(form.grid, self.sums, params)
+        self._chooser = Chooser(form.grid, self.sums, params, lambda: deadline.over)
         self._open: list[tuple[int, int, Node]] = []
         self._number = count()
         self.root = Node(whole_box(form.model.shape[1], len(self.sums)), 0, graph.base_cost)
@@ -141,13 +141,14 @@ class Tree:
         if result.status is not LpStatus.OPTIMAL:
             self.stuck = True
             return [node]
-        node.fixed, box = self._fixed(node.box, result)
+        fixed, box = self._fixed(node.box, result)
         basis = self._program.basis
         branch = self._chooser.choose(box, result, float(self.cutoff), lambda part: self._tried(part, basis))
+        if self.deadline.left <= 0:
+            return [node]
         if branch is None:
             on_point(result.point)
             self.stuck = node.bound < self.cutoff
-            node.fixed = None
             return [node]
         parts = [
             Node(box.half(branch, upper=upper), node.depth + 1, node.bound, node.proof, node.empty, basis=basis)
@@ -155,7 +156,7 @@ class Tree:
         ]
         for part in parts:
             self._prove(part, self._solved(part))
-        node.branch, node.parts = branch, (parts[0], parts[1])
+        node.fixed, node.branch, node.parts = fixed, branch, (parts[0], parts[1])
         node.box = node.basis = None
         self.nodes += 2
         return parts

@@ -117,9 +117,12 @@ class Plan(Solution):
     def proven(self, bound: Bound) -> int:
         """What a bound's certificate proves of this problem in exact arithmetic; 0 where it proves nothing.
 
-        A certificate that knows of recomputation alone proves nothing where values can be fetched.
+        A certificate that knows of recomputation alone proves nothing where values can be fetched. One for the order of
+        the graph proves nothing of another order.
         """
         proof, host = bound.certificate, self.problem.host
+        if proof is not None and proof.scope != ORDER_FREE and self.problem.given_order != self.graph.order:
+            return 0
         if proof is None or (getattr(proof, "host", None) != host and not isinstance(proof, EveryNodeOnce)):
             return 0
         if bound not in self._proofs:

@@ -114,7 +114,7 @@ def checkmate_program(problem: Problem, *, tightened: bool) -> StageModel:
             for node, freed in events:
                 integral[freed] = True
                 _add_hazards(rows, grid, (stage, int(grid.place[node]), x), freed)
-    matrix, rhs, _ = rows.build(len(integral))
+    matrix, rhs, *_ = rows.build(len(integral))
     model = Model(matrix, rhs, grid.cost(len(integral)), graph.base_cost, np.array(integral))
     return StageModel(model, grid, {}, frozenset(range(len(grid.order))))
 

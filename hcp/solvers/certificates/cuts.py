@@ -1,6 +1,6 @@
-"""Certificates of the cut relaxation: multipliers on its rows and on those of the cuts that strengthen it."""
+"""Certificates of the cut relaxation: multipliers on some of its rows and on those of cuts that strengthen it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar, Final
 
@@ -8,6 +8,7 @@ from hcp.graph.fields import Record
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.solvers.certificates.multipliers import DualCertificate, dual_fields, rounded
+from hcp.solvers.certificates.rows import CUT_ROWS, Rows, read_rows, restricted, to_lists
 from hcp.solvers.cut_relaxation.cuts import Cut, CutModel
 from hcp.solvers.cut_relaxation.families import read_cut
 from hcp.solvers.cut_relaxation.model import ROWS_VERSION, build_cut_model
@@ -19,35 +20,56 @@ CUT_FORMAT: Final = Format("cut-relaxation", ROWS_VERSION)
 
 @dataclass(frozen=True, kw_only=True)
 class CutCertificate(DualCertificate):
-    """Multipliers on the rows of a cut relaxation.
+    """Multipliers on rows of a cut relaxation.
 
     Attributes:
         chain: Names of the chain's nodes.
-        cuts: Valid inequalities, whose rows follow those of the plain relaxation.
+        rows: The rows of the plain relaxation that have multipliers.
+        cuts: Valid inequalities, whose rows follow those.
     """
 
     format: ClassVar[Format] = CUT_FORMAT
     chain: tuple[str, ...]
+    rows: Rows = ()
     cuts: tuple[Cut, ...] = ()
 
     def rebuilt(self, graph: Graph) -> Model | None:
-        """The relaxation's rows; None where the chain is none, or a cut is not valid."""
+        """The rows that have multipliers; None where the chain is none, there is no such row or a cut is not valid."""
         chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
         if not is_chain(graph.index, chain):
             return None
-        plain = build_cut_model(graph.index, self.budget, chain)
-        return plain.with_cuts(self.cuts).model if all(cut.is_valid(plain) for cut in self.cuts) else None
+        form = rebuilt_form(build_cut_model(graph.index, self.budget, chain), self.rows, self.cuts)
+        return None if form is None else form.model
 
     def to_dict(self, graph: Graph) -> dict[str, object]:
         """What a plan file stores, with names instead of numbers."""
         cuts = [cut.to_dict(graph) for cut in self.cuts]
-        return {**super().to_dict(graph), "chain": list(self.chain), "cuts": cuts}
+        return {
+            **super().to_dict(graph),
+            "chain": list(self.chain),
+            "rows": to_lists(self.rows, graph.index),
+            "cuts": cuts,
+        }
 
 
 def read_cuts(record: Record, graph: Graph) -> CutCertificate:
     """A certificate of the cut relaxation as its ``to_dict`` wrote it."""
-    cuts = tuple(read_cut(item, record.owner, graph) for item in record.items("cuts"))
-    return CutCertificate(**dual_fields(record), chain=tuple(record.texts("chain")), cuts=cuts)
+    return CutCertificate(
+        **dual_fields(record),
+        chain=tuple(record.texts("chain")),
+        rows=read_rows(record, graph.index, CUT_ROWS),
+        cuts=tuple(read_cut(item, record.owner, graph) for item in record.items("cuts")),
+    )
+
+
+def rebuilt_form(plain: CutModel, rows: Rows, cuts: tuple[Cut, ...]) -> CutModel | None:
+    """A plain relaxation with some of its rows, then those of cuts; None where it has no such row, or no such cut."""
+    if not all(cut.is_valid(plain) for cut in cuts):
+        return None
+    count = plain.model.shape[0]
+    form = plain.with_cuts(cuts)
+    model = restricted(form.model, rows, range(count, count + len(cuts)))
+    return None if model is None else replace(form, model=model)
 
 
 def is_chain(index: GraphIndex, nodes: tuple[int, ...]) -> bool:
@@ -58,25 +80,28 @@ def is_chain(index: GraphIndex, nodes: tuple[int, ...]) -> bool:
 
 def certify_cost(graph: Graph, form: CutModel, budget: int, multipliers: FloatArray) -> tuple[int, CutCertificate]:
     """The order-free cost bound that a relaxation's dual values prove, with its certificate."""
-    certificate = _certificate(graph, form, budget, multipliers, of_peak=False)
-    return certificate.evaluated(graph, form.model), certificate
+    return _certified(graph, form, budget, multipliers, of_peak=False)
 
 
 def certify_peak(graph: Graph, form: CutModel, budget: int, multipliers: FloatArray) -> CutCertificate | None:
     """A proof that no schedule meets the budget for which ``form`` was built, if the dual values give one."""
-    certificate = _certificate(graph, form, budget, multipliers, of_peak=True)
-    return certificate if certificate.evaluated(graph, form.model) else None
+    value, certificate = _certified(graph, form, budget, multipliers, of_peak=True)
+    return certificate if value else None
 
 
-def _certificate(
+def _certified(
     graph: Graph, form: CutModel, budget: int, multipliers: FloatArray, *, of_peak: bool
-) -> CutCertificate:
+) -> tuple[int, CutCertificate]:
     pairs, denominator = rounded(multipliers, form.model)
-    return CutCertificate(
+    used = [row for row, _ in pairs]
+    count = form.model.shape[0] - len(form.cuts)
+    certificate = CutCertificate(
         budget=budget,
-        multipliers=pairs,
+        multipliers=tuple((place, numerator) for place, (_, numerator) in enumerate(pairs)),
         denominator=denominator,
         of_peak=of_peak,
         chain=tuple(graph.index.node_names[b] for b in form.chain),
-        cuts=form.cuts,
+        rows=form.model.keys([row for row in used if row < count]),
+        cuts=tuple(form.cuts[row - count] for row in used if row >= count),
     )
+    return certificate.evaluated(graph, form.model.restricted(used)), certificate

@@ -45,7 +45,7 @@ class DualCertificate(ABC):
     Attributes:
         format: What plan files call the certificates of the class.
         budget: Bytes for which the rows were built; the proof holds for every budget up to it.
-        multipliers: Pairs (row, numerator).
+        multipliers: Pairs (row, numerator); rows count in the order in which the certificate names them.
         denominator: Of all multipliers.
         of_peak: False where the multipliers bound the cost; True where they show that no schedule meets ``budget``,
             so that the peak is at least one byte more.

@@ -3,22 +3,25 @@
 import zlib
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import ClassVar, Final
 
 from hcp.graph.cancellation import tick
 from hcp.graph.errors import GraphError
-from hcp.graph.fields import Record, as_list
+from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.ir import Graph
 from hcp.planning.solution import Quantity
 from hcp.schedule.scopes import ORDER_FREE
-from hcp.solvers.certificates.cuts import is_chain
+from hcp.solvers.certificates.cuts import is_chain, rebuilt_form
+from hcp.solvers.certificates.rows import CUT_ROWS, Rows, read_rows, to_lists
 from hcp.solvers.cut_relaxation.cuts import Cut, CutModel
 from hcp.solvers.cut_relaxation.families import read_cut
+from hcp.solvers.cut_relaxation.grid import ColumnKey
 from hcp.solvers.cut_relaxation.model import ROWS_VERSION, build_cut_model
 from hcp.solvers.formats import Format
-from hcp.solvers.tree.box import Branch, whole_box
+from hcp.solvers.tree.box import UNLIMITED, Branch, whole_box
 from hcp.solvers.tree.encoding import COLUMN, EMPTY, FIX, LEAF, SUM, Damaged, Reader
 from hcp.solvers.tree.evaluation import Evaluator
 from hcp.solvers.tree.sums import RunSum
@@ -27,6 +30,9 @@ TREE_FORMAT: Final = Format("tree", ROWS_VERSION)
 
 # Bytes of a tree that a file may hold: those of an hour's search have less.
 _MOST_BYTES: Final = 64 * 2**20
+
+# Of a sum's limits: what tells them from none.
+_MOST_RUNS: Final = UNLIMITED - 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +43,20 @@ class TreeCertificate:
         budget: Bytes for which the rows are built; the proof holds for every budget up to it.
         cutoff: Of the slopes that fix columns: no bound above it is proved.
         chain: Names of the chain's nodes.
-        cuts: Valid inequalities, whose rows follow those of the plain relaxation.
+        rows: The rows of the plain relaxation that have multipliers.
+        cuts: Valid inequalities, whose rows follow those.
+        columns: What the tree branches on beside sums.
         sums: What the tree branches on beside columns.
-        content: The tree; see ``hcp.solvers.tree.encoding``.
+        content: The tree, which counts rows, columns and sums as they are listed; see ``hcp.solvers.tree.encoding``.
     """
 
     format: ClassVar[Format] = TREE_FORMAT
     budget: int
     cutoff: int
     chain: tuple[str, ...]
+    rows: Rows
     cuts: tuple[Cut, ...]
+    columns: tuple[ColumnKey, ...]
     sums: tuple[RunSum, ...]
     content: bytes
 
@@ -65,24 +75,28 @@ class TreeCertificate:
         chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
         if budget > self.budget or not is_chain(graph.index, chain):
             return 0
-        form = build_cut_model(graph.index, self.budget, chain)
-        sound = all(cut.is_valid(form) for cut in self.cuts) and all(each.is_valid(form.grid) for each in self.sums)
-        if not sound:
+        plain = build_cut_model(graph.index, self.budget, chain)
+        form = rebuilt_form(plain, self.rows, self.cuts)
+        known = all(key in plain.grid.column_of for key in self.columns)
+        if form is None or not known or not all(each.is_valid(plain.grid) for each in self.sums):
             return 0
         try:
-            return max(_proven(self, graph, form.with_cuts(self.cuts)), graph.base_cost)
+            return max(_proven(self, graph, form), graph.base_cost)
         except Damaged:
             return 0
 
     def to_dict(self, graph: Graph) -> dict[str, object]:
         """What a plan file stores, with names instead of numbers."""
-        names = graph.index.node_names
+        index = graph.index
+        names, values = index.node_names, index.value_names
         return {
             "kind": str(self.format),
             "budget_bytes": self.budget,
             "cutoff": self.cutoff,
             "chain": list(self.chain),
+            "rows": to_lists(self.rows, index),
             "cuts": [cut.to_dict(graph) for cut in self.cuts],
+            "columns": [[kind, (values if kind == "S" else names)[item], stage] for kind, item, stage in self.columns],
             "sums": [[names[node] for node in each.nodes] for each in self.sums],
             "tree": b64encode(zlib.compress(self.content, 9)).decode(),
         }
@@ -98,10 +112,21 @@ def read_tree(record: Record, graph: Graph) -> TreeCertificate:
         budget=record.amount("budget_bytes"),
         cutoff=record.amount("cutoff"),
         chain=tuple(record.texts("chain")),
+        rows=read_rows(record, graph.index, CUT_ROWS),
         cuts=tuple(read_cut(item, record.owner, graph) for item in record.items("cuts")),
+        columns=tuple(_column(item, record.owner, graph) for item in record.items("columns")),
         sums=tuple(_sum(item, record.owner, graph) for item in record.items("sums")),
         content=_content(record),
     )
+
+
+def _column(item: object, owner: str, graph: Graph) -> ColumnKey:
+    match item:
+        case ["C" | "R" as kind, str(name), int(stage)] if name in graph.index.node_of:
+            return ColumnKey(kind, graph.index.node_of[name], stage)
+        case ["S", str(name), int(stage)] if name in graph.index.value_of:
+            return ColumnKey("S", graph.index.value_of[name], stage)
+    raise GraphError(f"{owner} has column {shown(item)}; expected 'C', 'R' or 'S', a name of the graph, and a stage")
 
 
 def _sum(item: object, owner: str, graph: Graph) -> RunSum:
@@ -125,6 +150,7 @@ def _content(record: Record) -> bytes:
 
 def _proven(certificate: TreeCertificate, graph: Graph, form: CutModel) -> int:
     """The least bound of the leaves, up to the cutoff."""
+    columns = [form.grid.column_of[key] for key in certificate.columns]
     evaluator = Evaluator(form.model, form.grid, certificate.sums)
     reader = Reader(certificate.content, len(certificate.sums), form.model.shape[0])
     unit = gcd(*(node.cost for node in graph.nodes)) or 1
@@ -140,7 +166,7 @@ def _proven(certificate: TreeCertificate, graph: Graph, form: CutModel) -> int:
                 raise Damaged
             box, kind = fixed, reader.number(SUM)
         if kind in (COLUMN, SUM):
-            branch = _branch(reader, form, kind)
+            branch = _branch(reader, columns, kind)
             waiting += [box.half(branch, upper=True), box.half(branch, upper=False)]
             continue
         if kind == FIX:
@@ -155,10 +181,7 @@ def _proven(certificate: TreeCertificate, graph: Graph, form: CutModel) -> int:
     return bound
 
 
-def _branch(reader: Reader, form: CutModel, kind: int) -> Branch:
+def _branch(reader: Reader, columns: Sequence[int], kind: int) -> Branch:
     if kind == SUM:
-        return Branch(reader.number(reader.sums - 1), of_sum=True, at=reader.number(form.grid.count))
-    column = reader.number(form.model.shape[1] - 1)
-    if not form.model.integral[column]:
-        raise Damaged
-    return Branch(column)
+        return Branch(reader.number(reader.sums - 1), of_sum=True, at=reader.number(_MOST_RUNS))
+    return Branch(columns[reader.number(len(columns) - 1)])

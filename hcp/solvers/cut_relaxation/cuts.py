@@ -110,7 +110,7 @@ class CutModel:
         rows.begin("cuts", whole=True)
         for cut in cuts:
             rows.add_row(*cut.row(self))
-        matrix, rhs, _ = rows.build(self.model.shape[1])
+        matrix, rhs, *_ = rows.build(self.model.shape[1])
         return matrix, rhs
 
     def with_cuts(self, cuts: Sequence[Cut]) -> "CutModel":

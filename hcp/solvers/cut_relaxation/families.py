@@ -15,13 +15,11 @@ _BY_FORMAT: Final = {family.format: family for family in FAMILIES}
 
 
 def read_cut(data: object, owner: str, graph: Graph) -> Cut:
-    """A cut as its ``to_dict`` wrote it; path cuts may also be lists, as they once were.
+    """A cut as its ``to_dict`` wrote it.
 
     Raises:
         GraphError: On anything else; says what is wrong.
     """
-    if isinstance(data, list):
-        return path_cuts.from_list(data, owner, graph)
     record = Record(data, f"a cut of {owner}")
     family = entry_for(record.text("family"), _BY_FORMAT, f"the family of {record.owner}")
     return family.read(record, graph)

@@ -10,7 +10,10 @@ stage K the rest. For a node v and a value x with producer p,
 Entries that every useful schedule has at 0 or 1 are constants and no columns.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +22,14 @@ from hcp.graph.index import BoolArray, GraphIndex, IntArray
 from hcp.solvers.models.rows import ONE, ZERO, Columns, FloatArray
 
 Terms = list[tuple[int, Columns]]
+
+
+class ColumnKey(NamedTuple):
+    """What a column is called, whatever its number: ``"C"``, ``"R"`` or ``"S"``, its node or value, and its stage."""
+
+    kind: str
+    item: int
+    stage: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,20 @@ class Grid:
     saves: Columns
     reach: IntArray
     count: int
+
+    @cached_property
+    def keys(self) -> tuple[ColumnKey, ...]:
+        """The key of every column; C where a value's column is that of the births of its producer."""
+        found: dict[int, ColumnKey] = {}
+        for kind, columns in (("C", self.births), ("R", self.runs), ("S", self.saves)):
+            for item, stage in np.argwhere(columns >= 0).tolist():
+                found.setdefault(int(columns[item, stage]), ColumnKey(kind, item, stage))
+        return tuple(found[column] for column in range(self.count))
+
+    @cached_property
+    def column_of(self) -> Mapping[ColumnKey, int]:
+        """The number of every column."""
+        return {key: column for column, key in enumerate(self.keys)}
 
     def at(self, point: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """R, C and S at a point: floats of shapes (nodes, K + 1), (nodes, K + 1), (values, K + 1)."""

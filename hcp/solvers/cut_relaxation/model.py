@@ -26,10 +26,15 @@ import numpy as np
 from hcp.graph.index import GraphIndex, IntArray
 from hcp.solvers.cut_relaxation.cuts import MEMORY, Cut, CutModel
 from hcp.solvers.cut_relaxation.grid import Grid, build_grid
-from hcp.solvers.models.rows import ONE, ZERO, Model, RowBuilder
+from hcp.solvers.models.rows import NONE, ONE, ZERO, Model, RowBuilder
 
-# Of the rows below, by which certificates are checked: it goes up whenever they or their order change.
-ROWS_VERSION: Final = 1
+# Of the rows below, by which certificates are checked: it goes up whenever they or their names change.
+ROWS_VERSION: Final = 2
+
+# What files call the rows of a family: its name, then the node, the value and the stage that the row is about. Of a row
+# about an edge the node is the reader. docs/format.md says what each one reads.
+GROW, FIRST, RUN_AFTER, BIRTH_AFTER, NEEDS = "grow", "first", "run-after", "birth-after", "needs"
+CARRY, MADE, HELD, FLOW = "carry", "made", "held", "flow"
 
 
 def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...], cuts: Sequence[Cut] = ()) -> CutModel:
@@ -47,18 +52,18 @@ def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...], cuts
     _add_reads(rows, grid)
     _add_carries(rows, grid)
     columns = grid.count + _add_flows(rows, grid)
-    # All of them stay, whatever the budget, so that row numbers do not depend on it.
+    # All of them stay, whatever the budget: cuts and the relief of infeasible budgets count on one a stage.
     rows.begin(MEMORY, whole=True)
     _add_memory(rows, grid, budget)
 
     columns = max(columns, 1)  # solvers want a column even where everything is fixed
-    matrix, rhs, blocks = rows.build(columns)
+    matrix, rhs, blocks, parts = rows.build(columns)
     cost = np.zeros(columns, np.int64)
     free = grid.runs >= 0
     cost[grid.runs[free]] = np.broadcast_to(index.cost[:, None], grid.runs.shape)[free]
     certain = np.nonzero(grid.runs == ONE)[0]
     constant = int(index.cost[grid.once].sum()) + int(index.cost[certain].sum())
-    model = Model(matrix, rhs, cost, constant, np.arange(columns) < grid.count, blocks)
+    model = Model(matrix, rhs, cost, constant, np.arange(columns) < grid.count, blocks, parts)
     return CutModel(model, grid).with_cuts(cuts)
 
 
@@ -72,9 +77,16 @@ def _spread(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
 
 def _add_births(rows: RowBuilder, grid: Grid) -> None:
     node, stage = _spread(grid.first + 1, grid.last)
-    rows.add((1, grid.births[node, stage - 1]), (-1, grid.births[node, stage]))
+    rows.begin(GROW)
+    rows.add((1, grid.births[node, stage - 1]), (-1, grid.births[node, stage]), about=(node, NONE, stage))
     node, stage = _spread(grid.first, np.where(grid.once, grid.first - 1, grid.last))
-    rows.add((1, grid.births[node, stage]), (-1, grid.before(node, stage)), (-1, grid.runs[node, stage]))
+    rows.begin(FIRST)
+    rows.add(
+        (1, grid.births[node, stage]),
+        (-1, grid.before(node, stage)),
+        (-1, grid.runs[node, stage]),
+        about=(node, NONE, stage),
+    )
 
 
 def _reads(index: GraphIndex) -> tuple[IntArray, IntArray, IntArray]:
@@ -89,11 +101,15 @@ def _add_reads(rows: RowBuilder, grid: Grid) -> None:
     reader, value, maker = _reads(grid.index)
     item, stage = _spread(grid.first[reader], grid.horizon[reader])
     w, x, p = reader[item], value[item], maker[item]
-    rows.add(*grid.run_terms(1, w, stage), (-1, grid.births[p, stage]))
-    rows.add((1, grid.births[w, stage]), (-1, grid.births[p, stage]))
+    rows.begin(RUN_AFTER)
+    rows.add(*grid.run_terms(1, w, stage), (-1, grid.births[p, stage]), about=(w, x, stage))
+    rows.begin(BIRTH_AFTER)
+    rows.add((1, grid.births[w, stage]), (-1, grid.births[p, stage]), about=(w, x, stage))
     droppable = ~grid.index.resident[x]
     w, x, p, stage = w[droppable], x[droppable], p[droppable], stage[droppable]
-    rows.add(*grid.run_terms(1, w, stage), *grid.run_terms(-1, p, stage), (-1, grid.saves[x, stage]))
+    rows.begin(NEEDS)
+    read = [*grid.run_terms(1, w, stage), *grid.run_terms(-1, p, stage), (-1, grid.saves[x, stage])]
+    rows.add(*read, about=(w, x, stage))
 
 
 def _add_carries(rows: RowBuilder, grid: Grid) -> None:
@@ -102,8 +118,10 @@ def _add_carries(rows: RowBuilder, grid: Grid) -> None:
     x = value[item]
     p = grid.index.producer[x]
     carried = [(1, grid.saves[x, stage]), (-1, grid.saves[x, stage - 1])]
-    rows.add(*carried, *grid.run_terms(-1, p, stage - 1))
-    rows.add((1, grid.saves[x, stage]), (-1, grid.births[p, stage - 1]))
+    rows.begin(CARRY)
+    rows.add(*carried, *grid.run_terms(-1, p, stage - 1), about=(NONE, x, stage))
+    rows.begin(MADE)
+    rows.add((1, grid.saves[x, stage]), (-1, grid.births[p, stage - 1]), about=(NONE, x, stage))
 
 
 def _add_flows(rows: RowBuilder, grid: Grid) -> int:
@@ -116,7 +134,8 @@ def _add_flows(rows: RowBuilder, grid: Grid) -> int:
     item, stage = _spread(first[reader] + 1, last[reader])
     count = len(item)
     flow = np.arange(grid.count, grid.count + count)
-    rows.add((1, flow), (-1, grid.saves[value[item], stage]))
+    rows.begin(HELD)
+    rows.add((1, flow), (-1, grid.saves[value[item], stage]), about=(reader[item], value[item], stage))
 
     length = last[reader] - first[reader]
     begin = grid.count + np.cumsum(length) - length
@@ -125,12 +144,14 @@ def _add_flows(rows: RowBuilder, grid: Grid) -> int:
     here = begin[item] + stage - first[w] - 1
     entering = np.where(stage == first[w], grid.saves[x, stage], here)
     leaving = np.where(stage < last[w], here + 1, ZERO)
+    rows.begin(FLOW)
     rows.add(
         (1, grid.births[w, stage]),
         (-1, grid.before(w, stage)),
         (1, leaving),
         (-1, entering),
         *grid.run_terms(-1, p, stage),
+        about=(w, x, stage),
     )
     return count
 
@@ -145,4 +166,4 @@ def _add_memory(rows: RowBuilder, grid: Grid, budget: int) -> None:
         other = made & (index.size > 0)
         other[touched] = False
         values = np.flatnonzero(other)
-        rows.add_row(index.size[values], grid.saves[values, stage + 1], room)
+        rows.add_row(index.size[values], grid.saves[values, stage + 1], room, (NONE, NONE, stage))

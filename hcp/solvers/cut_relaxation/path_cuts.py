@@ -110,22 +110,13 @@ def _separate(form: CutModel, point: FloatArray, least_violation: float) -> Sequ
 
 
 def _read(record: Record, graph: Graph) -> PathCut:
-    fields = [record.get(name) for name in ("reader", "stage", "first", "steps")]
-    return from_list(fields, record.owner, graph)
-
-
-def from_list(fields: Sequence[object], owner: str, graph: Graph) -> PathCut:
-    """A path cut from its fields in order, as files held it before cuts had families.
-
-    Raises:
-        GraphError: If they are of other types, or name what is not in the graph.
-    """
     nodes, values = graph.index.node_of, graph.index.value_of
+    fields = [record.get(name) for name in ("reader", "stage", "first", "steps")]
     match fields:
         case [str(reader), int(stage), bool(first), steps] if reader in nodes:
-            walk = tuple(_step(step, owner, values) for step in as_list(steps, owner, "steps"))
+            walk = tuple(_step(step, record.owner, values) for step in as_list(steps, record.owner, "steps"))
             return PathCut(nodes[reader], stage, first, walk)
-    raise GraphError(f"{owner} has path cut {shown(fields)}; expected a reader, a stage, first or not, and steps")
+    raise GraphError(f"{record.owner} has path cut {shown(fields)}; expected reader, stage, first and steps")
 
 
 def _step(step: object, owner: str, values: Mapping[str, int]) -> tuple[int, int]:

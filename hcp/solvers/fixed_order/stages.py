@@ -39,14 +39,17 @@ import numpy as np
 
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
 from hcp.planning.problem import Problem
-from hcp.solvers.models.rows import ONE, ZERO, Columns, FloatArray, Model, RowBuilder
+from hcp.solvers.models.rows import NONE, ONE, ZERO, Columns, FloatArray, Model, RowBuilder
 
 # Of a bound: holds for schedules whose first executions follow the order and that, between two of these, run every
 # node at most once and in that order.
 STAGED = "fixed-order, staged"
 
-# Of the rows without detailed stages, by which certificates are checked: it goes up whenever they change.
-END_ROWS_VERSION: Final = 1
+# Of the rows without detailed stages, by which certificates are checked: goes up whenever they or their names change.
+END_ROWS_VERSION: Final = 2
+
+# What files call the rows of a family, before the node, the value and the stage that a row is about.
+NEEDS, CARRY, END = "needs", "carry", "end"
 
 
 @dataclass(frozen=True)
@@ -140,17 +143,21 @@ def build_stage_model(grid: StageGrid, budget: int, detailed: Collection[int] = 
         detailed: Stages whose inside memory is to be bounded.
     """
     rows = RowBuilder()
+    rows.begin(NEEDS)
     add_needs(rows, grid)
+    rows.begin(CARRY)
     add_carries(rows, grid)
+    rows.begin("inside")
     needs: dict[int, tuple[int, int, int]] = {}
     for stage in sorted(detailed):
         _add_inside(rows, grid, budget, stage, needs)
-    # All of them stay, whatever the budget, so that row numbers do not depend on it.
-    rows.begin("ends", whole=True)
+    # All of them stay, whatever the budget.
+    rows.begin(END, whole=True)
     _add_ends(rows, grid, budget)
     columns = max(grid.count + len(needs), 1)  # solvers want a column even where everything is fixed
-    matrix, rhs, blocks = rows.build(columns)
-    model = Model(matrix, rhs, grid.cost(columns), int(grid.index.cost.sum()), np.arange(columns) < grid.count, blocks)
+    matrix, rhs, blocks, parts = rows.build(columns)
+    integral = np.arange(columns) < grid.count
+    model = Model(matrix, rhs, grid.cost(columns), int(grid.index.cost.sum()), integral, blocks, parts)
     return StageModel(model, grid, needs, frozenset(detailed))
 
 
@@ -228,7 +235,8 @@ def add_needs(rows: RowBuilder, grid: StageGrid) -> None:
         for x in index.inputs[w]:
             p = index.producer[x]
             if index.droppable[x]:
-                rows.add((1, grid.runs[w, span]), (-1, grid.runs[p, span]), (-1, grid.saves[x, span]))
+                read = [(1, grid.runs[w, span]), (-1, grid.runs[p, span]), (-1, grid.saves[x, span])]
+                rows.add(*read, about=(int(w), int(x), np.arange(span.start, span.stop)))
 
 
 def add_carries(rows: RowBuilder, grid: StageGrid) -> None:
@@ -238,7 +246,8 @@ def add_carries(rows: RowBuilder, grid: StageGrid) -> None:
         p = index.producer[x]
         now, after = grid.saves[x, :-1], grid.saves[x, 1:]
         some = after != ZERO
-        rows.add((1, after[some]), (-1, now[some]), (-1, grid.runs[p, some]))
+        entered = np.flatnonzero(some) + 1
+        rows.add((1, after[some]), (-1, now[some]), (-1, grid.runs[p, some]), about=(NONE, int(x), entered))
 
 
 def _add_ends(rows: RowBuilder, grid: StageGrid, budget: int) -> None:
@@ -251,7 +260,7 @@ def _add_ends(rows: RowBuilder, grid: StageGrid, budget: int) -> None:
         other = droppable & (grid.born < stage)
         other[read] = False
         values = np.flatnonzero(other)
-        rows.add_row(index.size[values], grid.saves[values, stage + 1], room)
+        rows.add_row(index.size[values], grid.saves[values, stage + 1], room, (NONE, NONE, stage))
 
 
 def _add_inside(

@@ -1,7 +1,8 @@
 """Rows of a model ``min c z + constant, A z <= b, 0 <= z <= 1`` with integer data, built a family at a time."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,25 @@ Columns = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
+# Numbers of the node, the value and the stage of rows that are added together; an absent part is NONE in all of them.
+NONE = -1
+Parts = tuple[IntArray | int, IntArray | int, IntArray | int]
+_NO_PARTS: Parts = (NONE, NONE, NONE)
+
+
+class RowKey(NamedTuple):
+    """What a row is called, whatever its number: its block, and what it is about."""
+
+    block: str
+    node: int
+    value: int
+    stage: int
+
+
+def _no_rows() -> IntArray:
+    return np.zeros((0, 3), np.int64)
+
+
 @dataclass(frozen=True)
 class Model:
     """``min c z + constant`` subject to ``A z <= b`` and ``0 <= z <= 1``; every entry is an integer.
@@ -30,6 +50,8 @@ class Model:
         constant: Added to the objective.
         integral: Columns that the integer program restricts to 0 and 1.
         blocks: The rows of blocks that have a name.
+        parts: Of every row the node, the value and the stage that it is about, NONE where it has none; (rows, 3).
+            Rows that were added later, such as cuts, are not in it.
     """
 
     matrix: sparse.csr_matrix
@@ -38,6 +60,26 @@ class Model:
     constant: int
     integral: NDArray[np.bool_]
     blocks: Mapping[str, slice] = field(default_factory=dict)
+    parts: IntArray = field(default_factory=_no_rows)
+
+    @cached_property
+    def row_of(self) -> Mapping[RowKey, int]:
+        """The number of every row that has a key."""
+        found = {}
+        for block, span in self.blocks.items():
+            for number, parts in enumerate(self.parts[span].tolist(), span.start):
+                found[RowKey(block, *parts)] = number
+        return found
+
+    def keys(self, rows: Sequence[int]) -> tuple[RowKey, ...]:
+        """The keys of rows in named blocks."""
+        block_of = {number: name for name, span in self.blocks.items() for number in range(span.start, span.stop)}
+        return tuple(RowKey(block_of[row], *self.parts[row].tolist()) for row in rows)
+
+    def restricted(self, rows: Sequence[int]) -> "Model":
+        """The model with some of its rows alone, in the order given; they are in no block."""
+        chosen = np.array(rows, np.int64)
+        return replace(self, matrix=self.matrix[chosen], rhs=self.rhs[chosen], blocks={}, parts=_no_rows())
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -55,6 +97,7 @@ class Rows(NamedTuple):
     matrix: sparse.csr_matrix
     rhs: IntArray
     blocks: dict[str, slice]
+    parts: IntArray
 
 
 class _Block(NamedTuple):
@@ -70,6 +113,7 @@ class RowBuilder:
         self._columns: list[Columns] = []
         self._coefficients: list[IntArray] = []
         self._rhs: list[IntArray] = []
+        self._parts: list[IntArray] = []
         self._count = 0
         self._blocks: dict[str, _Block] = {}
 
@@ -82,8 +126,14 @@ class RowBuilder:
         """
         self._blocks[block] = _Block(self._count, whole)
 
-    def add(self, *terms: tuple[int, Columns], rhs: int = 0) -> None:
-        """Adds one row for each position of the arrays: the sum of coefficient * column is at most ``rhs``."""
+    def add(self, *terms: tuple[int, Columns], rhs: int = 0, about: Parts = _NO_PARTS) -> None:
+        """Adds one row for each position of the arrays: the sum of coefficient * column is at most ``rhs``.
+
+        Args:
+            terms: Pairs of a coefficient and the columns that have it.
+            rhs: Of all rows.
+            about: Node, value and stage of each row, by which files name it.
+        """
         tick()
         length = len(terms[0][1])
         here = np.arange(self._count, self._count + length)
@@ -92,16 +142,16 @@ class RowBuilder:
             self._rows.append(here)
             self._columns.append(np.asarray(columns, np.int64))
             self._coefficients.append(np.full(length, coefficient, np.int64))
-        self._count += length
+        self._name(length, about)
 
-    def add_row(self, coefficients: IntArray, columns: Columns, rhs: int) -> None:
+    def add_row(self, coefficients: IntArray, columns: Columns, rhs: int, about: Parts = _NO_PARTS) -> None:
         """Adds a single row with its own coefficients."""
         tick()
         self._rhs.append(np.array([rhs], np.int64))
         self._rows.append(np.full(len(columns), self._count, np.int64))
         self._columns.append(np.asarray(columns, np.int64))
         self._coefficients.append(np.asarray(coefficients, np.int64))
-        self._count += 1
+        self._name(1, about)
 
     def add_entries(self, rows: IntArray, columns: Columns, coefficients: IntArray, rhs: IntArray) -> None:
         """Adds ``len(rhs)`` rows, given as entries; ``rows`` counts from the first of them."""
@@ -110,7 +160,14 @@ class RowBuilder:
         self._rows.append(self._count + rows)
         self._columns.append(columns)
         self._coefficients.append(coefficients)
-        self._count += len(rhs)
+        self._name(len(rhs), _NO_PARTS)
+
+    def _name(self, length: int, about: Parts) -> None:
+        parts = np.empty((length, 3), np.int64)
+        for place, part in enumerate(about):
+            parts[:, place] = part
+        self._parts.append(parts)
+        self._count += length
 
     def build(self, columns: int) -> Rows:
         """The rows over so many columns, without those that hold for every 0 <= z <= 1, but for whole blocks."""
@@ -140,4 +197,4 @@ class RowBuilder:
             name: slice(place[block.start], place[end])
             for (name, block), end in zip(self._blocks.items(), ends, strict=True)
         }
-        return Rows(matrix[binding], rhs[binding], blocks)
+        return Rows(matrix[binding], rhs[binding], blocks, np.concatenate(self._parts)[binding])

@@ -85,7 +85,7 @@ def select(index: GraphIndex, budget: int, sequence: IntArray, made: BoolArray, 
         return None
     _fit(rows, index, sequence, steps, spans, budget - index.base_bytes - np.cumsum(fixed[:-1]))
     _run_all(rows, index, sequence, steps)
-    matrix, rhs, _ = rows.build(len(hint))
+    matrix, rhs, *_ = rows.build(len(hint))
     cost = np.zeros(len(hint), np.int64)
     cost[: int(free.sum())] = index.cost[sequence[free]]
     constant = int(index.cost[sequence[made & ~free]].sum())

@@ -1,6 +1,6 @@
-"""The certificate of a tree: its nodes with the rows, cuts and sums that they take, and no others."""
+"""The certificate of a tree: its nodes with the rows, cuts, columns and sums that they take, and no others."""
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 from hcp.solvers.certificates.tree import TreeCertificate
 from hcp.solvers.tree.encoding import COLUMN, EMPTY, FIX, LEAF, SUM, Writer
@@ -12,30 +12,41 @@ def certificate_of(tree: Tree, budget: int) -> TreeCertificate:
     """What a tree for a budget in bytes has proved so far, with the cuts and sums that it takes."""
     plain = tree.form.model.shape[0] - len(tree.form.cuts)
     used_rows: set[int] = set()
+    used_columns: set[int] = set()
     used_sums: set[int] = set()
     for node in _preorder(tree.root):
         for proof in (node.proof if node.parts is None else None, node.fixed):
             if proof is not None:
                 used_rows.update(row for row, _ in proof.rows)
                 used_sums.update(each for each, _ in proof.sums)
-        if node.branch is not None and node.branch.of_sum:
-            used_sums.add(node.branch.number)
-    all_cuts = [*tree.form.cuts, *tree.cuts]
-    cuts = sorted(row - plain for row in used_rows if row >= plain)
-    sums = sorted(used_sums)
-    row_of = {plain + cut: plain + place for place, cut in enumerate(cuts)}
-    sum_of = {each: place for place, each in enumerate(sums)}
+        if node.branch is not None:
+            (used_sums if node.branch.of_sum else used_columns).add(node.branch.number)
+    rows, columns, sums = sorted(used_rows), sorted(used_columns), sorted(used_sums)
     writer = Writer(len(sums))
-    _write(tree.root, writer, lambda row: row_of.get(row, row), sum_of)
-    names = tree.graph.index.node_names
+    _write(tree.root, writer, _Places(_places(rows), _places(columns), _places(sums)))
+    names, all_cuts = tree.graph.index.node_names, [*tree.form.cuts, *tree.cuts]
     return TreeCertificate(
         budget=budget,
         cutoff=tree.cutoff,
         chain=tuple(names[node] for node in tree.form.chain),
-        cuts=tuple(all_cuts[cut] for cut in cuts),
+        rows=tree.form.model.keys([row for row in rows if row < plain]),
+        cuts=tuple(all_cuts[row - plain] for row in rows if row >= plain),
+        columns=tuple(tree.form.grid.keys[column] for column in columns),
         sums=tuple(tree.sums[each] for each in sums),
         content=bytes(writer.content),
     )
+
+
+class _Places(NamedTuple):
+    """Where rows, columns and sums stand in the certificate's lists."""
+
+    rows: dict[int, int]
+    columns: dict[int, int]
+    sums: dict[int, int]
+
+
+def _places(numbers: list[int]) -> dict[int, int]:
+    return {number: place for place, number in enumerate(numbers)}
 
 
 def _preorder(root: Node) -> list[Node]:
@@ -48,10 +59,11 @@ def _preorder(root: Node) -> list[Node]:
     return found
 
 
-def _write(root: Node, writer: Writer, row_of: Callable[[int], int], sum_of: dict[int, int]) -> None:
+def _write(root: Node, writer: Writer, places: _Places) -> None:
     def multipliers(given: Multipliers) -> None:
-        rows = tuple((row_of(row), numerator) for row, numerator in given.rows)
-        writer.multipliers(Multipliers(given.shift, rows, tuple((sum_of[k], numerator) for k, numerator in given.sums)))
+        rows = tuple((places.rows[row], numerator) for row, numerator in given.rows)
+        sums = tuple((places.sums[k], numerator) for k, numerator in given.sums)
+        writer.multipliers(Multipliers(given.shift, rows, sums))
 
     for node in _preorder(root):
         if node.branch is None:
@@ -63,7 +75,7 @@ def _write(root: Node, writer: Writer, row_of: Callable[[int], int], sum_of: dic
             multipliers(node.fixed)
         writer.number(SUM if node.branch.of_sum else COLUMN)
         if node.branch.of_sum:
-            writer.number(sum_of[node.branch.number])
+            writer.number(places.sums[node.branch.number])
             writer.number(node.branch.at)
         else:
-            writer.number(node.branch.number)
+            writer.number(places.columns[node.branch.number])

@@ -11,7 +11,7 @@ byte says that another one follows. A node is
 
 and a vector of multipliers is its shift, the number of its entries that differ from the vector before it (all that are
 not zero, where that had another shift), the gaps between their places, and the differences. Places are sums first, then
-rows.
+rows. All of them, and columns, count in the order in which the certificate lists them.
 """
 
 from collections.abc import Iterator

@@ -78,7 +78,7 @@ TAMPERED = {
     "an unknown node in the chain": lambda d: certificate(d)["chain"].__setitem__(0, "nobody"),
     "a certificate for less memory": lambda d: certificate(d).update(budget_bytes=d["budget_bytes"] - 1),
     "a certificate of another kind": lambda d: certificate(d).update(kind="trust-me/1"),
-    "rows of another version": lambda d: certificate(d).update(kind="cut-relaxation/2"),
+    "rows of another version": lambda d: certificate(d).update(kind="cut-relaxation/1"),
     "no steps in a staircase": lambda d: staircase(d).update(steps=[]),
     "a staircase through strangers": lambda d: staircase(d).update(reader=d["graph"]["order"][0]),
     "a cut of another version": lambda d: staircase(d).update(family="path/2"),

@@ -87,7 +87,7 @@ def test_a_changed_certificate_proves_no_more(proof):
         ("tree", "AAAA", "cannot be unpacked"),
         ("sums", [["nobody"]], "'nobody'"),
         ("cutoff", -1, "cutoff"),
-        ("kind", "tree/999", "tree/1"),
+        ("kind", "tree/999", "tree/2"),
     ],
 )
 def test_what_is_no_certificate_is_refused(proof, field, value, message):

@@ -53,7 +53,7 @@ def holds(row, point):
 @given(families())
 def test_built_rows_admit_the_points_that_the_terms_admit(drawn):
     builder, rows, whole = drawn
-    matrix, rhs, blocks = builder.build(COLUMNS)
+    matrix, rhs, blocks, _ = builder.build(COLUMNS)
     for point in product((0, 1), repeat=COLUMNS):
         assert bool(np.all(matrix @ np.array(point) <= rhs)) == all(holds(row, point) for row in rows)
     # Rows that hold for every point are left out.
@@ -66,7 +66,7 @@ def test_built_rows_admit_the_points_that_the_terms_admit(drawn):
 @given(families())
 def test_whole_blocks_have_every_row_in_its_place(drawn):
     builder, _, whole = drawn
-    matrix, rhs, blocks = builder.build(COLUMNS)
+    matrix, rhs, blocks, _ = builder.build(COLUMNS)
     assert [span.start for span in blocks.values()] == [0, *(span.stop for span in blocks.values())][:-1]
     assert len(rhs) == max(span.stop for span in blocks.values())
     for name, rows in whole.items():

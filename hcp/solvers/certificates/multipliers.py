@@ -105,9 +105,12 @@ def dual_fields(record: Record) -> DualFields:
     denominator = record.get("denominator")
     if isinstance(denominator, bool) or not isinstance(denominator, int) or denominator <= 0:
         raise GraphError(f"{record.owner} has denominator {shown(denominator)}; expected a whole number above zero")
+    multipliers = tuple(_pair(item, record.owner) for item in record.items("multipliers"))
+    if len({row for row, _ in multipliers}) < len(multipliers):
+        raise GraphError(f"{record.owner} has two multipliers of one row; give each row one")
     return {
         "budget": record.amount("budget_bytes"),
-        "multipliers": tuple(_pair(item, record.owner) for item in record.items("multipliers")),
+        "multipliers": multipliers,
         "denominator": denominator,
         "of_peak": record.flag("of_peak", False),
     }

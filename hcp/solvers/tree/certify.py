@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from hcp.graph.ir import LARGEST_TOTAL
 from hcp.solvers.certificates.tree import TreeCertificate
 from hcp.solvers.tree.encoding import COLUMN, EMPTY, FIX, LEAF, SUM, Writer
 from hcp.solvers.tree.evaluation import Multipliers
@@ -27,7 +28,8 @@ def certificate_of(tree: Tree, budget: int) -> TreeCertificate:
     names, all_cuts = tree.graph.index.node_names, [*tree.form.cuts, *tree.cuts]
     return TreeCertificate(
         budget=budget,
-        cutoff=tree.cutoff,
+        # Without a schedule the cutoff is more than a file takes as a cost.
+        cutoff=min(tree.cutoff, LARGEST_TOTAL),
         chain=tuple(names[node] for node in tree.form.chain),
         rows=tree.form.model.keys([row for row in rows if row < plain]),
         cuts=tuple(all_cuts[row - plain] for row in rows if row >= plain),

@@ -1,0 +1,295 @@
+"""The standalone checker against ``hcp verify`` and the oracle: on plans, on certificates, and on damaged ones."""
+
+import ast
+import base64
+import importlib.util
+import json
+import random
+import sys
+import zlib
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+import hcp
+from hcp.graph.errors import HcpError
+from hcp.graph.format import graph_to_dict
+from hcp.graph.instances import instance, random_graph
+from hcp.planning.deadline import Deadline
+from hcp.plans.file import save_plan
+from hcp.plans.verify import check_plan
+from hcp.schedule.host import HostLink
+from hcp.solvers.certificates.file import read_certificate
+from hcp.solvers.conflicts.bound import conflict_bound
+from hcp.solvers.cut_relaxation.relaxation import Relaxer
+from hcp.solvers.exhaustive import least_peak
+from hcp.solvers.host_bounds import host_bounds
+
+ROOT = Path(__file__).parents[3]
+TOOL = ROOT / "tools" / "check_plan.py"
+WRITTEN = json.loads((ROOT / "tests/unit/solvers/certificates/written.json").read_text())
+
+
+def loaded():
+    spec = importlib.util.spec_from_file_location("hcp_check", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hcp_check"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = loaded()
+
+GRAPHS = ("unet:3", "transformer:3", "residual-net:6", "training-chain:12")
+
+
+def proven(certificate, graph, budget, host=None, work=10**7):
+    """What the tool says that a certificate proves of a graph; None where it says that it does not know."""
+    link = None if host is None else tool.Host(**host.to_dict())
+    try:
+        return tool.prove(certificate, tool.read_graph(graph_to_dict(graph)), budget, link, tool.Work.of(work)).value
+    except tool.Wrong:
+        return 0
+    except tool.Beyond:
+        return None
+
+
+def claimed(data, graph, budget):
+    """What hcp says that a certificate proves; 0 where it refuses to read it."""
+    try:
+        return read_certificate(data, "the certificate", graph).proven(graph, budget)
+    except HcpError:
+        return 0
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory):
+    """Plan files by graph and solver."""
+    folder = tmp_path_factory.mktemp("plans")
+    found = {}
+    for text in GRAPHS:
+        for solver, budget in (("proof", "60%"), ("auto", "80%"), ("staged", "60%")):
+            found[text, solver] = folder / f"{text.replace(':', '')}-{solver}.json"
+            limits = {"time_limit": 60, "work_limit": 1.5 if solver == "auto" else 4}
+            save_plan(hcp.solve(instance(text), budget=budget, solver=solver, **limits), found[text, solver])
+    return found
+
+
+def verdicts(checks):
+    return [(check.claim.split(" (")[0].split(" costs less")[0], str(getattr(check.verdict, "value", check.verdict)))
+            for check in checks if "every node runs once" not in check.claim]  # fmt: skip
+
+
+def test_it_needs_the_standard_library_alone():
+    tree = ast.parse(TOOL.read_text())
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert names
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+def test_both_checkers_agree_on_plans(plans):
+    kinds = set()
+    for file in plans.values():
+        found = check_plan(file)
+        assert verdicts(tool.check_file(file)) == verdicts(found.checks)
+        for data, bound in zip(json.loads(file.read_text())["bounds"], found.plan.bounds, strict=False):
+            if data["certificate"] is not None:
+                kinds.add(data["certificate"]["kind"])
+                graph, budget = found.plan.graph, found.plan.problem.budget
+                assert proven(data["certificate"], graph, budget) == found.plan.proven(bound)
+    assert kinds >= {"cut-relaxation/2", "tree/2", "staged-model/2"}
+
+
+@pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: f"{entry['certificate']['kind']}-{entry['of']}")
+def test_a_written_certificate_proves_the_same(entry):
+    data = entry["certificate"]
+    host = HostLink(**data["host"]) if "host" in data else None
+    assert proven(data, instance(entry["graph"]), entry["budget"], host) == entry["value"]
+
+
+def bounds_of(seed):
+    """A random graph, a budget, and bounds of all kinds with the host that they are about."""
+    graph = random_graph(4 + seed % 5, seed, edge_probability=0.4)
+    budget = max(1, least_peak(graph) + (seed % 4 - 1))
+    relaxation = Relaxer(graph, budget, Deadline(20)).best()
+    yield graph, budget, None, None if relaxation is None else relaxation.bound
+    yield graph, budget, None, conflict_bound(graph, budget, Deadline(20))
+    link = HostLink(2 * 10**9, 10**9, seed % 3)
+    for bound in host_bounds(graph, budget, link, Deadline(20)):
+        yield graph, budget, link, bound
+    for solver in ("proof", "staged"):
+        try:
+            plan = hcp.solve(graph, budget=budget, solver=solver, time_limit=20)
+        except HcpError:
+            continue
+        for bound in plan.bounds[:-1]:
+            yield graph, budget, None, bound
+
+
+def test_certificates_of_random_graphs_prove_the_same():
+    kinds = set()
+    for seed in range(30):
+        for graph, budget, host, bound in bounds_of(seed):
+            if bound is not None and bound.certificate is not None:
+                data = json.loads(json.dumps(bound.certificate.to_dict(graph)))
+                kinds.add((data["kind"], bound.of))
+                assert proven(data, graph, budget, host) == bound.certificate.proven(graph, budget), (seed, data)
+    assert {kind for kind, _ in kinds} == {
+        "cut-relaxation/2", "conflicts/1", "host/1", "staged-model/2", "tree/2"
+    }  # fmt: skip
+    assert {of for _, of in kinds} == {"cost", "peak"}
+
+
+def slots(data):
+    """Every place in nested JSON: pairs of a container and a key."""
+    items = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, item in list(items):
+        yield data, key
+        if isinstance(item, dict | list):
+            yield from slots(item)
+
+
+def damaged_tree(text, luck):
+    content = bytearray(zlib.decompress(base64.b64decode(text)))
+    for _ in range(luck.randint(1, 3)):
+        content[luck.randrange(len(content))] = luck.randrange(256)
+    return base64.b64encode(zlib.compress(bytes(content))).decode()
+
+
+def damage(data, luck):
+    """Changes something at random."""
+    container, key = luck.choice(list(slots(data)))
+    item = container[key]
+    if key == "tree":
+        container[key] = damaged_tree(item, luck)
+    elif isinstance(item, bool):
+        container[key] = not item
+    elif isinstance(item, int):
+        container[key] = luck.choice([item + 1, item - 1, 2 * item, item // 2, -item, 0, 10**30])
+    elif isinstance(item, list) and item and luck.random() < 0.7:
+        luck.choice(
+            [lambda: item.pop(luck.randrange(len(item))), lambda: luck.shuffle(item), lambda: item.append(item[0])]
+        )()
+    else:
+        others = [found[name] for found, name in slots(data) if isinstance(found[name], type(item))]
+        container[key] = luck.choice([*others, None, [], "nobody"])
+
+
+OPTIMA = {("unet:3", "60%"): 20640, ("residual-net:6", "60%"): 3255, ("training-chain:12", "60%"): 42,
+          ("transformer:3", "60%"): 168198144}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GRAPHS)
+def test_no_damaged_certificate_proves_one_unit_more_than_is_true(plans, text):
+    plan = check_plan(plans[text, "proof"]).plan
+    graph, budget, optimum = plan.graph, plan.problem.budget, OPTIMA[text, "60%"]
+    assert plan.cost >= optimum
+    luck = random.Random(text)
+    agreed = less = tried = 0
+    for data in json.loads(plans[text, "proof"].read_text())["bounds"]:
+        for _ in range(40):
+            other = deepcopy(data["certificate"])
+            for _ in range(luck.randint(1, 3)):
+                damage(other, luck)
+            mine, theirs = proven(other, graph, budget) or 0, claimed(other, graph, budget)
+            most = budget if other.get("of_peak") is True else optimum
+            assert max(mine, theirs) <= most, other
+            tried += 1
+            agreed += mine == theirs
+            less += mine < data["value"]
+    # Rows that say nothing are refused by hcp, and what nobody knows is not called wrong here.
+    assert agreed > 0.8 * tried
+    assert less > 0.4 * tried
+
+
+def test_damaged_plans_are_answered_and_never_certified_beyond_the_optimum(plans, tmp_path):
+    luck = random.Random(5)
+    failed = 0
+    for text in GRAPHS:
+        whole = json.loads(plans[text, "proof"].read_text())
+        for _ in range(40):
+            data = deepcopy(whole)
+            damage(data, luck)
+            file = tmp_path / "plan.json"
+            file.write_text(json.dumps(data))
+            found = tool.check_file(file)
+            certified = all(check.verdict == "PASS" for check in found)
+            if certified and data["status"] == "OPTIMAL" and data["budget_bytes"] <= whole["budget_bytes"]:
+                assert data["cost"] == OPTIMA[text, "60%"]
+            failed += any(check.verdict == "FAIL" for check in found)
+    assert failed >= 80
+
+
+def test_a_certificate_for_the_graphs_own_order_proves_nothing_of_another_one(tmp_path):
+    node = {"op": "", "inputs": [], "cost": 1}
+    data = {
+        "schema": "hcp-graph/1",
+        "values": [{"name": name, "bytes": 1} for name in ("x", "y")],
+        "nodes": [{"name": "a", "outputs": ["x"], **node}, {"name": "b", "outputs": ["y"], **node}],
+        "order": ["a", "b"],
+    }
+    graph = hcp.graph.format.graph_from_dict(data)
+    certificate = {"kind": "staged-model/2", "budget_bytes": 2, "denominator": 1, "multipliers": [], "rows": []}
+    plan = {
+        "schema": "hcp-plan/1",
+        "graph": data,
+        "graph_hash": graph.fingerprint,
+        "budget_bytes": 2,
+        "solver": "staged",
+        "status": "OPTIMAL",
+        "optimality": "certified",
+        "cost": 2,
+        "peak": 2,
+        "bounds": [{"of": "cost", "value": 2, "scope": "fixed-order", "source": "", "certificate": certificate}],
+    }
+    for order, wanted in ((["a", "b"], "PASS"), (["b", "a"], "FAIL")):
+        file = tmp_path / "plan.json"
+        file.write_text(json.dumps(plan | {"order": order, "actions": [["compute", name] for name in order]}))
+        assert [check.verdict for check in tool.check_file(file)][1] == wanted
+        assert [check.verdict.value for check in check_plan(file).checks][1] == wanted
+
+
+def test_limits_are_said_and_never_pass(plans, tmp_path, capsys):
+    file = plans["transformer:3", "proof"]
+    assert any("limit" in check.reason for check in tool.check_file(file, most_work=3000))
+    assert all(
+        check.verdict == "UNPROVED" for check in tool.check_file(file, most_work=3000) if "limit" in check.reason
+    )
+    data = json.loads(file.read_text())
+    tree = next(bound["certificate"] for bound in data["bounds"] if bound["certificate"]["kind"] == "tree/2")
+    tree["tree"] = base64.b64encode(zlib.compress(bytes(2**26))).decode()
+    (tmp_path / "bomb.json").write_text(json.dumps(data))
+    assert [check.verdict for check in tool.check_file(tmp_path / "bomb.json") if "tree" in check.claim] == ["UNPROVED"]
+    (tmp_path / "large.json").write_bytes(b" " * (2**20 + 1))
+    assert tool.main([str(tmp_path / "large.json"), "--megabytes", "1"]) == 2
+    assert "more than 1 MiB" in capsys.readouterr().err
+    (tmp_path / "deep.json").write_text("[" * 10**5)
+    assert tool.main([str(tmp_path / "deep.json")]) == 1
+
+
+def test_true_conflicts_that_are_repeated_are_searched_once():
+    entry = next(entry for entry in WRITTEN if entry["certificate"]["kind"] == "conflicts/1")
+    data = deepcopy(entry["certificate"])
+    data["conflicts"] += 10**4 * data["conflicts"][:1]
+    assert proven(data, instance(entry["graph"]), entry["budget"], work=10**6) == entry["value"]
+
+
+def test_the_command(plans, capsys, tmp_path):
+    file = plans["training-chain:12", "proof"]
+    assert tool.main([str(file)]) == 0
+    assert capsys.readouterr().out.startswith("PASS: a schedule of cost 42 within 7 bytes")
+    assert tool.main([str(file), "--json", "--certified-only"]) == 0
+    assert json.loads(capsys.readouterr().out)["certified"]
+    data = json.loads(file.read_text())
+    data["optimality"] = "claimed"
+    for bound in data["bounds"]:
+        bound["certificate"] = None
+    (tmp_path / "plan.json").write_text(json.dumps(data))
+    assert tool.main([str(tmp_path / "plan.json")]) == 0
+    assert tool.main([str(tmp_path / "plan.json"), "--certified-only"]) == 1
+    data["cost"] -= 1
+    (tmp_path / "plan.json").write_text(json.dumps(data))
+    assert tool.main([str(tmp_path / "plan.json"), "--json"]) == 1
+    assert tool.main([str(tmp_path / "nothing.json")]) == 2

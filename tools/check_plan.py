@@ -1,0 +1,1606 @@
+"""Checks plan files without hcp: schedule, cost, peak, bounds and optimality. Python's standard library is enough.
+
+Written from ``docs/format.md`` and ``docs/formulations.md`` alone, which say what every claim and certificate means. It
+shares no code with hcp and imports none of it, computes with whole numbers and fractions only, and believes nothing
+that a file says. Work and size are limited: what is beyond them is said to be unproved, and never passes.
+"""
+
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import reduce
+from itertools import pairwise
+from math import ceil, gcd
+from pathlib import Path
+from typing import Final, NamedTuple
+
+LARGEST: Final = 2**61
+MOST_MEGABYTES: Final = 16
+MOST_WORK: Final = 40_000_000
+# Entries of rows that are kept at a time, and bytes of an unpacked tree.
+MOST_ENTRIES: Final = 1_500_000
+MOST_TREE: Final = 2**24
+# Binary digits of a number in a tree: those that are written have less than 200.
+MOST_DIGITS: Final = 2_000
+PER: Final = 10**9
+
+Json = dict[str, object]
+
+
+class Wrong(Exception):
+    """What the file says does not hold, or means nothing."""
+
+
+class Beyond(Exception):
+    """What the file says was not checked: it is beyond a limit, or of an unknown kind."""
+
+
+@dataclass
+class Work:
+    """Steps that a check may still take.
+
+    Attributes:
+        left: How many.
+        limit: How many there were at first.
+    """
+
+    left: int
+    limit: int
+
+    @classmethod
+    def of(cls, limit: int) -> "Work":
+        """So many steps."""
+        return cls(limit, limit)
+
+    def spend(self, steps: int) -> None:
+        """Takes some.
+
+        Raises:
+            Beyond: If there are none left.
+        """
+        self.left -= steps
+        if self.left < 0:
+            raise Beyond(f"beyond the limit of {self.limit:,} steps of work; allow more with --work")
+
+
+# Fields of JSON objects
+
+
+def shown(found: object) -> str:
+    """A short text of anything."""
+    if isinstance(found, int) and found.bit_length() > 200:
+        return "a number of over 60 digits"
+    text = repr(found)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def as_object(found: object, what: str) -> Json:
+    """A JSON object."""
+    if not isinstance(found, dict):
+        raise Wrong(f"{what} is {shown(found)}; expected an object")
+    return found
+
+
+def as_list(found: object, what: str) -> list[object]:
+    """A list."""
+    if not isinstance(found, list):
+        raise Wrong(f"{what} is {shown(found)}; expected a list")
+    return found
+
+
+def as_text(found: object, what: str) -> str:
+    """A string."""
+    if not isinstance(found, str):
+        raise Wrong(f"{what} is {shown(found)}; expected a string")
+    return found
+
+
+def as_texts(found: object, what: str) -> list[str]:
+    """A list of strings."""
+    return [as_text(item, f"an entry of {what}") for item in as_list(found, what)]
+
+
+def as_flag(found: object, what: str) -> bool:
+    """True or false."""
+    if not isinstance(found, bool):
+        raise Wrong(f"{what} is {shown(found)}; expected true or false")
+    return found
+
+
+def as_integer(found: object, what: str) -> int:
+    """A whole number of any size."""
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise Wrong(f"{what} is {shown(found)}; expected a whole number")
+    return found
+
+
+def as_amount(found: object, what: str, least: int = 0) -> int:
+    """A size or cost."""
+    number = int(found) if isinstance(found, float) and found.is_integer() else as_integer(found, what)
+    if not least <= number <= LARGEST:
+        raise Wrong(f"{what} is {shown(number)}; expected {least} to 2^61")
+    return number
+
+
+# Graphs
+
+
+class Node(NamedTuple):
+    """A node by names."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    cost: int
+    workspace: int
+    again: bool
+
+
+class Value(NamedTuple):
+    """A value; ``fixed`` where it is resident."""
+
+    name: str
+    size: int
+    fixed: bool
+
+
+class Graph:
+    """A graph by numbers of nodes and values.
+
+    Attributes:
+        nodes, values: What it was made of.
+        node_of, value_of: Numbers by name.
+        reads, makes: Per node, values.
+        readers: Per value, nodes.
+        maker: Per value, its producer, -1 for the graph's inputs.
+        order: Nodes.
+        base, unit: Sum and greatest common divisor of the costs.
+        held: Bytes of the inputs.
+    """
+
+    def __init__(self, nodes: Sequence[Node], values: Sequence[Value], order: Sequence[str]) -> None:
+        self.nodes, self.values = tuple(nodes), tuple(values)
+        self.node_of = {node.name: i for i, node in enumerate(nodes)}
+        self.value_of = {value.name: i for i, value in enumerate(values)}
+        if len(self.node_of) < len(nodes) or len(self.value_of) < len(values) or not nodes:
+            raise Wrong("the graph has no nodes, or two nodes or two values of one name")
+        self.reads = [self._numbers(node.inputs, node) for node in nodes]
+        self.makes = [self._numbers(node.outputs, node) for node in nodes]
+        self.maker = [-1] * len(values)
+        self.readers: list[list[int]] = [[] for _ in values]
+        for v, (read, made) in enumerate(zip(self.reads, self.makes, strict=True)):
+            for x in read:
+                self.readers[x].append(v)
+            for x in made:
+                if self.maker[x] >= 0:
+                    raise Wrong(f"value {self.values[x].name!r} is made twice")
+                self.maker[x] = v
+        self.order = self.ordered(order)
+        self.base = sum(node.cost for node in nodes)
+        self.unit = gcd(*(node.cost for node in nodes)) or 1
+        self.held = sum(value.size for value, maker in zip(values, self.maker, strict=True) if maker < 0)
+        self._check()
+
+    def _numbers(self, names: Iterable[str], node: Node) -> list[int]:
+        for name in names:
+            if name not in self.value_of:
+                raise Wrong(f"node {node.name!r} has unknown value {name!r}")
+        return [self.value_of[name] for name in names]
+
+    def ordered(self, names: Sequence[str]) -> list[int]:
+        """The nodes of an order.
+
+        Raises:
+            Wrong: If it is no topological order of all of them.
+        """
+        if len(names) != len(self.nodes) or set(names) != set(self.node_of):
+            raise Wrong("an order does not name every node once")
+        order = [self.node_of[name] for name in names]
+        place = {v: t for t, v in enumerate(order)}
+        for v in order:
+            if any(self.maker[x] >= 0 and place[self.maker[x]] >= place[v] for x in self.reads[v]):
+                raise Wrong(f"an order runs node {self.nodes[v].name!r} before one that makes its input")
+        return order
+
+    def _check(self) -> None:
+        if any(maker < 0 and not value.fixed for value, maker in zip(self.values, self.maker, strict=True)):
+            raise Wrong("the graph has a value that no node makes and that is not resident")
+        sizes = sum(value.size for value in self.values) + sum(node.workspace for node in self.nodes)
+        if max(sizes, self.base) > LARGEST:
+            raise Wrong("sizes or costs add up to more than 2^61")
+
+    def size(self, values: Iterable[int]) -> int:
+        """Bytes of some values."""
+        return sum(self.values[x].size for x in values)
+
+    def droppable(self, x: int) -> bool:
+        """Whether a schedule may free a value."""
+        return self.maker[x] >= 0 and not self.values[x].fixed
+
+    def hash(self) -> str:
+        """What a plan file has to say about it."""
+        content = [
+            [list(value) for value, maker in zip(self.values, self.maker, strict=True) if maker < 0],
+            [
+                [n.name, n.inputs, [list(self.values[x]) for x in self.makes[v]], n.cost, n.workspace, n.again]
+                for v, n in enumerate(self.nodes)
+            ],
+            [self.nodes[v].name for v in self.order],
+        ]
+        return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def read_graph(found: object) -> Graph:
+    """The graph of a plan file."""
+    data = as_object(found, "the graph")
+    if data.get("schema") != "hcp-graph/1":
+        raise Wrong(f"the graph has schema {shown(data.get('schema'))}; expected 'hcp-graph/1'")
+    listed = [as_object(item, "a value") for item in as_list(data.get("values"), "values")]
+    sources = {
+        as_text(item.get("name"), "the name of a value")
+        for item in listed
+        if item.get("kind") in ("input", "parameter")
+    }
+    nodes = [_node(as_object(item, "a node")) for item in as_list(data.get("nodes"), "nodes")]
+    if any(name in sources for node in nodes for name in node.outputs):
+        raise Wrong("a node makes an input or a parameter")
+    return Graph(nodes, [_value(item) for item in listed], as_texts(data.get("order"), "the graph's order"))
+
+
+def _value(data: Json) -> Value:
+    name = as_text(data.get("name"), "the name of a value")
+    kind = data.get("kind", "activation")
+    if not name or kind not in ("input", "parameter", "activation", "gradient", "output"):
+        raise Wrong(f"value {name!r} has no name, or kind {shown(kind)}")
+    fixed = as_flag(data.get("resident", False), f"resident of value {name!r}")
+    return Value(
+        name, as_amount(data.get("bytes"), f"bytes of value {name!r}"), fixed or kind in ("input", "parameter")
+    )
+
+
+def _node(data: Json) -> Node:
+    name = as_text(data.get("name"), "the name of a node")
+    if not name:
+        raise Wrong("a node has no name")
+    return Node(
+        name,
+        tuple(dict.fromkeys(as_texts(data.get("inputs"), f"inputs of node {name!r}"))),
+        tuple(as_texts(data.get("outputs"), f"outputs of node {name!r}")),
+        as_amount(data.get("cost"), f"cost of node {name!r}"),
+        as_amount(data.get("workspace", 0), f"workspace of node {name!r}"),
+        as_flag(data.get("recomputable", True), f"recomputable of node {name!r}"),
+    )
+
+
+# Schedules
+
+
+class Host(NamedTuple):
+    """A host link; ``capacity`` is None without a limit."""
+
+    offload_rate: int
+    fetch_rate: int
+    latency: int
+    capacity: int | None
+
+    def offload(self, size: int) -> int:
+        """Cost of moving so many bytes out."""
+        return self.latency + -(-size * PER // self.offload_rate)
+
+    def fetch(self, size: int) -> int:
+        """Cost of moving so many bytes back."""
+        return self.latency + -(-size * PER // self.fetch_rate)
+
+
+def read_host(found: object) -> Host | None:
+    """A link, or None for null."""
+    if found is None:
+        return None
+    data = as_object(found, "the host")
+    capacity = data.get("capacity")
+    return Host(
+        as_amount(data.get("offload_rate"), "offload_rate", 1),
+        as_amount(data.get("fetch_rate"), "fetch_rate", 1),
+        as_amount(data.get("latency"), "latency"),
+        None if capacity is None else as_amount(capacity, "capacity"),
+    )
+
+
+@dataclass
+class Replay:
+    """A schedule that is run action by action.
+
+    Attributes:
+        graph, host: What it is for.
+        work: That it may take.
+        ends: Positions of transfers after which the copy of their value is gone.
+    """
+
+    graph: Graph
+    host: Host | None
+    work: Work
+    ends: set[int]
+    cost: int = 0
+    peak: int = 0
+    held: int = 0
+    copied: int = 0
+    first: list[int] = field(default_factory=list)
+    live: set[int] = field(default_factory=set)
+    copies: set[int] = field(default_factory=set)
+    ran: set[int] = field(default_factory=set)
+
+    def compute(self, name: str) -> None:
+        """Runs a node."""
+        v = self.graph.node_of.get(name, -1)
+        if v < 0:
+            raise Wrong(f"the schedule computes unknown node {name!r}")
+        node = self.graph.nodes[v]
+        self.work.spend(2 + len(node.inputs) + len(node.outputs))
+        if v in self.ran and not node.again:
+            raise Wrong(f"the schedule runs node {name!r} again, which must run once")
+        if not self.live.issuperset(self.graph.reads[v]):
+            raise Wrong(f"the schedule runs node {name!r} while one of its inputs is not live")
+        if v not in self.ran:
+            self.ran.add(v)
+            self.first.append(v)
+        self.cost += node.cost
+        self.peak = max(self.peak, self.held + node.workspace + self.graph.size(self.graph.makes[v]))
+        fresh = [x for x in self.graph.makes[v] if x not in self.live]
+        self.held += self.graph.size(fresh)
+        self.live.update(fresh)
+
+    def move(self, kind: str, name: str, position: int) -> None:
+        """Frees, offloads or fetches a value."""
+        x = self.graph.value_of.get(name, -1)
+        if x < 0 or self.graph.values[x].fixed:
+            raise Wrong(f"the schedule has {kind} of {name!r}, which is unknown or resident")
+        if (x in self.live) == (kind == "fetch"):
+            raise Wrong(
+                f"the schedule has {kind} of {name!r} at a time when it is {'' if x in self.live else 'not '}live"
+            )
+        size = self.graph.values[x].size
+        if kind == "free":
+            self.live.discard(x)
+            self.held -= size
+            return
+        if self.host is None:
+            raise Wrong(f"the schedule has {kind} of {name!r}, but there is no host")
+        if kind == "offload":
+            self._offload(self.host, x, size)
+        else:
+            if x not in self.copies:
+                raise Wrong(f"the schedule fetches {name!r}, of which the host has no copy")
+            self.cost += self.host.fetch(size)
+            self.live.add(x)
+            self.held += size
+        self.peak = max(self.peak, self.held)
+        if position in self.ends:
+            self.copies.discard(x)
+            self.copied -= size
+
+    def _offload(self, host: Host, x: int, size: int) -> None:
+        self.cost += host.offload(size)
+        self.copies.add(x)
+        self.copied += size
+        if host.capacity is not None and self.copied > host.capacity:
+            raise Wrong(f"the host holds {self.copied} bytes, over its capacity of {host.capacity}")
+
+
+def read_actions(found: object) -> list[tuple[str, str]]:
+    """The schedule of a plan file."""
+    actions = []
+    for item in as_list(found, "actions"):
+        pair = as_texts(item, "an action")
+        if len(pair) != 2 or pair[0] not in {"compute", "free", "offload", "fetch"}:
+            raise Wrong(f"an action is {shown(item)}; expected its kind and a name")
+        actions.append((pair[0], pair[1]))
+    return actions
+
+
+def replay(graph: Graph, actions: Sequence[tuple[str, str]], host: Host | None, work: Work) -> Replay:
+    """Runs a schedule.
+
+    Raises:
+        Wrong: Where it is illegal.
+    """
+    ends, awaited = set(), set()
+    for position in range(len(actions) - 1, -1, -1):
+        kind, name = actions[position]
+        if kind in {"offload", "fetch"} and name not in awaited:
+            ends.add(position)
+        if kind == "fetch":
+            awaited.add(name)
+        elif kind == "offload":
+            awaited.discard(name)
+    inputs = {x for x, maker in enumerate(graph.maker) if maker < 0}
+    run = Replay(graph, host, work, ends, held=graph.held, live=inputs)
+    for position, (kind, name) in enumerate(actions):
+        if kind == "compute":
+            run.compute(name)
+        else:
+            run.move(kind, name, position)
+    if len(run.ran) < len(graph.nodes):
+        raise Wrong("the schedule does not run every node")
+    return run
+
+
+# Rows of linear models
+
+
+# Terms are pairs of a coefficient and a column; this column is the constant 1.
+ONE: Final = -1
+Terms = list[tuple[int, int]]
+
+
+class Row(NamedTuple):
+    """``sum of entries * columns <= limit`` in normal form; ``digits`` are those of its largest entry, less one."""
+
+    entries: dict[int, int]
+    limit: int
+    digits: int
+
+
+def normal(terms: Iterable[tuple[int, int]], limit: int, work: Work) -> Row:
+    """Adds up equal columns and moves constants to the right side."""
+    entries: dict[int, int] = {}
+    for coefficient, column in terms:
+        work.spend(1)
+        if column == ONE:
+            limit -= coefficient
+        else:
+            entries[column] = entries.get(column, 0) + coefficient
+    entries = {column: entry for column, entry in entries.items() if entry}
+    largest = max(map(abs, entries.values()), default=1)
+    return Row(entries, limit, largest.bit_length() - 1)
+
+
+def negative(terms: Terms) -> Terms:
+    """Terms with the other sign."""
+    return [(-coefficient, column) for coefficient, column in terms]
+
+
+def column(found: Terms) -> int | None:
+    """The column that terms are, if they are one."""
+    return found[0][1] if len(found) == 1 and found[0][1] != ONE else None
+
+
+C, R, S, Q = range(4)
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """Columns as numbers: of a kind, an item and a stage below ``stages``."""
+
+    stages: int
+
+    def number(self, kind: int, item: int, stage: int) -> int:
+        """The number of a column."""
+        return (item * self.stages + stage) * 4 + kind
+
+    def runs_of(self, number: int) -> int | None:
+        """The node of which a column is a run, if it is one."""
+        return number // 4 // self.stages if number % 4 == R else None
+
+
+class Model:
+    """Columns and rows by name; ``price`` gives the costs of columns, ``constant`` what all points cost."""
+
+    def __init__(self, graph: Graph, budget: int, stages: int, work: Work) -> None:
+        self.graph, self.budget, self.work = graph, budget, work
+        self.numbering = Numbering(stages)
+        self.constant = 0
+
+    def price(self, column: int) -> int:
+        """Cost of a column."""
+        v = self.numbering.runs_of(column)
+        return 0 if v is None else self.graph.nodes[v].cost
+
+    def edge(self, names: Sequence[str]) -> tuple[int, int, int]:
+        """Reader, value and producer by names."""
+        w, x = self.graph.node_of.get(names[0], -1), self.graph.value_of.get(names[1], -1)
+        self.work.spend(1 + (len(self.graph.reads[w]) // 16 if w >= 0 else 0))
+        if w < 0 or x < 0 or x not in self.graph.reads[w] or self.graph.maker[x] < 0:
+            raise Wrong(f"node {names[0]!r} does not read a made value {names[1]!r}")
+        return w, x, self.graph.maker[x]
+
+    def dropped(self, name: str) -> tuple[int, int]:
+        """A droppable value and its producer by name."""
+        x = self.graph.value_of.get(name, -1)
+        if x < 0 or not self.graph.droppable(x):
+            raise Wrong(f"{name!r} is no droppable value")
+        return x, self.graph.maker[x]
+
+    def terms(self, family: str, names: Sequence[str], k: int) -> tuple[Terms, int]:
+        """Terms and right side of a row.
+
+        Raises:
+            Wrong: If there is no such row.
+        """
+        raise NotImplementedError
+
+    def row(self, found: object) -> Row:
+        """The row that a file names."""
+        match found:
+            case [str(family), *names, int(stage)] if not isinstance(stage, bool):
+                return normal(*self.terms(family, as_texts(list(names), "the names of a row"), stage), self.work)
+        raise Wrong(f"a row is {shown(found)}; expected a family, names and a stage")
+
+    def rows(self, found: object) -> list[Row]:
+        """The rows that a file names, each once."""
+        items = as_list(found, "rows")
+        rows, entries = [], 0
+        for item in items:
+            rows.append(self.row(item))
+            entries += len(rows[-1].entries) + 8
+            if entries > MOST_ENTRIES:
+                raise Beyond(f"beyond the limit of {MOST_ENTRIES:,} entries of rows")
+        if len({json.dumps(item) for item in items}) < len(items):
+            raise Wrong("a row is named twice")
+        return rows
+
+
+def no_row(family: str, names: Sequence[str], k: int) -> Wrong:
+    """What is wrong where there is no row of a name."""
+    return Wrong(f"there is no row {shown([family, *names, k])}")
+
+
+class Chain(Model):
+    """The cut relaxation of a graph, a budget and a chain."""
+
+    def __init__(self, graph: Graph, budget: int, names: Sequence[str], work: Work) -> None:
+        self.chain = [graph.node_of.get(name, -1) for name in names]
+        if not self.chain or min(self.chain) < 0 or len(set(self.chain)) < len(self.chain):
+            raise Wrong("the chain is empty, or names what is no node, or one twice")
+        super().__init__(graph, budget, len(self.chain) + 2, work)
+        work.spend(4 * (len(graph.nodes) + sum(map(len, graph.reads))))
+        self.first, self.last = self._windows()
+        self.once = self._singles()
+        self.horizon = self._horizons()
+        self.reach = [max((self.horizon[w] for w in ws), default=-1) for ws in graph.readers]
+        fixed = (v for v in range(len(graph.nodes)) if self.once[v] or self.first[v] == self.last[v])
+        self.constant = sum(graph.nodes[v].cost for v in fixed)
+        self._memory: dict[int, Row] = {}
+
+    def _windows(self) -> tuple[list[int], list[int]]:
+        graph, place = self.graph, {b: k for k, b in enumerate(self.chain)}
+        first, last = [0] * len(graph.nodes), [len(self.chain)] * len(graph.nodes)
+        for v in graph.order:
+            makers = [graph.maker[x] for x in graph.reads[v] if graph.maker[x] >= 0]
+            first[v] = max((max(first[p], place.get(p, -1) + 1) for p in makers), default=0)
+        for v in reversed(graph.order):
+            later = [last[w] for x in graph.makes[v] for w in graph.readers[x]]
+            last[v] = place.get(v, min(later, default=len(self.chain)))
+        # In topological order nothing but earlier nodes of the chain can be above one of its nodes.
+        rank = {v: t for t, v in enumerate(graph.order)}
+        if any(rank[a] >= rank[b] for a, b in pairwise(self.chain)):
+            raise Wrong("the nodes of the chain are not ancestors, each of the next")
+        if any(first[b] != k for k, b in enumerate(self.chain)):
+            raise Wrong("the nodes of the chain are not ancestors, each of the next")
+        return first, last
+
+    def _singles(self) -> list[bool]:
+        graph = self.graph
+        once = [not node.again for node in graph.nodes]
+        for v in reversed(graph.order):
+            readers = {w for x in graph.makes[v] for w in graph.readers[x]}
+            idle = all(graph.values[x].fixed or not graph.readers[x] for x in graph.makes[v])
+            once[v] = once[v] or idle or (len(readers) == 1 and once[min(readers)])
+        return once
+
+    def _horizons(self) -> list[int]:
+        graph, horizon = self.graph, list(self.last)
+        for v in reversed(graph.order):
+            if not self.once[v]:
+                uses = (horizon[w] for x in graph.makes[v] if not graph.values[x].fixed for w in graph.readers[x])
+                horizon[v] = max(horizon[v], *uses, 0)
+        return horizon
+
+    def births(self, v: int, k: int) -> Terms:
+        """C[v,k]."""
+        if k >= self.last[v]:
+            return [(1, ONE)]
+        return [(1, self.numbering.number(C, v, k))] if k >= self.first[v] else []
+
+    def runs(self, v: int, k: int) -> Terms:
+        """R[v,k]."""
+        if self.once[v]:
+            return self.births(v, k) + negative(self.births(v, k - 1))
+        if self.first[v] == self.last[v] == k:
+            return [(1, ONE)]
+        return [(1, self.numbering.number(R, v, k))] if self.first[v] <= k <= self.horizon[v] else []
+
+    def saves(self, x: int, k: int) -> Terms:
+        """S[x,k] of a value with a producer."""
+        p = self.graph.maker[x]
+        if self.graph.values[x].fixed:
+            return self.births(p, k - 1)
+        return [(1, self.numbering.number(S, x, k))] if self.first[p] < k <= self.reach[x] else []
+
+    def flows(self, w: int, x: int, k: int) -> Terms:
+        """Q[w,x,k]."""
+        if k == self.first[w]:
+            return self.saves(x, k)
+        item = w * len(self.graph.values) + x
+        return [(1, self.numbering.number(Q, item, k))] if self.first[w] < k <= self.last[w] else []
+
+    def starts(self, v: int, k: int) -> Terms:
+        """C[v,k] - C[v,k-1]."""
+        return self.births(v, k) + negative(self.births(v, k - 1))
+
+    def terms(self, family: str, names: Sequence[str], k: int) -> tuple[Terms, int]:
+        """See the class above."""
+        kinds: dict[str, tuple[int, Callable[[Sequence[str], int], Terms | None]]] = {
+            "grow": (1, self._grow),
+            "first": (1, self._first),
+            "run-after": (2, self._run_after),
+            "birth-after": (2, self._birth_after),
+            "needs": (2, self._needs),
+            "carry": (1, self._carry),
+            "made": (1, self._made),
+            "held": (2, self._held),
+            "flow": (2, self._flow),
+        }
+        if family == "memory" and not names and 0 <= k < len(self.chain):
+            row = self.memory(k)
+            return [(entry, j) for j, entry in row.entries.items()], row.limit
+        count, build = kinds.get(family, (-1, None))
+        found = build(names, k) if build is not None and len(names) == count else None
+        if found is None:
+            raise no_row(family, names, k)
+        return found, 0
+
+    def _node(self, name: str) -> int:
+        v = self.graph.node_of.get(name, -1)
+        if v < 0:
+            raise Wrong(f"{name!r} is no node")
+        return v
+
+    def _grow(self, names: Sequence[str], k: int) -> Terms | None:
+        v = self._node(names[0])
+        inside = self.first[v] < k <= self.last[v]
+        return self.births(v, k - 1) + negative(self.births(v, k)) if inside else None
+
+    def _first(self, names: Sequence[str], k: int) -> Terms | None:
+        v = self._node(names[0])
+        inside = not self.once[v] and self.first[v] <= k <= self.last[v]
+        return self.starts(v, k) + negative(self.runs(v, k)) if inside else None
+
+    def _run_after(self, names: Sequence[str], k: int) -> Terms | None:
+        w, _, p = self.edge(names)
+        return self.runs(w, k) + negative(self.births(p, k)) if self._useful(w, k) else None
+
+    def _birth_after(self, names: Sequence[str], k: int) -> Terms | None:
+        w, _, p = self.edge(names)
+        return self.births(w, k) + negative(self.births(p, k)) if self._useful(w, k) else None
+
+    def _needs(self, names: Sequence[str], k: int) -> Terms | None:
+        w, x, p = self.edge(names)
+        if not (self.graph.droppable(x) and self._useful(w, k)):
+            return None
+        return self.runs(w, k) + negative(self.runs(p, k) + self.saves(x, k))
+
+    def _useful(self, w: int, k: int) -> bool:
+        return self.first[w] <= k <= self.horizon[w]
+
+    def _carry(self, names: Sequence[str], k: int) -> Terms | None:
+        x, p = self.dropped(names[0])
+        if not 1 <= k <= self.reach[x]:
+            return None
+        return self.saves(x, k) + negative(self.saves(x, k - 1) + self.runs(p, k - 1))
+
+    def _made(self, names: Sequence[str], k: int) -> Terms | None:
+        x, p = self.dropped(names[0])
+        return self.saves(x, k) + negative(self.births(p, k - 1)) if 1 <= k <= self.reach[x] else None
+
+    def _held(self, names: Sequence[str], k: int) -> Terms | None:
+        w, x, _ = self.edge(names)
+        inside = self.graph.droppable(x) and self.first[w] < k <= self.last[w]
+        return self.flows(w, x, k) + negative(self.saves(x, k)) if inside else None
+
+    def _flow(self, names: Sequence[str], k: int) -> Terms | None:
+        w, x, p = self.edge(names)
+        spread = self.graph.droppable(x) and self.first[w] < self.last[w]
+        if not (spread and self.first[w] <= k <= self.last[w]):
+            return None
+        here = self.starts(w, k) + self.flows(w, x, k + 1)
+        return here + negative(self.flows(w, x, k) + self.runs(p, k))
+
+    def memory(self, k: int) -> Row:
+        """The memory row of a stage."""
+        if k not in self._memory:
+            graph, b = self.graph, self.chain[k]
+            touched = {x for x in (*graph.reads[b], *graph.makes[b]) if graph.maker[x] >= 0}
+            room = self.budget - graph.held - graph.nodes[b].workspace - graph.size(touched)
+            others = (x for x, maker in enumerate(graph.maker) if maker >= 0 and x not in touched)
+            self.work.spend(len(graph.values))
+            terms = ((graph.values[x].size * sign, j) for x in others for sign, j in self.saves(x, k + 1))
+            self._memory[k] = normal(terms, room, self.work)
+            if sum(len(row.entries) for row in self._memory.values()) > MOST_ENTRIES:
+                raise Beyond(f"beyond the limit of {MOST_ENTRIES:,} entries of rows")
+        return self._memory[k]
+
+    def cut(self, found: object) -> Row:
+        """The row of a cut.
+
+        Raises:
+            Wrong: If it is not valid.
+            Beyond: If its family is unknown.
+        """
+        data = as_object(found, "a cut")
+        match data.get("family"):
+            case "path/1" | "path":
+                return self._path(data)
+            case "rounded-memory/1" | "rounded-memory":
+                return self._rounded(data)
+            case other:
+                raise Beyond(f"cuts of family {shown(other)} are not known here")
+
+    def _path(self, data: Json) -> Row:
+        reader = as_text(data.get("reader"), "the reader of a path cut")
+        stage, w = as_integer(data.get("stage"), "the stage of a path cut"), self._node(reader)
+        pairs = [as_list(item, "a step") for item in as_list(data.get("steps"), "steps")]
+        if not pairs or any(len(pair) != 2 for pair in pairs) or not 0 <= stage <= len(self.chain):
+            raise Wrong("a path cut has no steps, or no such stage")
+        steps = [(as_text(x, "the value of a step"), as_integer(k, "the stage of a step")) for x, k in pairs]
+        if as_flag(data.get("first"), "first of a path cut"):
+            terms = self.births(w, stage) + negative(self.births(w, steps[0][1] - 1))
+        else:
+            terms = self.runs(w, stage)
+        ends = [k for _, k in steps[1:]] + [stage + 1]
+        for (name, k), end in zip(steps, ends, strict=True):
+            if not 0 <= k <= stage:
+                raise Wrong("a path cut has a step after its stage, or before all")
+            _, x, p = self.edge([reader, name])
+            self.work.spend(max(1, end - k))
+            terms += negative(self.saves(x, k))
+            for j in range(k, end):
+                terms += negative(self.runs(p, j))
+            reader = self.graph.nodes[p].name
+        return normal(terms, 0, self.work)
+
+    def _rounded(self, data: Json) -> Row:
+        k = as_integer(data.get("stage"), "the stage of a rounded row")
+        divisor = as_amount(data.get("divisor"), "the divisor of a rounded row", 1)
+        if not 0 <= k < len(self.chain):
+            raise Wrong("a rounded row has no such stage")
+        memory, missing = self.memory(k), set()
+        for name in as_texts(data.get("missing"), "missing"):
+            x = self.graph.value_of.get(name, -1)
+            j = column(self.saves(x, k + 1)) if x >= 0 and self.graph.maker[x] >= 0 else None
+            if j is None or j not in memory.entries:
+                raise Wrong(f"{name!r} is not in the memory row of stage {k}")
+            missing.add(j)
+        self.work.spend(4 * len(memory.entries))
+        sizes = {j: -size if j in missing else size for j, size in memory.entries.items()}
+        quotient, rest = divmod(memory.limit - sum(memory.entries[j] for j in missing), divisor)
+        scaled = {j: size // divisor * (divisor - rest) + max(0, size % divisor - rest) for j, size in sizes.items()}
+        limit = (divisor - rest) * quotient - sum(scaled[j] for j in missing)
+        unit = reduce(gcd, scaled.values(), 0) or 1
+        terms = [((-g if j in missing else g) // unit, j) for j, g in scaled.items()]
+        return normal(terms, limit // unit, self.work)
+
+
+class Staged(Model):
+    """The end rows of the staged model, for the graph's own order."""
+
+    def __init__(self, graph: Graph, budget: int, work: Work) -> None:
+        super().__init__(graph, budget, len(graph.nodes) + 2, work)
+        work.spend(8 * (len(graph.nodes) + len(graph.values) + sum(map(len, graph.reads))))
+        self.constant = graph.base
+        self.at = [0] * len(graph.nodes)
+        for t, v in enumerate(graph.order):
+            self.at[v] = t
+        self.horizon = list(self.at)
+        for v in reversed(graph.order):
+            if graph.nodes[v].again:
+                uses = (self.horizon[w] for x in graph.makes[v] if not graph.values[x].fixed for w in graph.readers[x])
+                self.horizon[v] = max(self.at[v], *uses, 0)
+        self.reach = [max((self.horizon[w] for w in ws), default=-1) for ws in graph.readers]
+        self.kept = [graph.held]
+        for v in graph.order:
+            made = (x for x in graph.makes[v] if graph.values[x].fixed)
+            self.kept.append(self.kept[-1] + graph.size(made))
+        self.tight = self._tight()
+
+    def _tight(self) -> int:
+        graph, n = self.graph, len(self.graph.nodes)
+        change = [0] * (n + 2)
+        for x, p in enumerate(graph.maker):
+            if graph.droppable(x) and self.reach[x] > self.at[p]:
+                change[self.at[p] + 1] += graph.values[x].size
+                change[self.reach[x] + 1] -= graph.values[x].size
+        live = 0
+        for t, v in enumerate(graph.order):
+            live += change[t]
+            if self.kept[t] + live + graph.size(graph.makes[v]) + graph.nodes[v].workspace > self.budget:
+                return t
+        return n
+
+    def runs(self, v: int, t: int) -> Terms:
+        """R[v,t]."""
+        if t == self.at[v]:
+            return [(1, ONE)]
+        inside = max(self.at[v] + 1, self.tight) <= t <= self.horizon[v]
+        return [(1, self.numbering.number(R, v, t))] if inside else []
+
+    def saves(self, x: int, t: int) -> Terms:
+        """S[x,t]."""
+        if not self.at[self.graph.maker[x]] < t <= self.reach[x]:
+            return []
+        return [(1, self.numbering.number(S, x, t) if t >= self.tight else ONE)]
+
+    def terms(self, family: str, names: Sequence[str], k: int) -> tuple[Terms, int]:
+        """See the class above."""
+        if family == "needs" and len(names) == 2:
+            w, x, p = self.edge(names)
+            if self.graph.droppable(x) and self.at[w] <= k <= self.horizon[w]:
+                return self.runs(w, k) + negative(self.runs(p, k) + self.saves(x, k)), 0
+        elif family == "carry" and len(names) == 1:
+            x, p = self.dropped(names[0])
+            if 1 <= k <= len(self.at) and self.saves(x, k):
+                return self.saves(x, k) + negative(self.saves(x, k - 1) + self.runs(p, k - 1)), 0
+        elif family == "end" and not names and 0 <= k < len(self.at):
+            return self._end(k)
+        raise no_row(family, names, k)
+
+    def _end(self, t: int) -> tuple[Terms, int]:
+        graph, v = self.graph, self.graph.order[t]
+        read = {x for x in graph.reads[v] if graph.droppable(x)}
+        room = self.budget - self.kept[t] - graph.nodes[v].workspace - graph.size(graph.makes[v]) - graph.size(read)
+        self.work.spend(len(graph.values))
+        terms = [
+            (graph.values[x].size * sign, j)
+            for x, p in enumerate(graph.maker)
+            if graph.droppable(x) and self.at[p] < t and x not in read
+            for sign, j in self.saves(x, t + 1)
+        ]
+        return terms, room
+
+
+# Multipliers
+
+
+def read_multipliers(data: Json, count: int) -> tuple[dict[int, int], int]:
+    """Numerators by place, and the denominator."""
+    denominator = as_integer(data.get("denominator"), "the denominator")
+    if denominator <= 0:
+        raise Wrong("the denominator is not above 0")
+    found: dict[int, int] = {}
+    for item in as_list(data.get("multipliers"), "multipliers"):
+        pair = as_list(item, "a multiplier")
+        if len(pair) != 2:
+            raise Wrong(f"a multiplier is {shown(item)}; expected a place and a numerator")
+        place, numerator = as_integer(pair[0], "a place"), as_integer(pair[1], "a numerator")
+        if not 0 <= place < count or numerator < 0 or place in found:
+            raise Wrong(f"multiplier {shown(item)} has no row, one that has another, or is below 0")
+        found[place] = numerator
+    return found, denominator
+
+
+def combined(model: Model, rows: Sequence[Row], data: Json) -> int:
+    """What multipliers on rows prove: of the cost, or of the peak."""
+    numerators, denominator = read_multipliers(data, len(rows))
+    of_peak = as_flag(data.get("of_peak", False), "of_peak")
+    slopes: dict[int, int] = {}
+    total = 0
+    for place, numerator in numerators.items():
+        row = rows[place]
+        model.work.spend(1 + len(row.entries) * (1 + numerator.bit_length() // 512))
+        total -= numerator * row.limit
+        for j, entry in row.entries.items():
+            slopes[j] = slopes.get(j, 0) + numerator * entry
+    for j, slope in slopes.items():
+        total += min(0, slope if of_peak else slope + denominator * model.price(j))
+    if of_peak:
+        return model.budget + 1 if total > 0 else 0
+    value = Fraction(total, denominator) + model.constant
+    return max(ceil(value / model.graph.unit) * model.graph.unit, model.graph.base)
+
+
+# Trees
+
+
+LEAF, EMPTY, FIX, COLUMN, SUM = range(5)
+
+
+class Bytes:
+    """Whole numbers out of bytes."""
+
+    def __init__(self, content: bytes, work: Work) -> None:
+        self.content, self.work, self.place = content, work, 0
+
+    def number(self, most: int | None = None) -> int:
+        """The next number; with ``most``, one from 0 to that."""
+        rest = digits = 0
+        while True:
+            if self.place == len(self.content) or digits > MOST_DIGITS:
+                raise Wrong("the bytes of the tree end too early, or have too large a number")
+            byte = self.content[self.place]
+            self.place += 1
+            rest |= (byte & 127) << digits
+            digits += 7
+            if byte < 128:
+                break
+        self.work.spend(1 + digits // 64)
+        value = rest // 2 if rest % 2 == 0 else -(rest // 2) - 1
+        if most is not None and not 0 <= value <= most:
+            raise Wrong("the tree has a number out of its range")
+        return value
+
+
+def unpacked(found: object) -> bytes:
+    """The bytes of a tree."""
+    stream = zlib.decompressobj()
+    try:
+        content = stream.decompress(base64.b64decode(as_text(found, "the tree"), validate=True), MOST_TREE)
+    except (binascii.Error, ValueError, zlib.error) as error:
+        raise Wrong(f"the tree cannot be unpacked: {error}") from None
+    if stream.unconsumed_tail:
+        raise Beyond(f"the tree is beyond the limit of {MOST_TREE:,} bytes")
+    return content
+
+
+class RunSum(NamedTuple):
+    """How often nodes run: ``constant`` plus some columns."""
+
+    columns: tuple[int, ...]
+    constant: int
+
+
+class Sloped(NamedTuple):
+    """A value ``numerator / 2^digits``, and the slopes of the columns mentioned in this unit."""
+
+    numerator: int
+    digits: int
+    slopes: dict[int, int]
+
+
+@dataclass
+class Box:
+    """Bounds of columns and sums, with a list of changes that can be taken back.
+
+    Attributes:
+        price: Cost of a column.
+        ones, zeros: Columns with ``low`` 1, and with ``high`` 0.
+        least, most: Of sums, where they are not 0 and without a limit.
+        cost: Of all columns in ``ones``.
+    """
+
+    price: Callable[[int], int]
+    ones: set[int] = field(default_factory=set)
+    zeros: set[int] = field(default_factory=set)
+    least: dict[int, int] = field(default_factory=dict)
+    most: dict[int, int] = field(default_factory=dict)
+    cost: int = 0
+    trail: list[tuple[int, int, int | None]] = field(default_factory=list)
+
+    def fix(self, j: int, at_one: bool) -> None:
+        """Raises the lower bound of a column, or lowers the upper one."""
+        chosen = self.ones if at_one else self.zeros
+        if j not in chosen:
+            chosen.add(j)
+            self.trail.append((1 if at_one else 0, j, None))
+            self.cost += self.price(j) if at_one else 0
+
+    def limit(self, s: int, least: int | None, most: int | None) -> None:
+        """Narrows the bounds of a sum."""
+        if least is not None:
+            self.trail.append((2, s, self.least.get(s)))
+            self.least[s] = max(self.least.get(s, 0), least)
+        if most is not None:
+            self.trail.append((3, s, self.most.get(s)))
+            self.most[s] = min(self.most.get(s, most), most)
+
+    def back(self, mark: int) -> None:
+        """Takes back all changes but the first ``mark``."""
+        while len(self.trail) > mark:
+            kind, key, before = self.trail.pop()
+            if kind < 2:
+                (self.ones if kind else self.zeros).discard(key)
+                self.cost -= self.price(key) if kind else 0
+                continue
+            bounds = self.least if kind == 2 else self.most
+            if before is None:
+                del bounds[key]
+            else:
+                bounds[key] = before
+
+
+class Tree:
+    """A tree over the cut relaxation, which is read and checked in one pass."""
+
+    def __init__(self, model: Chain, data: Json) -> None:
+        self.model, self.work, self.graph = model, model.work, model.graph
+        self.rows = model.rows(data.get("rows"))
+        self.rows += [model.cut(item) for item in as_list(data.get("cuts"), "cuts")]
+        self.columns = [self._column(item) for item in as_list(data.get("columns"), "columns")]
+        self.sums = [self._sum(item) for item in as_list(data.get("sums"), "sums")]
+        entries = sum(len(row.entries) for row in self.rows) + sum(len(each.columns) for each in self.sums)
+        if entries > MOST_ENTRIES:
+            raise Beyond(f"beyond the limit of {MOST_ENTRIES:,} entries of rows and sums")
+        self.cutoff = as_amount(data.get("cutoff"), "the cutoff")
+        self.bytes = Bytes(unpacked(data.get("tree")), self.work)
+        self.box = Box(model.price)
+        self.shift = -1
+        self.vector: dict[int, int] = {}
+        self._priced: list[tuple[int, int]] | None = None
+
+    def _column(self, found: object) -> int:
+        match found:
+            case [("C" | "R") as kind, str(name), int(k)] if name in self.graph.node_of:
+                v = self.graph.node_of[name]
+                single = kind == "R" and self.model.once[v]
+                j = None if single else column((self.model.births if kind == "C" else self.model.runs)(v, k))
+            case ["S", str(name), int(k)]:
+                x, _ = self.model.dropped(name)
+                j = column(self.model.saves(x, k))
+            case _:
+                j = None
+        if j is None:
+            raise Wrong(f"{shown(found)} is no column")
+        return j
+
+    def _sum(self, found: object) -> RunSum:
+        names = as_texts(found, "a sum")
+        nodes = [self.graph.node_of.get(name, -1) for name in names]
+        if not nodes or min(nodes) < 0 or len(set(nodes)) < len(nodes) or any(self.model.once[v] for v in nodes):
+            raise Wrong(f"a sum is {shown(found)}; expected different nodes that may run twice")
+        columns, constant = [], 0
+        for v in nodes:
+            self.work.spend(2 + len(self.model.chain))
+            for k in range(len(self.model.chain) + 1):
+                j = column(self.model.runs(v, k))
+                if j is not None:
+                    columns.append(j)
+                else:
+                    constant += len(self.model.runs(v, k))
+        return RunSum(tuple(columns), constant)
+
+    def proven(self) -> int:
+        """What the tree proves of the cost."""
+        bound, unit = self.cutoff, self.graph.unit
+        # Each entry: how many changes of the box to keep, and the one to make.
+        waiting: list[tuple[int, Callable[[], None]]] = [(0, lambda: None)]
+        while waiting:
+            mark, change = waiting.pop()
+            self.box.back(mark)
+            change()
+            kind = self.bytes.number(SUM)
+            if kind == FIX:
+                self.read_vector()
+                self.fix_columns(self.value(with_cost=True))
+                kind = self.bytes.number(SUM)
+            if kind in {COLUMN, SUM}:
+                lower, upper = self.parts(kind)
+                mark = len(self.box.trail)
+                waiting += [(mark, upper), (mark, lower)]
+                continue
+            if kind == FIX:
+                raise Wrong("the tree fixes columns twice at one node")
+            self.read_vector()
+            value = self.value(with_cost=kind == LEAF)
+            if kind == EMPTY and value.numerator <= 0:
+                raise Wrong("the tree calls a part empty, but does not show it")
+            if kind == LEAF:
+                bound = min(bound, -(-value.numerator // (unit << value.digits)) * unit)
+        if self.bytes.place < len(self.bytes.content):
+            raise Wrong("bytes follow the tree")
+        return max(bound, self.graph.base)
+
+    def parts(self, kind: int) -> tuple[Callable[[], None], Callable[[], None]]:
+        """The changes of the box that a branch makes on either side."""
+        if kind == COLUMN:
+            j = self.columns[self.bytes.number(len(self.columns) - 1)]
+            return (lambda: self.box.fix(j, False)), (lambda: self.box.fix(j, True))
+        s, t = self.bytes.number(len(self.sums) - 1), self.bytes.number(LARGEST)
+        return (lambda: self.box.limit(s, None, t)), (lambda: self.box.limit(s, t + 1, None))
+
+    def read_vector(self) -> None:
+        """Reads multipliers, as changes of those before."""
+        places = len(self.sums) + len(self.rows)
+        shift, changes = self.bytes.number(MOST_DIGITS), self.bytes.number(places)
+        if shift != self.shift:
+            self.shift, self.vector = shift, {}
+        changed, place = [], 0
+        for _ in range(changes):
+            place += self.bytes.number(places)
+            if place >= places:
+                raise Wrong("the tree has a multiplier of a row that there is not")
+            changed.append(place)
+        for place in changed:
+            now = self.vector.pop(place, 0) + self.bytes.number()
+            if now:
+                self.vector[place] = now
+        if any(self.vector.get(place, 0) < 0 for place in changed if place >= len(self.sums)):
+            raise Wrong("the tree has a multiplier below 0")
+
+    def value(self, with_cost: bool) -> Sloped:
+        """What the multipliers read last prove in the box."""
+        count, box = len(self.sums), self.box
+        finest = max((self.rows[i - count].digits for i in self.vector if i >= count), default=0)
+        digits = self.shift + finest
+        slopes: dict[int, int] = {}
+        total = (self.model.constant + box.cost) << digits if with_cost else 0
+        for i, numerator in self.vector.items():
+            if i < count:
+                total -= self._of_sum(i, numerator << finest, slopes)
+                continue
+            row = self.rows[i - count]
+            self.work.spend(1 + len(row.entries) * (1 + digits // 512))
+            weight = numerator << (finest - row.digits)
+            total -= weight * row.limit
+            for j, entry in row.entries.items():
+                slopes[j] = slopes.get(j, 0) + weight * entry
+        for j, slope in slopes.items():
+            price = self.model.price(j) << digits if with_cost else 0
+            low, high = j in box.ones, j not in box.zeros
+            slopes[j] = reduced = slope + price
+            total += reduced * (low if reduced >= 0 else high) - price * low
+        return Sloped(total, digits, slopes)
+
+    def _of_sum(self, s: int, weight: int, slopes: dict[int, int]) -> int:
+        columns, constant = self.sums[s]
+        self.work.spend(1 + len(columns))
+        limit = self.box.most.get(s) if weight > 0 else self.box.least.get(s, 0)
+        if limit is None:
+            raise Wrong("the tree counts on the limit of a sum that has none")
+        for j in columns:
+            slopes[j] = slopes.get(j, 0) + weight
+        return weight * (limit - constant)
+
+    def fix_columns(self, value: Sloped) -> None:
+        """Fixes the columns whose other value leads to the cutoff."""
+        room = ((self.cutoff - self.graph.unit) << value.digits) - value.numerator
+        self.work.spend(len(value.slopes))
+        found = [(j, slope) for j, slope in value.slopes.items() if abs(slope) > room and j % 4 != Q]
+        for price, j in self.priced:
+            if price << value.digits <= room:
+                break
+            self.work.spend(1)
+            if j not in value.slopes:
+                found.append((j, price))
+        for j, slope in found:
+            if j not in self.box.ones and j not in self.box.zeros:
+                self.box.fix(j, slope <= 0)
+
+    @property
+    def priced(self) -> list[tuple[int, int]]:
+        """Pairs of cost and column, of all columns that cost something, the dear ones first."""
+        if self._priced is None:
+            found = []
+            for v, node in enumerate(self.graph.nodes):
+                if node.cost and not self.model.once[v]:
+                    span = range(self.model.first[v], self.model.horizon[v] + 1)
+                    self.work.spend(4 * len(span))
+                    found += [(node.cost, j) for k in span if (j := column(self.model.runs(v, k))) is not None]
+                    if len(found) > MOST_ENTRIES:
+                        raise Beyond(f"beyond the limit of {MOST_ENTRIES:,} columns")
+            self._priced = sorted(found, reverse=True)
+        return self._priced
+
+
+# Conflicts
+
+
+class Orders:
+    """Whether a graph fits a budget where some nodes may run again for nothing, by a search through sets of nodes."""
+
+    def __init__(self, graph: Graph, budget: int, work: Work) -> None:
+        self.graph, self.budget, self.work = graph, budget, work
+        work.spend(len(graph.nodes) * (len(graph.nodes) + len(graph.values)) // 64)
+        makers = [{graph.maker[x] for x in read if graph.maker[x] >= 0} for read in graph.reads]
+        self.needs = [sum(1 << p for p in each) for each in makers]
+        self.after: list[list[int]] = [[] for _ in graph.nodes]
+        for v, each in enumerate(makers):
+            for p in each:
+                self.after[p].append(v)
+        self.read_by = [sum(1 << w for w in ws) for ws in graph.readers]
+        self.useful = {
+            v for v, node in enumerate(graph.nodes) if node.again and any(graph.readers[x] for x in graph.makes[v])
+        }
+        self.step_work = 4 + len(graph.nodes) // 128
+
+    def impossible(self, free: set[int]) -> bool:
+        """Whether no order fits where the nodes in ``free`` may run again."""
+        graph = self.graph
+        if graph.held > self.budget:
+            return True
+        self.work.spend(len(graph.nodes) + len(graph.values))
+        loose = [graph.droppable(x) and graph.maker[x] in free for x in range(len(graph.values))]
+        # Bytes that stay for a while, and that a run adds to what is held.
+        self._stays = [0 if loose[x] else graph.values[x].size for x in range(len(graph.values))]
+        self._peak = [
+            node.workspace + graph.size(graph.makes[v]) + graph.size(x for x in graph.reads[v] if loose[x])
+            for v, node in enumerate(graph.nodes)
+        ]
+        everything = (1 << len(graph.nodes)) - 1
+        start = self._settled(0, graph.held, [v for v, needs in enumerate(self.needs) if not needs])
+        seen, waiting = {start[0]}, [start]
+        while waiting:
+            done, held, ready = waiting.pop()
+            if done == everything:
+                return False
+            for v in ready:
+                if held + self._peak[v] > self.budget:
+                    self.work.spend(1)
+                    continue
+                following = self._settled(*self._after(done, held, ready, v))
+                if following[0] not in seen:
+                    # Sets take memory, so that they count as more work.
+                    self.work.spend(40 + len(graph.nodes) // 8 + len(following[2]))
+                    seen.add(following[0])
+                    waiting.append(following)
+        return True
+
+    def _growth(self, done: int, v: int) -> int:
+        """Bytes held more after a node ran."""
+        later = ~(done | 1 << v)
+        graph = self.graph
+        made = sum(self._stays[x] for x in graph.makes[v] if graph.values[x].fixed or graph.readers[x])
+        return made - sum(self._stays[x] for x in graph.reads[v] if graph.droppable(x) and not self.read_by[x] & later)
+
+    def _after(self, done: int, held: int, ready: Sequence[int], v: int) -> tuple[int, int, list[int]]:
+        self.work.spend(self.step_work + len(self.after[v]) + len(ready) // 8)
+        now = done | 1 << v
+        fresh = [w for w in self.after[v] if not self.needs[w] & ~now]
+        return now, held + self._growth(done, v), [w for w in ready if w != v] + fresh
+
+    def _settled(self, done: int, held: int, ready: list[int]) -> tuple[int, int, list[int]]:
+        """Makes every step that fits and does not leave more held."""
+        graph, place = self.graph, 0
+        while place < len(ready):
+            v = ready[place]
+            self.work.spend(2 + len(graph.reads[v]) + len(graph.makes[v]))
+            if held + self._peak[v] <= self.budget and self._growth(done, v) <= 0:
+                done, held, ready = self._after(done, held, ready, v)
+                place = 0
+            else:
+                place += 1
+        return done, held, ready
+
+
+class Repeats(Model):
+    """Columns z_v: node v runs again."""
+
+    def __init__(self, graph: Graph, budget: int, work: Work) -> None:
+        super().__init__(graph, budget, 1, work)
+        self.constant = graph.base
+
+    def conflict(self, nodes: Iterable[int]) -> Row:
+        """One of these nodes runs again."""
+        return normal(((-1, self.numbering.number(R, v, 0)) for v in nodes), -1, self.work)
+
+
+def conflicts_prove(graph: Graph, data: Json, budget: int, work: Work) -> int:
+    """What a certificate of conflicts proves."""
+    orders, model, rows = Orders(graph, budget, work), Repeats(graph, budget, work), []
+    known: set[frozenset[int]] = set()
+    empty = False
+    for item in as_list(data.get("conflicts"), "conflicts"):
+        nodes = frozenset(graph.node_of.get(name, -1) for name in as_texts(item, "a conflict"))
+        if -1 in nodes:
+            raise Wrong("a conflict names what is no node")
+        if nodes not in known and not orders.impossible(orders.useful - nodes):
+            raise Wrong(f"{shown(item)} is no conflict: some order fits")
+        known.add(nodes)
+        empty = empty or not nodes
+        rows.append(model.conflict(nodes))
+    if as_flag(data.get("of_peak", False), "of_peak"):
+        return budget + 1 if empty else 0
+    return combined(model, rows, data)
+
+
+# Hosts
+
+
+def fetchable(graph: Graph, v: int) -> list[int]:
+    """The outputs of a node that are worth moving."""
+    return [x for x in graph.makes[v] if graph.droppable(x) and graph.values[x].size and graph.readers[x]]
+
+
+def again(graph: Graph, host: Host) -> Graph:
+    """The graph in which a node may run again for no more than the cheapest way to have a value back."""
+    most = LARGEST // (4 * len(graph.values) + 1)
+    nodes = []
+    for v, node in enumerate(graph.nodes):
+        sizes = [graph.values[x].size for x in fetchable(graph, v)]
+        own = [node.cost] if node.again else []
+        costs = [*own, *(host.offload(size) + host.fetch(size) for size in sizes), most]
+        nodes.append(node._replace(cost=min(costs), again=True) if sizes else node)
+    return Graph(nodes, graph.values, [graph.nodes[v].name for v in graph.order])
+
+
+def provide(graph: Graph, host: Host) -> Graph:
+    """The graph in which every node runs once, and its values come from nodes of their own."""
+    most = LARGEST // (4 * len(graph.values) + 1)
+    word = "provide"
+    while any(name.startswith(word) for name in (*graph.node_of, *graph.value_of)):
+        word += "'"
+    nodes, values = [], list(graph.values)
+    for v in graph.order:
+        node, moved = graph.nodes[v], fetchable(graph, v)
+        if not moved:
+            nodes.append(node._replace(again=False))
+            continue
+        token, total = f"{word} after {node.name}", graph.size(moved)
+        values.append(Value(token, 0, False))
+        rest = tuple(graph.values[x].name for x in graph.makes[v] if x not in moved)
+        nodes.append(node._replace(outputs=(*rest, token), workspace=node.workspace + total, again=False))
+        for x in moved:
+            name, size, _ = graph.values[x]
+            share = [node.cost * size // total] if node.again else []
+            cost = min(*share, host.fetch(size), most)
+            nodes.append(Node(f"{word} {name}", (token,), (name,), cost, 0, True))
+    return Graph(nodes, values, [node.name for node in nodes])
+
+
+# Certificates
+
+
+class Proof(NamedTuple):
+    """What a certificate speaks of, and what it proves."""
+
+    of: str
+    scope: str
+    value: int
+
+
+ORDER_FREE, FIXED_ORDER = "order-free", "fixed-order"
+
+
+def prove(found: object, graph: Graph, budget: int, host: Host | None, work: Work) -> Proof:
+    """What a certificate proves of a graph under a budget, with a host or without.
+
+    Raises:
+        Wrong: If it is damaged.
+        Beyond: If it was not checked.
+    """
+    data = as_object(found, "the certificate")
+    kind = as_text(data.get("kind"), "the kind of the certificate")
+    if kind in {"host", "host/1"}:
+        return _through_host(data, graph, budget, host, work)
+    if host is not None:
+        raise Wrong(f"certificate {kind!r} knows of no host, but the plan has one")
+    return _plain(kind, data, graph, budget, work)
+
+
+def _through_host(data: Json, graph: Graph, budget: int, host: Host | None, work: Work) -> Proof:
+    if host is None or read_host(data.get("host")) != host:
+        raise Wrong("the certificate has another host than the plan")
+    kinds: Mapping[object, Callable[[Graph, Host], Graph]] = {"again": again, "provide": provide}
+    build = kinds.get(data.get("relaxed")) if isinstance(data.get("relaxed"), str) else None
+    if build is None:
+        raise Wrong(f"the certificate is about graph {shown(data.get('relaxed'))}; expected 'again' or 'provide'")
+    inner = as_object(data.get("proof"), "the proof")
+    other = build(graph, host)
+    proof = _plain(as_text(inner.get("kind"), "the kind of the proof"), inner, other, budget, work)
+    if proof.of == "peak" or not proof.value:
+        return proof
+    return proof._replace(value=max(graph.base, proof.value - (other.base - graph.base)))
+
+
+def _plain(kind: str, data: Json, graph: Graph, budget: int, work: Work) -> Proof:
+    own = as_amount(data.get("budget_bytes"), "the certificate's budget")
+    of = "peak" if as_flag(data.get("of_peak", False), "of_peak") and kind != "tree/2" else "cost"
+    scope = FIXED_ORDER if kind == "staged-model/2" else ORDER_FREE
+    if budget > own and of == "cost":
+        return Proof(of, scope, 0)
+    match kind:
+        case "cut-relaxation/2":
+            model = _chain(data, graph, own, work)
+            rows = model.rows(data.get("rows"))
+            rows += [model.cut(item) for item in as_list(data.get("cuts"), "cuts")]
+            return Proof(of, scope, combined(model, rows, data))
+        case "tree/2":
+            return Proof(of, scope, Tree(_chain(data, graph, own, work), data).proven())
+        case "conflicts/1" | "conflicts":
+            return Proof(of, scope, conflicts_prove(graph, data, own, work))
+        case "staged-model/2":
+            staged = Staged(graph, own, work)
+            return Proof(of, scope, combined(staged, staged.rows(data.get("rows")), data))
+    raise Beyond(f"certificates of kind {shown(kind)} are not known here")
+
+
+def _chain(data: Json, graph: Graph, budget: int, work: Work) -> Chain:
+    return Chain(graph, budget, as_texts(data.get("chain"), "the chain"), work)
+
+
+# Plans
+
+
+class Check(NamedTuple):
+    """What the check of a claim found: PASS, FAIL or UNPROVED."""
+
+    claim: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan file as far as claims need it."""
+
+    graph: Graph
+    budget: int
+    host: Host | None
+    order: list[int] | None
+    run: Replay
+    data: Json
+
+    @property
+    def in_order(self) -> bool:
+        """Whether first executions follow the plan's order, or else the graph's."""
+        return self.run.first == (self.graph.order if self.order is None else self.order)
+
+    def speaks_of(self, scope: str) -> bool:
+        """Whether a bound of a scope speaks of the plan's schedule."""
+        return scope == ORDER_FREE or (scope == FIXED_ORDER and self.in_order)
+
+
+def read_plan(data: Json, work: Work) -> Plan:
+    """The plan that a file holds, its schedule replayed.
+
+    Raises:
+        Wrong: If the file is none, or replay does not confirm what it says.
+    """
+    if data.get("schema") != "hcp-plan/1":
+        raise Wrong(f"the plan has schema {shown(data.get('schema'))}; expected 'hcp-plan/1'")
+    graph = read_graph(data.get("graph"))
+    if graph.hash() != data.get("graph_hash"):
+        raise Wrong("the graph does not match graph_hash")
+    host = read_host(data.get("host"))
+    order = graph.ordered(as_texts(data["order"], "the plan's order")) if "order" in data else None
+    budget = as_amount(data.get("budget_bytes"), "the budget")
+    plan = Plan(graph, budget, host, order, replay(graph, read_actions(data.get("actions")), host, work), data)
+    for what, found in (("cost", plan.run.cost), ("peak", plan.run.peak)):
+        if as_amount(data.get(what), what) != found:
+            raise Wrong(f"the plan says {what} {data.get(what)}, but replay finds {found}")
+    if plan.run.peak > budget:
+        raise Wrong(f"the peak of {plan.run.peak} bytes is over the budget of {budget}")
+    if order is not None and not plan.in_order:
+        raise Wrong("the schedule does not follow the plan's order")
+    if data.get("status") not in ("OPTIMAL", "FEASIBLE"):
+        raise Wrong(f"the plan has a schedule, but status {shown(data.get('status'))}")
+    return plan
+
+
+class Found(NamedTuple):
+    """The check of a bound.
+
+    Attributes:
+        check: What it found.
+        scope: Of the bound.
+        cost: What it says of the cost, where nothing contradicts it; else 0.
+        unchecked: Whether it has a certificate that was not checked.
+    """
+
+    check: Check
+    scope: str
+    cost: int
+    unchecked: bool
+
+
+def check_bound(plan: Plan, found: object, work: Work) -> Found:
+    """Checks a bound."""
+    data = as_object(found, "a bound")
+    of, scope = as_text(data.get("of"), "what a bound is of"), as_text(data.get("scope"), "the scope of a bound")
+    value = as_amount(data.get("value"), "the value of a bound")
+    if of not in {"cost", "peak"}:
+        raise Wrong(f"a bound is of {shown(of)}; expected 'cost' or 'peak'")
+    verdict, reason = "UNPROVED", "no certificate"
+    if plan.speaks_of(scope) and value > (plan.run.cost if of == "cost" else plan.run.peak):
+        verdict, reason = "FAIL", "the schedule itself has less"
+    elif data.get("certificate") is not None:
+        try:
+            proof = prove(data["certificate"], plan.graph, plan.budget, plan.host, work)
+            verdict, reason = _compared(plan, proof, of, scope, value)
+        except Wrong as error:
+            verdict, reason = "FAIL", f"its certificate proves nothing: {error}"
+        except Beyond as error:
+            reason = str(error)
+    claim = f"{of} at least {value} ({shown(scope)[1:-1]}, {shown(str(data.get('source', '')))[1:-1]})"
+    cost = value if of == "cost" and verdict != "FAIL" else 0
+    unchecked = verdict == "UNPROVED" and data.get("certificate") is not None
+    return Found(Check(claim, verdict, reason), scope, cost, unchecked)
+
+
+def _compared(plan: Plan, proof: Proof, of: str, scope: str, value: int) -> tuple[str, str]:
+    if proof.of != of or proof.scope not in {scope, ORDER_FREE}:
+        return "FAIL", f"its certificate is about the {proof.of} of {proof.scope} schedules"
+    if proof.scope == FIXED_ORDER and plan.order is not None and plan.order != plan.graph.order:
+        return "FAIL", "its certificate is about another order"
+    return "PASS" if proof.value >= value else "FAIL", f"its certificate proves {proof.value}"
+
+
+def check_optimum(plan: Plan, bounds: Sequence[Found]) -> Check:
+    """Checks the claim that nothing is cheaper, by the bounds of the plan's scopes that did not fail."""
+    cost = plan.run.cost
+    claim = f"OPTIMAL: no schedule within {plan.budget} bytes costs less than {cost}"
+    scopes = {ORDER_FREE} if plan.order is None else {ORDER_FREE, FIXED_ORDER}
+    reaching = [each for each in bounds if each.scope in scopes and each.cost >= cost]
+    if plan.graph.base >= cost or any(each.check.verdict == "PASS" for each in reaching):
+        return Check(claim, "PASS", "that much is proved")
+    if not reaching:
+        return Check(claim, "FAIL", "no bound that holds reaches the cost")
+    if any(each.unchecked for each in reaching):
+        return Check(claim, "UNPROVED", "it rests on a certificate that was not checked")
+    if plan.data.get("optimality") == "claimed":
+        return Check(claim, "UNPROVED", "it rests on a bound without a certificate")
+    return Check(claim, "FAIL", "the plan says so without a reserve, but it rests on a bound without a certificate")
+
+
+def checks(data: object, work: Work) -> Iterator[Check]:
+    """The checks of everything that a plan file claims, one a claim."""
+    try:
+        content = as_object(data, "the plan")
+        plan = read_plan(content, work)
+        listed = as_list(content.get("bounds"), "bounds")
+    except Wrong as error:
+        yield Check("the file holds a plan", "FAIL", str(error))
+        return
+    except Beyond as error:
+        yield Check("the file holds a plan", "UNPROVED", str(error))
+        return
+    yield Check(f"a schedule of cost {plan.run.cost} within {plan.budget} bytes", "PASS", f"peak {plan.run.peak}")
+    bounds = []
+    for item in listed:
+        try:
+            bounds.append(check_bound(plan, item, work))
+            yield bounds[-1].check
+        except Wrong as error:
+            yield Check("a bound", "FAIL", str(error))
+    if content.get("status") == "OPTIMAL":
+        yield check_optimum(plan, bounds)
+
+
+def check_file(path: Path, most_work: int = MOST_WORK, most_megabytes: int = MOST_MEGABYTES) -> list[Check]:
+    """The checks of a plan file.
+
+    Raises:
+        Beyond: If the file is too large, or no reader takes it.
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(most_megabytes * 2**20 + 1)
+    if len(content) > most_megabytes * 2**20:
+        raise Beyond(f"the file has more than {most_megabytes} MiB; allow more with --megabytes")
+    try:
+        data: object = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        return [Check("the file holds a plan", "FAIL", f"it is not JSON that readers take: {str(error)[:200]}")]
+    return list(checks(data, Work.of(most_work)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; its exit code is 0, 1 where a claim does not hold, and 2 where the file was not read."""
+    parser = argparse.ArgumentParser(prog="hcp-check", description="Checks every claim of a plan file.")
+    parser.add_argument("plan", type=Path)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--certified-only", action="store_true", help="count unproved claims as failed")
+    parser.add_argument("--work", type=int, default=MOST_WORK, help="most steps of work")
+    parser.add_argument("--megabytes", type=int, default=MOST_MEGABYTES, help="most MiB of the file")
+    options = parser.parse_args(arguments)
+    try:
+        found = check_file(options.plan, options.work, options.megabytes)
+    except (Beyond, OSError) as error:
+        print(f"hcp-check: {options.plan}: {error}", file=sys.stderr)
+        return 2
+    certified = all(check.verdict == "PASS" for check in found)
+    passed = certified if options.certified_only else all(check.verdict != "FAIL" for check in found)
+    if options.json:
+        print(json.dumps({"passed": passed, "certified": certified, "checks": [check._asdict() for check in found]}))
+    else:
+        for check in found:
+            print(f"{check.verdict}: {check.claim}: {check.reason}")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

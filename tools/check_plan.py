@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import pairwise
 from math import ceil, gcd
 from pathlib import Path
@@ -24,8 +24,9 @@ from typing import Final, NamedTuple
 LARGEST: Final = 2**61
 MOST_MEGABYTES: Final = 16
 MOST_WORK: Final = 40_000_000
+# Steps of work take about a third of a microsecond; what takes memory counts as more of them.
 # Entries of rows that are kept at a time, and bytes of an unpacked tree.
-MOST_ENTRIES: Final = 1_500_000
+MOST_ENTRIES: Final = 1_000_000
 MOST_TREE: Final = 2**24
 # Binary digits of a number in a tree: those that are written have less than 200.
 MOST_DIGITS: Final = 2_000
@@ -75,9 +76,13 @@ class Work:
 
 def shown(found: object) -> str:
     """A short text of anything."""
+    if isinstance(found, dict):
+        return "an object"
+    if isinstance(found, list) and (len(found) > 6 or any(isinstance(item, list | dict) for item in found)):
+        return f"a list of {len(found)}"
     if isinstance(found, int) and found.bit_length() > 200:
         return "a number of over 60 digits"
-    text = repr(found)
+    text = repr(found[:60] if isinstance(found, str) else found)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -163,6 +168,7 @@ class Graph:
         order: Nodes.
         base, unit: Sum and greatest common divisor of the costs.
         held: Bytes of the inputs.
+        extent: Nodes, values and reads together: what a pass over the graph takes.
     """
 
     def __init__(self, nodes: Sequence[Node], values: Sequence[Value], order: Sequence[str]) -> None:
@@ -186,6 +192,7 @@ class Graph:
         self.base = sum(node.cost for node in nodes)
         self.unit = gcd(*(node.cost for node in nodes)) or 1
         self.held = sum(value.size for value, maker in zip(values, self.maker, strict=True) if maker < 0)
+        self.extent = len(nodes) + len(values) + sum(map(len, self.reads))
         self._check()
 
     def _numbers(self, names: Iterable[str], node: Node) -> list[int]:
@@ -494,6 +501,7 @@ class Model:
 
     def __init__(self, graph: Graph, budget: int, stages: int, work: Work) -> None:
         self.graph, self.budget, self.work = graph, budget, work
+        work.spend(50)
         self.numbering = Numbering(stages)
         self.constant = 0
 
@@ -529,6 +537,7 @@ class Model:
         """The row that a file names."""
         match found:
             case [str(family), *names, int(stage)] if not isinstance(stage, bool):
+                self.work.spend(20)
                 return normal(*self.terms(family, as_texts(list(names), "the names of a row"), stage), self.work)
         raise Wrong(f"a row is {shown(found)}; expected a family, names and a stage")
 
@@ -559,7 +568,7 @@ class Chain(Model):
         if not self.chain or min(self.chain) < 0 or len(set(self.chain)) < len(self.chain):
             raise Wrong("the chain is empty, or names what is no node, or one twice")
         super().__init__(graph, budget, len(self.chain) + 2, work)
-        work.spend(4 * (len(graph.nodes) + sum(map(len, graph.reads))))
+        work.spend(10 * graph.extent)
         self.first, self.last = self._windows()
         self.once = self._singles()
         self.horizon = self._horizons()
@@ -792,7 +801,7 @@ class Staged(Model):
 
     def __init__(self, graph: Graph, budget: int, work: Work) -> None:
         super().__init__(graph, budget, len(graph.nodes) + 2, work)
-        work.spend(8 * (len(graph.nodes) + len(graph.values) + sum(map(len, graph.reads))))
+        work.spend(15 * graph.extent)
         self.constant = graph.base
         self.at = [0] * len(graph.nodes)
         for t, v in enumerate(graph.order):
@@ -935,13 +944,14 @@ class Bytes:
         return value
 
 
-def unpacked(found: object) -> bytes:
+def unpacked(found: object, work: Work) -> bytes:
     """The bytes of a tree."""
     stream = zlib.decompressobj()
     try:
         content = stream.decompress(base64.b64decode(as_text(found, "the tree"), validate=True), MOST_TREE)
     except (binascii.Error, ValueError, zlib.error) as error:
         raise Wrong(f"the tree cannot be unpacked: {error}") from None
+    work.spend(len(content) // 8)
     if stream.unconsumed_tail:
         raise Beyond(f"the tree is beyond the limit of {MOST_TREE:,} bytes")
     return content
@@ -1026,7 +1036,7 @@ class Tree:
         if entries > MOST_ENTRIES:
             raise Beyond(f"beyond the limit of {MOST_ENTRIES:,} entries of rows and sums")
         self.cutoff = as_amount(data.get("cutoff"), "the cutoff")
-        self.bytes = Bytes(unpacked(data.get("tree")), self.work)
+        self.bytes = Bytes(unpacked(data.get("tree"), self.work), self.work)
         self.box = Box(model.price)
         self.shift = -1
         self.vector: dict[int, int] = {}
@@ -1070,6 +1080,7 @@ class Tree:
         waiting: list[tuple[int, Callable[[], None]]] = [(0, lambda: None)]
         while waiting:
             mark, change = waiting.pop()
+            self.work.spend(50)
             self.box.back(mark)
             change()
             kind = self.bytes.number(SUM)
@@ -1078,6 +1089,7 @@ class Tree:
                 self.fix_columns(self.value(with_cost=True))
                 kind = self.bytes.number(SUM)
             if kind in {COLUMN, SUM}:
+                self.work.spend(50)
                 lower, upper = self.parts(kind)
                 mark = len(self.box.trail)
                 waiting += [(mark, upper), (mark, lower)]
@@ -1194,7 +1206,7 @@ class Orders:
 
     def __init__(self, graph: Graph, budget: int, work: Work) -> None:
         self.graph, self.budget, self.work = graph, budget, work
-        work.spend(len(graph.nodes) * (len(graph.nodes) + len(graph.values)) // 64)
+        work.spend(len(graph.nodes) * (len(graph.nodes) + len(graph.values)) // 64 + 10 * graph.extent)
         makers = [{graph.maker[x] for x in read if graph.maker[x] >= 0} for read in graph.reads]
         self.needs = [sum(1 << p for p in each) for each in makers]
         self.after: list[list[int]] = [[] for _ in graph.nodes]
@@ -1212,7 +1224,7 @@ class Orders:
         graph = self.graph
         if graph.held > self.budget:
             return True
-        self.work.spend(len(graph.nodes) + len(graph.values))
+        self.work.spend(5 * graph.extent)
         loose = [graph.droppable(x) and graph.maker[x] in free for x in range(len(graph.values))]
         # Bytes that stay for a while, and that a run adds to what is held.
         self._stays = [0 if loose[x] else graph.values[x].size for x in range(len(graph.values))]
@@ -1305,8 +1317,9 @@ def fetchable(graph: Graph, v: int) -> list[int]:
     return [x for x in graph.makes[v] if graph.droppable(x) and graph.values[x].size and graph.readers[x]]
 
 
-def again(graph: Graph, host: Host) -> Graph:
+def again(graph: Graph, host: Host, work: Work) -> Graph:
     """The graph in which a node may run again for no more than the cheapest way to have a value back."""
+    work.spend(20 * graph.extent)
     most = LARGEST // (4 * len(graph.values) + 1)
     nodes = []
     for v, node in enumerate(graph.nodes):
@@ -1317,11 +1330,13 @@ def again(graph: Graph, host: Host) -> Graph:
     return Graph(nodes, graph.values, [graph.nodes[v].name for v in graph.order])
 
 
-def provide(graph: Graph, host: Host) -> Graph:
+def provide(graph: Graph, host: Host, work: Work) -> Graph:
     """The graph in which every node runs once, and its values come from nodes of their own."""
+    work.spend(20 * graph.extent)
     most = LARGEST // (4 * len(graph.values) + 1)
     word = "provide"
     while any(name.startswith(word) for name in (*graph.node_of, *graph.value_of)):
+        work.spend(len(graph.nodes) + len(graph.values))
         word += "'"
     nodes, values = [], list(graph.values)
     for v in graph.order:
@@ -1374,12 +1389,12 @@ def prove(found: object, graph: Graph, budget: int, host: Host | None, work: Wor
 def _through_host(data: Json, graph: Graph, budget: int, host: Host | None, work: Work) -> Proof:
     if host is None or read_host(data.get("host")) != host:
         raise Wrong("the certificate has another host than the plan")
-    kinds: Mapping[object, Callable[[Graph, Host], Graph]] = {"again": again, "provide": provide}
+    kinds: Mapping[object, Callable[[Graph, Host, Work], Graph]] = {"again": again, "provide": provide}
     build = kinds.get(data.get("relaxed")) if isinstance(data.get("relaxed"), str) else None
     if build is None:
         raise Wrong(f"the certificate is about graph {shown(data.get('relaxed'))}; expected 'again' or 'provide'")
     inner = as_object(data.get("proof"), "the proof")
-    other = build(graph, host)
+    other = build(graph, host, work)
     proof = _plain(as_text(inner.get("kind"), "the kind of the proof"), inner, other, budget, work)
     if proof.of == "peak" or not proof.value:
         return proof
@@ -1434,7 +1449,7 @@ class Plan:
     run: Replay
     data: Json
 
-    @property
+    @cached_property
     def in_order(self) -> bool:
         """Whether first executions follow the plan's order, or else the graph's."""
         return self.run.first == (self.graph.order if self.order is None else self.order)

@@ -44,7 +44,8 @@ class ConflictCertificate(DualCertificate):
         from hcp.solvers.conflicts.order_search import OrderSearch, OrderVerdict
 
         search, useful = OrderSearch(index, self.budget), repeatable(index)
-        for conflict in self._conflicts(index):
+        # Files may repeat them.
+        for conflict in dict.fromkeys(tuple(sorted(set(nodes))) for nodes in self._conflicts(index)):
             if search(useful & ~_mask(index, conflict)) is not OrderVerdict.IMPOSSIBLE:
                 return None
         return self.rows(graph)

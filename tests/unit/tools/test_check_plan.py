@@ -169,12 +169,11 @@ def damage(data, luck):
     elif isinstance(item, int):
         container[key] = luck.choice([item + 1, item - 1, 2 * item, item // 2, -item, 0, 10**30])
     elif isinstance(item, list) and item and luck.random() < 0.7:
-        luck.choice(
-            [lambda: item.pop(luck.randrange(len(item))), lambda: luck.shuffle(item), lambda: item.append(item[0])]
-        )()
+        place = luck.randrange(len(item))
+        luck.choice([lambda: item.pop(place), lambda: luck.shuffle(item), lambda: item.append(deepcopy(item[place]))])()
     else:
         others = [found[name] for found, name in slots(data) if isinstance(found[name], type(item))]
-        container[key] = luck.choice([*others, None, [], "nobody"])
+        container[key] = deepcopy(luck.choice([*others, None, [], "nobody"]))
 
 
 OPTIMA = {("unet:3", "60%"): 20640, ("residual-net:6", "60%"): 3255, ("training-chain:12", "60%"): 42,
@@ -293,3 +292,53 @@ def test_the_command(plans, capsys, tmp_path):
     (tmp_path / "plan.json").write_text(json.dumps(data))
     assert tool.main([str(tmp_path / "plan.json"), "--json"]) == 1
     assert tool.main([str(tmp_path / "nothing.json")]) == 2
+
+
+def wide(count):
+    """A plan that says that one byte less is impossible, of a graph with very many sets of nodes that can run first."""
+    names = [f"n{i}" for i in range(count)]
+    values = [{"name": f"x{i}", "bytes": 1 + i % 7} for i in range(count)]
+    nodes = [
+        {"name": name, "inputs": [], "outputs": [f"x{i}"], "cost": 1, "recomputable": False}
+        for i, name in enumerate(names)
+    ]
+    end = {"name": "end", "inputs": [value["name"] for value in values], "outputs": ["y"], "cost": 1}
+    graph = {
+        "schema": "hcp-graph/1",
+        "values": [*values, {"name": "y", "bytes": 1}],
+        "nodes": [*nodes, end],
+        "order": [*names, "end"],
+    }
+    peak = sum(value["bytes"] for value in values) + 1
+    certificate = {"kind": "conflicts/1", "budget_bytes": peak - 1, "of_peak": True, "conflicts": [[]]}
+    certificate |= {"denominator": 1, "multipliers": []}
+    return {
+        "schema": "hcp-plan/1",
+        "graph": graph,
+        "graph_hash": hcp.graph.format.graph_from_dict(graph).fingerprint,
+        "budget_bytes": peak,
+        "cost": count + 1,
+        "peak": peak,
+        "status": "FEASIBLE",
+        "actions": [["compute", name] for name in graph["order"]],
+        "bounds": [{"of": "peak", "value": peak, "scope": "order-free", "certificate": certificate}],
+    }
+
+
+def test_a_search_without_end_is_given_up():
+    assert [check.verdict for check in tool.checks(wide(6), tool.Work.of(10**6))] == ["PASS", "PASS"]
+    _, bound = tool.checks(wide(40), tool.Work.of(10**6))
+    assert bound.verdict == "UNPROVED"
+    assert "limit of 1,000,000 steps" in bound.reason
+
+
+def test_deep_trees_are_given_up(plans):
+    data = json.loads(plans["transformer:3", "proof"].read_text())
+    bound = next(bound for bound in data["bounds"] if bound["certificate"]["kind"] == "tree/2")
+    node = next(node["name"] for node in data["graph"]["nodes"] if node["recomputable"])
+    certificate = bound["certificate"]
+    certificate["sums"] = certificate["sums"] or [[node]]
+    certificate["tree"] = base64.b64encode(zlib.compress(bytes([8, 0, 2]) * 10**6)).decode()
+    data["bounds"] = [bound]
+    verdicts = [check.verdict for check in tool.checks(data, tool.Work.of(10**6))]
+    assert verdicts == ["PASS", "UNPROVED", "UNPROVED"]

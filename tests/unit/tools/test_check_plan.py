@@ -203,6 +203,25 @@ def test_no_damaged_certificate_proves_one_unit_more_than_is_true(plans, text):
     assert less > 0.4 * tried
 
 
+def test_damaged_certificates_of_random_graphs_against_the_oracle():
+    luck = random.Random(11)
+    tried = 0
+    for seed in range(12):
+        for graph, budget, host, bound in bounds_of(seed):
+            if bound is None or host is not None or bound.scope != "order-free" or bound.certificate is None:
+                continue
+            peak = least_peak(graph)
+            optimum = 10**40 if budget < peak else hcp.solve(graph, budget=budget, solver="exhaustive").cost
+            for _ in range(15):
+                data = json.loads(json.dumps(bound.certificate.to_dict(graph)))
+                for _ in range(luck.randint(1, 3)):
+                    damage(data, luck)
+                most = peak if data.get("of_peak") is True and not str(data.get("kind")).startswith("tree") else optimum
+                assert max(proven(data, graph, budget) or 0, claimed(data, graph, budget)) <= most, (seed, data)
+                tried += 1
+    assert tried >= 300
+
+
 def test_damaged_plans_are_answered_and_never_certified_beyond_the_optimum(plans, tmp_path):
     luck = random.Random(5)
     failed = 0

@@ -109,6 +109,17 @@ def test_a_written_certificate_proves_the_same(entry):
     assert proven(data, instance(entry["graph"]), entry["budget"], host) == entry["value"]
 
 
+@pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: f"{entry['certificate']['kind']}-{entry['of']}")
+def test_the_order_in_which_nodes_and_values_are_listed_is_of_no_account(entry):
+    listed = graph_to_dict(instance(entry["graph"]))
+    luck = random.Random(3)
+    luck.shuffle(listed["nodes"])
+    luck.shuffle(listed["values"])
+    graph, data = hcp.graph.format.graph_from_dict(listed), entry["certificate"]
+    host = HostLink(**data["host"]) if "host" in data else None
+    assert proven(data, graph, entry["budget"], host) == claimed(data, graph, entry["budget"]) == entry["value"]
+
+
 def bounds_of(seed):
     """A random graph, a budget, and bounds of all kinds with the host that they are about."""
     graph = random_graph(4 + seed % 5, seed, edge_probability=0.4)

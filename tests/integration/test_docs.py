@@ -61,6 +61,10 @@ def run_shell(line, monkeypatch, capsys):
         out, err = capsys.readouterr()
         assert not caught.value.code, f"{line}: {err}"
         assert out
+    elif program == "hcp-check":
+        command = [sys.executable, ROOT / "tools/check_plan.py", *words[1:]]
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert done.returncode == 0, f"{line}: {done.stderr.decode()}"
     elif program == "make":
         targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
         assert words[1] in targets, line

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from itertools import accumulate
 from typing import Final
 
 from hcp.graph.cancellation import tick
@@ -265,12 +266,15 @@ def _droppable_counts(walk: Walk) -> list[int]:
 def _divide(walk: Walk, most_blocks: int | None) -> BlockSequence | None:
     """Cuts a rise wherever one value crosses, at most; None where the fall does not fit the blocks."""
     stays = _staying(walk.graph.index)
-    crossing: list[set[int]] = [set() for _ in range(walk.rise + 1)]
+    # How many values cross each cut, and the sum of their numbers: where one crosses, its own.
+    crossing, total = [0] * (walk.rise + 1), [0] * (walk.rise + 1)
     for x, made, last in walk.spans:
-        if x not in stays:
-            for cut in range(made + 1, last + 1):
-                crossing[cut].add(x)
-    cuts = [cut for cut in range(1, walk.rise) if len(crossing[cut]) <= 1]
+        if x not in stays and last > made:
+            for place, sign in ((made + 1, 1), (last + 1, -1)):
+                crossing[place] += sign
+                total[place] += sign * x
+    crossing, total = list(accumulate(crossing)), list(accumulate(total))
+    cuts = [cut for cut in range(1, walk.rise) if crossing[cut] <= 1]
     if most_blocks is not None and len(cuts) >= most_blocks:
         cuts = [cuts[i * len(cuts) // most_blocks] for i in range(1, most_blocks)]
     label = [0] * walk.rise
@@ -281,7 +285,7 @@ def _divide(walk: Walk, most_blocks: int | None) -> BlockSequence | None:
     fall = _label_fall(walk, label, stays)
     if fall is None:
         return None
-    exits = (*(frozenset(crossing[cut]) for cut in cuts), _EMPTY)
+    exits = (*(frozenset([total[cut]] if crossing[cut] else []) for cut in cuts), _EMPTY)
     return BlockSequence(walk, (*label, *fall), exits)
 
 

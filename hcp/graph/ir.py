@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from math import gcd
 from typing import Final
 
 from hcp.graph.cancellation import ticking
@@ -173,6 +174,11 @@ class Graph:
     def edge_count(self) -> int:
         """How many ``edges`` there are."""
         return sum(map(len, self.index.predecessors))
+
+    @cached_property
+    def cost_divisor(self) -> int:
+        """What all costs are multiples of, and with them every schedule's; 1 where nothing costs anything."""
+        return gcd(*(node.cost for node in self.nodes)) or 1
 
     @cached_property
     def base_cost(self) -> int:

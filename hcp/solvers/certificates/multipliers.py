@@ -8,7 +8,7 @@ rationals with one denominator: the solver's dual values, rounded. Rounding can 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, frexp, gcd, ldexp
+from math import ceil, frexp, ldexp
 from typing import ClassVar, Final, TypedDict
 
 import numpy as np
@@ -155,5 +155,5 @@ def rounded(multipliers: FloatArray, model: Model) -> tuple[Multipliers, int]:
 
 def round_up(value: Fraction, graph: Graph) -> int:
     """The least possible cost that is not below a bound: costs are sums of the nodes' costs."""
-    unit = gcd(*(node.cost for node in graph.nodes)) or 1
+    unit = graph.cost_divisor
     return max(ceil(value / unit) * unit, graph.base_cost)

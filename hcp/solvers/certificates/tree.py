@@ -5,7 +5,6 @@ from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import gcd
 from typing import ClassVar, Final
 
 from hcp.graph.cancellation import tick
@@ -153,7 +152,7 @@ def _proven(certificate: TreeCertificate, graph: Graph, form: CutModel) -> int:
     columns = [form.grid.column_of[key] for key in certificate.columns]
     evaluator = Evaluator(form.model, form.grid, certificate.sums)
     reader = Reader(certificate.content, len(certificate.sums), form.model.shape[0])
-    unit = gcd(*(node.cost for node in graph.nodes)) or 1
+    unit = graph.cost_divisor
     bound = certificate.cutoff
     waiting = [whole_box(form.model.shape[1], len(certificate.sums))]
     while waiting:

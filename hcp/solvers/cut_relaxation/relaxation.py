@@ -16,7 +16,7 @@ from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.cuts import certify_cost, certify_peak
 from hcp.solvers.cut_relaxation.chains import SIZES, candidate_chains
 from hcp.solvers.cut_relaxation.cuts import MEMORY, Cut, CutModel
-from hcp.solvers.cut_relaxation.families import FAMILIES, NAMES
+from hcp.solvers.cut_relaxation.families import NAMES, violated
 from hcp.solvers.cut_relaxation.model import build_cut_model
 from hcp.solvers.models.highs import LinearProgram, LpResult, LpStatus
 
@@ -132,7 +132,7 @@ class Relaxer:
         cuts: list[Cut] = []
         values = [result.value]
         while not self.deadline.over:
-            fresh = self.violated(plain.form, result, set(cuts))
+            fresh = violated(plain.form, result.point, self.params.least_violation, set(cuts), self.params.families)
             if not fresh:
                 break
             program.add_rows(*plain.form.cut_rows(fresh))
@@ -151,16 +151,6 @@ class Relaxer:
             if len(values) > patience and values[-1] - values[-1 - patience] < self.least_gain:
                 break
         return self.certified(plain.form.with_cuts(cuts), result)
-
-    def violated(self, form: CutModel, result: LpResult, known: set[Cut]) -> list[Cut]:
-        """Cuts of all families that a solution violates, but for those known; none where the time for them is up."""
-        families = [family for family in FAMILIES if family.format.name in self.params.families]
-        try:
-            found = [c for f in families for c in f.separate(form, result.point, self.params.least_violation)]
-        except Cancelled:
-            # What is proved without them stays.
-            return []
-        return [c for c in found if c not in known]
 
     def infeasibility(self, chain: tuple[int, ...]) -> Bound | None:
         """The largest bound on the peak that a chain's relaxation gives above the budget, with its certificate."""

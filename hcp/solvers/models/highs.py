@@ -126,8 +126,7 @@ class LinearProgram:
         """Changes the bounds of all columns, and both limits of all rows from ``add_between``; infinite for none."""
         columns, rows = np.arange(len(low), dtype=np.int32), np.flatnonzero(self._between).astype(np.int32)
         self._solver.changeColsBounds(len(low), columns, low, high)
-        for row, lower, upper in zip(rows, least, most, strict=True):
-            self._solver.changeRowBounds(int(row), float(lower), float(upper))
+        self._solver.changeRowsBounds(len(rows), rows, least, most)
 
     def keep_rows(self) -> None:
         """Leaves the rows as they are in every solve, so that each can go on from the last basis."""

@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from math import ceil, gcd, inf
+from math import ceil, inf
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
 from hcp.planning.problem import ignore
 from hcp.solvers.cut_relaxation.cuts import Cut, CutModel
-from hcp.solvers.cut_relaxation.families import FAMILIES
+from hcp.solvers.cut_relaxation.families import violated
 from hcp.solvers.models.highs import LinearProgram, LpResult, LpStatus
 from hcp.solvers.models.rows import FloatArray
 from hcp.solvers.tree.box import UNLIMITED, Box, Branch, whole_box
@@ -81,7 +81,7 @@ class Tree:
         self, graph: Graph, form: CutModel, cutoff: int | None, deadline: Deadline, params: TreeParams = DEFAULT_TREE
     ) -> None:
         self.graph, self.form, self.deadline, self.params = graph, form, deadline, params
-        self.unit = gcd(*(node.cost for node in graph.nodes)) or 1
+        self.unit = graph.cost_divisor
         self.cutoff = EMPTY if cutoff is None else cutoff
         self.sums = run_sums(form.grid)
         self.cuts: list[Cut] = []
@@ -184,8 +184,7 @@ class Tree:
         for _ in range(params.rounds if node.depth else params.root_rounds):
             if result.status is not LpStatus.OPTIMAL or result.value >= self.cutoff or self.deadline.over:
                 break
-            found = [c for family in FAMILIES for c in family.separate(self.form, result.point, params.least_violation)]
-            fresh = [c for c in dict.fromkeys(found) if c not in self._known]
+            fresh = violated(self.form, result.point, params.least_violation, self._known)
             if not fresh:
                 break
             matrix, rhs = self.form.cut_rows(fresh)

@@ -14,7 +14,7 @@ from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Compute, Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.solvers.cut_relaxation import relaxation
+from hcp.solvers.cut_relaxation import families
 from hcp.solvers.cut_relaxation.chains import candidate_chains, longest_path
 from hcp.solvers.cut_relaxation.families import FAMILIES
 from hcp.solvers.cut_relaxation.lift import hint, lift
@@ -138,7 +138,7 @@ def test_a_limit_within_separation_leaves_what_is_proved_without(monkeypatch):
     budget = replay(graph, keep_everything(graph)).peak * 3 // 4
     chain = candidate_chains(graph)[0]
     plain = Relaxer(graph, budget, Deadline(20), RelaxationParams(families=())).solve_chain(chain)
-    monkeypatch.setattr(relaxation, "FAMILIES", tuple(replace(family, separate=late) for family in FAMILIES))
+    monkeypatch.setattr(families, "FAMILIES", tuple(replace(family, separate=late) for family in FAMILIES))
     assert Relaxer(graph, budget, Deadline(20)).solve_chain(chain).bound == plain.bound
     assert plain.bound.value > graph.base_cost
 

@@ -1035,6 +1035,7 @@ class Tree:
         entries = sum(len(row.entries) for row in self.rows) + sum(len(each.columns) for each in self.sums)
         if entries > MOST_ENTRIES:
             raise Beyond(f"beyond the limit of {MOST_ENTRIES:,} entries of rows and sums")
+        self.of_peak = as_flag(data.get("of_peak", False), "of_peak")
         self.cutoff = as_amount(data.get("cutoff"), "the cutoff")
         self.bytes = Bytes(unpacked(data.get("tree"), self.work), self.work)
         self.box = Box(model.price)
@@ -1074,7 +1075,7 @@ class Tree:
         return RunSum(tuple(columns), constant)
 
     def proven(self) -> int:
-        """What the tree proves of the cost."""
+        """What the tree proves of the cost, or of the peak."""
         bound, unit = self.cutoff, self.graph.unit
         # Each entry: how many changes of the box to keep, and the one to make.
         waiting: list[tuple[int, Callable[[], None]]] = [(0, lambda: None)]
@@ -1084,6 +1085,8 @@ class Tree:
             self.box.back(mark)
             change()
             kind = self.bytes.number(SUM)
+            if self.of_peak and kind in {LEAF, FIX}:
+                raise Wrong("the tree is about the peak, but counts on what parts cost")
             if kind == FIX:
                 self.read_vector()
                 self.fix_columns(self.value(with_cost=True))
@@ -1104,7 +1107,7 @@ class Tree:
                 bound = min(bound, -(-value.numerator // (unit << value.digits)) * unit)
         if self.bytes.place < len(self.bytes.content):
             raise Wrong("bytes follow the tree")
-        return max(bound, self.graph.base)
+        return self.model.budget + 1 if self.of_peak else max(bound, self.graph.base)
 
     def parts(self, kind: int) -> tuple[Callable[[], None], Callable[[], None]]:
         """The changes of the box that a branch makes on either side."""
@@ -1403,7 +1406,7 @@ def _through_host(data: Json, graph: Graph, budget: int, host: Host | None, work
 
 def _plain(kind: str, data: Json, graph: Graph, budget: int, work: Work) -> Proof:
     own = as_amount(data.get("budget_bytes"), "the certificate's budget")
-    of = "peak" if as_flag(data.get("of_peak", False), "of_peak") and kind != "tree/2" else "cost"
+    of = "peak" if as_flag(data.get("of_peak", False), "of_peak") else "cost"
     scope = FIXED_ORDER if kind == "staged-model/2" else ORDER_FREE
     if budget > own and of == "cost":
         return Proof(of, scope, 0)

@@ -41,6 +41,9 @@ class Prover:
                 return current.bound
             tree = Tree(self.tracker.problem.graph, current.form, self.tracker.cost, self.deadline, self.params)
             lifted = self._grow(tree)
+            if tree.empty:
+                budget = self.tracker.problem.budget
+                return Bound(budget + 1, "peak", ORDER_FREE, certificate_of(tree, budget), SOURCE)
             current = None if lifted is None or tree.complete else self.lifter.finer(tree.form, lifted)
         return None
 
@@ -62,6 +65,7 @@ class Prover:
             tree.grow(step, on_point)
         finally:
             # Whatever ended it, what the leaves prove is proved.
-            certificate = certificate_of(tree, tracker.problem.budget)
-            tracker.add_bound(Bound(tree.bound, "cost", ORDER_FREE, certificate, SOURCE))
+            if not tree.empty:
+                certificate = certificate_of(tree, tracker.problem.budget)
+                tracker.add_bound(Bound(tree.bound, "cost", ORDER_FREE, certificate, SOURCE))
         return met[-1] if met else None

@@ -36,7 +36,7 @@ _MOST_RUNS: Final = UNLIMITED - 2
 
 @dataclass(frozen=True, kw_only=True)
 class TreeCertificate:
-    """A tree whose leaves, or what its slopes fix, leave no schedule cheaper than the bound.
+    """A tree whose leaves, or what its slopes fix, leave no schedule cheaper than the bound, or none at all.
 
     Attributes:
         budget: Bytes for which the rows are built; the proof holds for every budget up to it.
@@ -47,6 +47,7 @@ class TreeCertificate:
         columns: What the tree branches on beside sums.
         sums: What the tree branches on beside columns.
         content: The tree, which counts rows, columns and sums as they are listed; see ``hcp.solvers.tree.encoding``.
+        of_peak: False where the leaves bound the cost; True where all are empty, so that no schedule meets ``budget``.
     """
 
     format: ClassVar[Format] = TREE_FORMAT
@@ -58,11 +59,12 @@ class TreeCertificate:
     columns: tuple[ColumnKey, ...]
     sums: tuple[RunSum, ...]
     content: bytes
+    of_peak: bool = False
 
     @property
     def of(self) -> Quantity:
         """What is bounded."""
-        return "cost"
+        return "peak" if self.of_peak else "cost"
 
     @property
     def scope(self) -> str:
@@ -70,9 +72,9 @@ class TreeCertificate:
         return ORDER_FREE
 
     def proven(self, graph: Graph, budget: int) -> int:
-        """The bound on the cost that the tree proves; 0 where it proves none."""
+        """The bound on the cost, or on the peak, that the tree proves; 0 where it proves none."""
         chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
-        if budget > self.budget or not is_chain(graph.index, chain):
+        if (budget > self.budget and not self.of_peak) or not is_chain(graph.index, chain):
             return 0
         plain = build_cut_model(graph.index, self.budget, chain)
         form = rebuilt_form(plain, self.rows, self.cuts)
@@ -80,9 +82,10 @@ class TreeCertificate:
         if form is None or not known or not all(each.is_valid(plain.grid) for each in self.sums):
             return 0
         try:
-            return max(_proven(self, graph, form), graph.base_cost)
+            least = _proven(self, graph, form)
         except Damaged:
             return 0
+        return self.budget + 1 if self.of_peak else max(least, graph.base_cost)
 
     def to_dict(self, graph: Graph) -> dict[str, object]:
         """What a plan file stores, with names instead of numbers."""
@@ -91,6 +94,7 @@ class TreeCertificate:
         return {
             "kind": str(self.format),
             "budget_bytes": self.budget,
+            "of_peak": self.of_peak,
             "cutoff": self.cutoff,
             "chain": list(self.chain),
             "rows": to_lists(self.rows, index),
@@ -116,6 +120,7 @@ def read_tree(record: Record, graph: Graph) -> TreeCertificate:
         columns=tuple(_column(item, record.owner, graph) for item in record.items("columns")),
         sums=tuple(_sum(item, record.owner, graph) for item in record.items("sums")),
         content=_content(record),
+        of_peak=record.flag("of_peak", False),
     )
 
 
@@ -148,7 +153,11 @@ def _content(record: Record) -> bytes:
 
 
 def _proven(certificate: TreeCertificate, graph: Graph, form: CutModel) -> int:
-    """The least bound of the leaves, up to the cutoff."""
+    """The least bound of the leaves, up to the cutoff; for the peak all of them have to be empty.
+
+    Raises:
+        Damaged: If the content is no such tree.
+    """
     columns = [form.grid.column_of[key] for key in certificate.columns]
     evaluator = Evaluator(form.model, form.grid, certificate.sums)
     reader = Reader(certificate.content, len(certificate.sums), form.model.shape[0])
@@ -159,6 +168,9 @@ def _proven(certificate: TreeCertificate, graph: Graph, form: CutModel) -> int:
         tick()
         box = waiting.pop()
         kind = reader.number(SUM)
+        if certificate.of_peak and kind in {LEAF, FIX}:
+            # Both let points go that only cost too much.
+            raise Damaged
         if kind == FIX:
             fixed = evaluator.fixed(reader.multipliers(), box, certificate.cutoff - unit)
             if fixed is None:

@@ -28,14 +28,15 @@ def certificate_of(tree: Tree, budget: int) -> TreeCertificate:
     names, all_cuts = tree.graph.index.node_names, [*tree.form.cuts, *tree.cuts]
     return TreeCertificate(
         budget=budget,
-        # Without a schedule the cutoff is more than a file takes as a cost.
-        cutoff=min(tree.cutoff, LARGEST_TOTAL),
+        # Without a schedule the cutoff is more than a file takes as a cost; one for the peak needs none.
+        cutoff=0 if tree.empty else min(tree.cutoff, LARGEST_TOTAL),
         chain=tuple(names[node] for node in tree.form.chain),
         rows=tree.form.model.keys([row for row in rows if row < plain]),
         cuts=tuple(all_cuts[row - plain] for row in rows if row >= plain),
         columns=tuple(tree.form.grid.keys[column] for column in columns),
         sums=tuple(tree.sums[each] for each in sums),
         content=bytes(writer.content),
+        of_peak=tree.empty,
     )
 
 

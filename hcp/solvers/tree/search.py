@@ -95,6 +95,8 @@ class Tree:
         self._chooser = Chooser(form.grid, self.sums, params, lambda: deadline.over)
         self._open: list[tuple[int, int, Node]] = []
         self._number = count()
+        # Whether columns were fixed where that leads to the cutoff.
+        self._cut_off = False
         self.root = Node(whole_box(form.model.shape[1], len(self.sums)), 0, graph.base_cost)
         self.nodes = 1
 
@@ -102,6 +104,11 @@ class Tree:
     def bound(self) -> int:
         """What the tree proves: the least bound of its leaves, or the cutoff."""
         return min(self.cutoff, self._open[0][0] if self._open else self.root.bound)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it shows that there is no schedule at all, whatever it costs."""
+        return bool(self._open) and not self._cut_off and all(leaf.empty for _, _, leaf in self._open)
 
     @property
     def complete(self) -> bool:
@@ -157,6 +164,7 @@ class Tree:
         for part in parts:
             self._prove(part, self._solved(part))
         node.fixed, node.branch, node.parts = fixed, branch, (parts[0], parts[1])
+        self._cut_off |= fixed is not None
         node.box = node.basis = None
         self.nodes += 2
         return parts

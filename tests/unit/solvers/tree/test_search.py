@@ -1,10 +1,13 @@
 """Trees prove no more than the oracle finds, at any time, and all of it in the end."""
 
+from dataclasses import replace
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcp.graph.instances import instance
+from hcp.graph.instances import instance, random_graph
 from hcp.planning.deadline import Deadline, WorkClock
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import keep_everything
@@ -43,6 +46,36 @@ def test_no_bound_exceeds_the_optimum_and_certificates_prove_it(drawn, spare, pl
     certificate = certificate_of(tree, budget)
     assert certificate.proven(graph, budget) >= tree.bound
     assert certificate.proven(graph, budget) <= optimum
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(graphs(), seeded_graphs()), st.integers(-2, 0), st.booleans(), st.integers(0, 9))
+def test_no_tree_is_empty_where_a_schedule_exists(graph, more, plain, few):
+    least = least_peak(graph)
+    budget, chains = max(0, least + more), candidate_chains(graph)
+    form = build_cut_model(graph.index, budget, chains[few % len(chains)])
+    tree = Tree(graph, form, None, Deadline(20), PLAIN if plain else TreeParams())
+    tree.grow()
+    certificate = certificate_of(tree, budget)
+    assert (certificate.of == "peak") == tree.empty
+    if tree.empty:
+        assert budget < least
+        assert certificate.proven(graph, budget) == certificate.proven(graph, 2 * budget) == budget + 1
+    else:
+        assert certificate.proven(graph, budget) >= tree.bound
+
+
+def test_trees_show_that_budgets_are_too_small():
+    """How often they do where one byte is missing and half of the nodes run once."""
+    shown = 0
+    for seed in range(60):
+        luck, graph = Random(seed), random_graph(6 + seed % 5, seed, edge_probability=0.5)
+        graph = replace(graph, nodes=tuple(replace(node, recomputable=luck.random() < 0.5) for node in graph.nodes))
+        budget = least_peak(graph) - 1
+        tree = Tree(graph, build_cut_model(graph.index, budget, candidate_chains(graph)[0]), None, Deadline(20))
+        tree.grow()
+        shown += tree.empty
+    assert shown > 12
 
 
 @pytest.mark.parametrize("params", [PLAIN, TreeParams()])

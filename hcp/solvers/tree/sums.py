@@ -56,4 +56,4 @@ def _sizes(grid: Grid, node: int) -> tuple[object, ...]:
         return tuple(sorted(index.size[values].tolist()))
 
     made, read = sorted_sizes(index.outputs[node]), sorted_sizes(index.inputs[node])
-    return made, read, int(index.workspace[node]), int(index.cost[node])
+    return made, read, int(index.workspace[node])

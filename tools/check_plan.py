@@ -876,13 +876,18 @@ class Staged(Model):
 # Multipliers
 
 
-def read_multipliers(data: Json, count: int) -> tuple[dict[int, int], int]:
-    """Numerators by place, and the denominator."""
+def read_denominator(data: Json) -> int:
+    """The denominator of a certificate."""
     denominator = as_integer(data.get("denominator"), "the denominator")
     if denominator <= 0:
         raise Wrong("the denominator is not above 0")
+    return denominator
+
+
+def read_multipliers(listed: object, count: int) -> dict[int, int]:
+    """Numerators by place."""
     found: dict[int, int] = {}
-    for item in as_list(data.get("multipliers"), "multipliers"):
+    for item in as_list(listed, "multipliers"):
         pair = as_list(item, "a multiplier")
         if len(pair) != 2:
             raise Wrong(f"a multiplier is {shown(item)}; expected a place and a numerator")
@@ -890,12 +895,12 @@ def read_multipliers(data: Json, count: int) -> tuple[dict[int, int], int]:
         if not 0 <= place < count or numerator < 0 or place in found:
             raise Wrong(f"multiplier {shown(item)} has no row, one that has another, or is below 0")
         found[place] = numerator
-    return found, denominator
+    return found
 
 
 def combined(model: Model, rows: Sequence[Row], data: Json) -> int:
     """What multipliers on rows prove: of the cost, or of the peak."""
-    numerators, denominator = read_multipliers(data, len(rows))
+    numerators, denominator = read_multipliers(data.get("multipliers"), len(rows)), read_denominator(data)
     of_peak = as_flag(data.get("of_peak", False), "of_peak")
     slopes: dict[int, int] = {}
     total = 0
@@ -1204,8 +1209,34 @@ class Tree:
 # Conflicts
 
 
+class Reached(NamedTuple):
+    """A set of nodes that have run, and what follows from it.
+
+    Attributes:
+        done: The nodes.
+        held: Bytes that are held.
+        ready: Nodes that can run next.
+        open: Droppable values that it made and that a node outside reads.
+        enough: Values that are enough to make the open ones, with those that nothing can make again.
+    """
+
+    done: int
+    held: int
+    ready: list[int]
+    open: int
+    enough: int
+
+
+def members(mask: int) -> Iterator[int]:
+    """The places of a number's bits."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
 class Orders:
-    """Whether a graph fits a budget where some nodes may run again for nothing, by a search through sets of nodes."""
+    """Whether a graph fits a budget where some nodes may run again, by a search through sets of nodes."""
 
     def __init__(self, graph: Graph, budget: int, work: Work) -> None:
         self.graph, self.budget, self.work = graph, budget, work
@@ -1220,96 +1251,255 @@ class Orders:
         self.useful = {
             v for v, node in enumerate(graph.nodes) if node.again and any(graph.readers[x] for x in graph.makes[v])
         }
-        self.step_work = 4 + len(graph.nodes) // 128
+        self.step_work = 6 + (len(graph.nodes) + len(graph.values)) // 128
 
-    def impossible(self, free: set[int]) -> bool:
-        """Whether no order fits where the nodes in ``free`` may run again."""
+    def impossible(self, free: set[int], inputs: bool) -> bool:
+        """Whether no order fits where the nodes in ``free`` may run again; for ``inputs``, only if these are there."""
         graph = self.graph
         if graph.held > self.budget:
             return True
-        self.work.spend(5 * graph.extent)
-        loose = [graph.droppable(x) and graph.maker[x] in free for x in range(len(graph.values))]
-        # Bytes that stay for a while, and that a run adds to what is held.
-        self._stays = [0 if loose[x] else graph.values[x].size for x in range(len(graph.values))]
+        self.work.spend(8 * graph.extent)
+        self._free, self._inputs = free, inputs
+        self._loose = sum(1 << x for v in free for x in graph.makes[v] if graph.droppable(x))
         self._peak = [
-            node.workspace + graph.size(graph.makes[v]) + graph.size(x for x in graph.reads[v] if loose[x])
+            node.workspace + graph.size(graph.makes[v]) + graph.size(x for x in graph.reads[v] if self._loose >> x & 1)
             for v, node in enumerate(graph.nodes)
         ]
+        self._users = [[w for w in ws if w in free] for ws in graph.readers]
         everything = (1 << len(graph.nodes)) - 1
-        start = self._settled(0, graph.held, [v for v, needs in enumerate(self.needs) if not needs])
-        seen, waiting = {start[0]}, [start]
+        ready = [v for v, needs in enumerate(self.needs) if not needs]
+        start = self._settled(Reached(0, graph.held, ready, 0, 0))
+        seen, waiting = {start.done}, [start]
         while waiting:
-            done, held, ready = waiting.pop()
-            if done == everything:
+            here = waiting.pop()
+            if here.done == everything:
                 return False
-            for v in ready:
-                if held + self._peak[v] > self.budget:
-                    self.work.spend(1)
+            for v in here.ready:
+                self.work.spend(1)
+                enough = self._fits(here, v)
+                if enough is None:
                     continue
-                following = self._settled(*self._after(done, held, ready, v))
-                if following[0] not in seen:
+                following = self._settled(self._after(here, v, enough))
+                if following.done not in seen:
                     # Sets take memory, so that they count as more work.
-                    self.work.spend(40 + len(graph.nodes) // 8 + len(following[2]))
-                    seen.add(following[0])
+                    self.work.spend(40 + (len(graph.nodes) + 2 * len(graph.values)) // 8 + len(following.ready))
+                    seen.add(following.done)
                     waiting.append(following)
         return True
 
-    def _growth(self, done: int, v: int) -> int:
-        """Bytes held more after a node ran."""
-        later = ~(done | 1 << v)
+    def _stays(self, x: int) -> int:
+        """Bytes of a value that nothing can make again."""
+        return 0 if self._loose >> x & 1 else self.graph.values[x].size
+
+    def _made(self, v: int) -> int:
+        """Bytes that stay after a node ran."""
         graph = self.graph
-        made = sum(self._stays[x] for x in graph.makes[v] if graph.values[x].fixed or graph.readers[x])
-        return made - sum(self._stays[x] for x in graph.reads[v] if graph.droppable(x) and not self.read_by[x] & later)
+        return sum(self._stays(x) for x in graph.makes[v] if graph.values[x].fixed or graph.readers[x])
 
-    def _after(self, done: int, held: int, ready: Sequence[int], v: int) -> tuple[int, int, list[int]]:
-        self.work.spend(self.step_work + len(self.after[v]) + len(ready) // 8)
-        now = done | 1 << v
+    def _last(self, here: Reached, v: int) -> list[int]:
+        """The droppable values that no other node outside of the set reads."""
+        later = ~(here.done | 1 << v)
+        return [x for x in self.graph.reads[v] if self.graph.droppable(x) and not self.read_by[x] & later]
+
+    def _after(self, here: Reached, v: int, enough: int) -> Reached:
+        graph = self.graph
+        self.work.spend(self.step_work + len(self.after[v]) + len(here.ready) // 8)
+        now, last = here.done | 1 << v, self._last(here, v)
         fresh = [w for w in self.after[v] if not self.needs[w] & ~now]
-        return now, held + self._growth(done, v), [w for w in ready if w != v] + fresh
+        made = sum(1 << x for x in graph.makes[v] if graph.droppable(x) and graph.readers[x])
+        closed = sum(1 << x for x in last)
+        held = here.held + self._made(v) - sum(self._stays(x) for x in last)
+        # What nobody reads any more may be what other values are made of again.
+        return Reached(
+            now,
+            held,
+            [w for w in here.ready if w != v] + fresh,
+            (here.open | made) & ~closed,
+            enough | closed & ~self._loose,
+        )
 
-    def _settled(self, done: int, held: int, ready: list[int]) -> tuple[int, int, list[int]]:
-        """Makes every step that fits and does not leave more held."""
+    def _harmless(self, here: Reached, v: int) -> bool:
+        """Whether no more is held after a node ran than before, whatever runs in between."""
+        graph = self.graph
+        last = [x for x in self._last(here, v) if not self._inputs or set(self._users[x]) <= {v}]
+        freed = sum(self._stays(x) for x in last)
+        if self._inputs and v in self._free:
+            freed = max(0, freed - graph.size(x for x in graph.makes[v] if graph.droppable(x) and graph.readers[x]))
+        return self._made(v) <= freed
+
+    def _settled(self, here: Reached) -> Reached:
+        """Makes every step that fits and is harmless."""
         graph, place = self.graph, 0
-        while place < len(ready):
-            v = ready[place]
-            self.work.spend(2 + len(graph.reads[v]) + len(graph.makes[v]))
-            if held + self._peak[v] <= self.budget and self._growth(done, v) <= 0:
-                done, held, ready = self._after(done, held, ready, v)
-                place = 0
+        while place < len(here.ready):
+            v = here.ready[place]
+            self.work.spend(3 + len(graph.reads[v]) + len(graph.makes[v]))
+            enough = self._fits(here, v) if self._harmless(here, v) else None
+            if enough is not None:
+                here, place = self._after(here, v, enough), 0
             else:
                 place += 1
-        return done, held, ready
+        return here
+
+    def _fits(self, here: Reached, v: int) -> int | None:
+        """Values that are enough while a node runs, which must be able to; None where it does not fit."""
+        room = self.budget - here.held - self._peak[v]
+        if room < 0 or not self._inputs:
+            return None if room < 0 else 0
+        own = sum(1 << x for x in self.graph.reads[v] if self.graph.droppable(x))
+        wanted, lasting = here.open & self._loose & ~own, here.open & ~self._loose
+        for values in (wanted, here.enough & ~own & ~lasting):
+            self.work.spend(values.bit_count())
+            if self.graph.size(members(values)) <= room:
+                return values | own
+        enough = self._least(wanted, own | lasting, room)
+        return None if enough is None else enough | own
+
+    def _least(self, wanted: int, blocked: int, room: int) -> int | None:
+        """A minimum cut between wanted values and those made outside of ``free``; None where it has more bytes.
+
+        A maximum flow by augmenting paths. Points are values and, as ``-1 - p``, nodes.
+        """
+        through: dict[int, int] = {}
+        along: dict[tuple[int, int], int] = {}
+        while True:
+            before, end = self._search(wanted, blocked, through, along)
+            if end is None:
+                ends = (x for x in before if x >= 0 and -1 - self.graph.maker[x] not in before)
+                return sum(1 << x for x in ends)
+            room -= self._augment(before, end, through, along)
+            if room < 0:
+                return None
+
+    def _search(
+        self, wanted: int, blocked: int, through: Mapping[int, int], along: Mapping[tuple[int, int], int]
+    ) -> tuple[dict[int, int | None], int | None]:
+        """The points that more flow can reach, each with the one before, and the end of a path if there is one."""
+        graph = self.graph
+        before: dict[int, int | None] = dict.fromkeys(members(wanted))
+        queue = list(before)
+        for point in queue:
+            if point >= 0:
+                maker = graph.maker[point]
+                next_points = [-1 - w for w in self._users[point] if along.get((w, point))]
+                if through.get(point, 0) < graph.values[point].size:
+                    if maker not in self._free:
+                        return before, point
+                    next_points.append(-1 - maker)
+            else:
+                p = -1 - point
+                next_points = [y for y in graph.reads[p] if graph.droppable(y) and not blocked >> y & 1]
+                next_points += [x for x in graph.makes[p] if through.get(x)]
+            self.work.spend(2 + len(next_points))
+            for other in next_points:
+                if other not in before:
+                    before[other] = point
+                    queue.append(other)
+        return before, None
+
+    def _augment(
+        self, before: Mapping[int, int | None], end: int, through: dict[int, int], along: dict[tuple[int, int], int]
+    ) -> int:
+        """Sends more along a path; how much that is."""
+        graph = self.graph
+        path = [end]
+        while (point := before[path[-1]]) is not None:
+            path.append(point)
+        path.reverse()
+        # A path goes from values to their makers and on to what these read, or against what flows that way.
+        steps = list(pairwise(path))
+        amount = graph.values[end].size - through.get(end, 0)
+        for a, b in steps:
+            if a >= 0:
+                p = -1 - b
+                made = graph.maker[a] == p
+                amount = min(amount, graph.values[a].size - through.get(a, 0) if made else along[p, a])
+            elif graph.maker[b] == -1 - a:
+                amount = min(amount, through[b])
+        through[end] = through.get(end, 0) + amount
+        for a, b in steps:
+            p, x = (-1 - b, a) if a >= 0 else (-1 - a, b)
+            sign = 1 if a >= 0 else -1
+            if graph.maker[x] == p:
+                through[x] = through.get(x, 0) + sign * amount
+            else:
+                along[p, x] = along.get((p, x), 0) - sign * amount
+        return amount
 
 
-class Repeats(Model):
-    """Columns z_v: node v runs again."""
+class Parts:
+    """A tree over which nodes run again, which is read and checked in one pass."""
 
-    def __init__(self, graph: Graph, budget: int, work: Work) -> None:
-        super().__init__(graph, budget, 1, work)
-        self.constant = graph.base
+    def __init__(self, graph: Graph, conflicts: Sequence[frozenset[int]], data: Json, work: Work) -> None:
+        self.graph, self.conflicts, self.work = graph, conflicts, work
+        self.denominator = read_denominator(data)
+        self.tree = as_list(data.get("tree"), "the tree")
+        self.again: dict[int, bool] = {}
 
-    def conflict(self, nodes: Iterable[int]) -> Row:
-        """One of these nodes runs again."""
-        return normal(((-1, self.numbering.number(R, v, 0)) for v in nodes), -1, self.work)
+    def proven(self) -> int:
+        """What the tree proves of the cost."""
+        least: Fraction | None = None
+        # Each entry: how many choices to keep, and one to add.
+        waiting: list[tuple[int, int, bool]] = [(0, -1, False)]
+        trail: list[int] = []
+        for part in self.tree:
+            self.work.spend(10)
+            if not waiting:
+                raise Wrong("parts follow the tree")
+            mark, v, choice = waiting.pop()
+            while len(trail) > mark:
+                del self.again[trail.pop()]
+            if v >= 0:
+                self.again[v] = choice
+                trail.append(v)
+            if not isinstance(part, str):
+                value = self._value(part)
+                least = value if least is None else min(least, value)
+                continue
+            w = self.graph.node_of.get(part, -1)
+            if w < 0 or w in self.again:
+                raise Wrong(f"the tree divides on {shown(part)}, which is no node, or known there")
+            waiting += [(len(trail), w, True), (len(trail), w, False)]
+        if waiting or least is None:
+            raise Wrong("the tree ends too early")
+        return max(ceil(least / self.graph.unit) * self.graph.unit, self.graph.base)
+
+    def _value(self, part: object) -> Fraction:
+        """What the multipliers of a part prove in it."""
+        total = self.graph.base * self.denominator
+        slopes = {v: 0 for v, choice in self.again.items() if choice}
+        self.work.spend(len(self.again))
+        for place, numerator in read_multipliers(part, len(self.conflicts)).items():
+            self.work.spend(1 + len(self.conflicts[place]) * (1 + numerator.bit_length() // 512))
+            total += numerator
+            for v in self.conflicts[place]:
+                slopes[v] = slopes.get(v, 0) - numerator
+        for v, change in slopes.items():
+            slope = change + self.denominator * self.graph.nodes[v].cost
+            choice = self.again.get(v)
+            total += min(0, slope) if choice is None else slope if choice else 0
+        return Fraction(total, self.denominator)
 
 
 def conflicts_prove(graph: Graph, data: Json, budget: int, work: Work) -> int:
     """What a certificate of conflicts proves."""
-    orders, model, rows = Orders(graph, budget, work), Repeats(graph, budget, work), []
-    known: set[frozenset[int]] = set()
-    empty = False
+    orders = Orders(graph, budget, work)
+    conflicts: list[frozenset[int]] = []
+    known: set[tuple[frozenset[int], bool]] = set()
     for item in as_list(data.get("conflicts"), "conflicts"):
-        nodes = frozenset(graph.node_of.get(name, -1) for name in as_texts(item, "a conflict"))
+        entry = as_object(item, "a conflict")
+        names = as_texts(entry.get("nodes"), "the nodes of a conflict")
+        work.spend(5 + len(names))
+        nodes = frozenset(graph.node_of.get(name, -1) for name in names)
+        inputs = as_flag(entry.get("inputs", False), "inputs of a conflict")
         if -1 in nodes:
             raise Wrong("a conflict names what is no node")
-        if nodes not in known and not orders.impossible(orders.useful - nodes):
-            raise Wrong(f"{shown(item)} is no conflict: some order fits")
-        known.add(nodes)
-        empty = empty or not nodes
-        rows.append(model.conflict(nodes))
+        if (nodes, inputs) not in known and not orders.impossible(orders.useful - nodes, inputs):
+            raise Wrong(f"{shown(names)} is no conflict: some order fits")
+        known.add((nodes, inputs))
+        conflicts.append(nodes)
     if as_flag(data.get("of_peak", False), "of_peak"):
-        return budget + 1 if empty else 0
-    return combined(model, rows, data)
+        return budget + 1 if frozenset() in conflicts else 0
+    return Parts(graph, conflicts, data, work).proven()
 
 
 # Hosts
@@ -1397,11 +1587,22 @@ def _through_host(data: Json, graph: Graph, budget: int, host: Host | None, work
     if build is None:
         raise Wrong(f"the certificate is about graph {shown(data.get('relaxed'))}; expected 'again' or 'provide'")
     inner = as_object(data.get("proof"), "the proof")
+    if data.get("relaxed") == "again" and not _without_inputs(inner):
+        raise Wrong("what a fetch brings back needs no inputs, but the proof counts on them")
     other = build(graph, host, work)
     proof = _plain(as_text(inner.get("kind"), "the kind of the proof"), inner, other, budget, work)
     if proof.of == "peak" or not proof.value:
         return proof
     return proof._replace(value=max(graph.base, proof.value - (other.base - graph.base)))
+
+
+def _without_inputs(data: Json) -> bool:
+    """Whether a certificate is one of conflicts that count on no inputs."""
+    listed = data.get("conflicts")
+    entries = listed if isinstance(listed, list) else []
+    return data.get("kind") == "conflicts/2" and not any(
+        isinstance(item, dict) and item.get("inputs", False) for item in entries
+    )
 
 
 def _plain(kind: str, data: Json, graph: Graph, budget: int, work: Work) -> Proof:
@@ -1418,7 +1619,7 @@ def _plain(kind: str, data: Json, graph: Graph, budget: int, work: Work) -> Proo
             return Proof(of, scope, combined(model, rows, data))
         case "tree/2":
             return Proof(of, scope, Tree(_chain(data, graph, own, work), data).proven())
-        case "conflicts/1" | "conflicts":
+        case "conflicts/2":
             return Proof(of, scope, conflicts_prove(graph, data, own, work))
         case "staged-model/2":
             staged = Staged(graph, own, work)

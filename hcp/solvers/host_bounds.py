@@ -19,7 +19,7 @@ def host_bounds(
 ) -> tuple[Bound, ...]:
     """The bounds found before a deadline; one on the peak comes alone, as no schedule meets the budget then."""
     limit = deadline.part(deadline.left * conflict_share)
-    conflicts = conflict_bound(relax(graph, host, "again").graph, budget, limit)
+    conflicts = conflict_bound(relax(graph, host, "again").graph, budget, limit, inputs=False)
     found = () if conflicts is None else (_carried(graph, host, "again", conflicts),)
     if found and found[0].of == "peak":
         return found

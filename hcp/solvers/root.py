@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 
 from hcp.planning.compilation import COMPILING, ORDER_SEARCH, PATH_CUTS
+from hcp.planning.deadline import Deadline
 from hcp.planning.parameters import Params, Share
 from hcp.planning.solution import Bound
 from hcp.planning.tracker import Tracker
-from hcp.solvers.conflicts.bound import ConflictParams, conflict_bound
+from hcp.solvers.conflicts.bound import ConflictParams, Conflicts
 from hcp.solvers.cut_relaxation.relaxation import Relaxation, RelaxationParams, Relaxer, infeasibility_note
 
 
@@ -15,8 +16,9 @@ class RootParams(Params):
     """Parameters of the first bounds.
 
     Attributes:
-        conflict_share: Share of their time for conflicts. These close the gap of small and narrow graphs at once, and
-            stop early elsewhere; 0 leaves them out.
+        conflict_share: Share of their time for conflicts, before the cut relaxation and again after it. These close the
+            gap of small and narrow graphs at once, and stop early elsewhere; 0 leaves them out. They get all the time
+            that is left where they prove more than the cut relaxation does.
         conflicts: Parameters of the conflict relaxation.
         relaxation: Parameters of the cut relaxation.
     """
@@ -50,17 +52,38 @@ def solve_root(tracker: Tracker, seconds: float, params: RootParams) -> Root:
         waited = [part.wait(deadline, lambda: tracker.report(COMPILING)) for part in (PATH_CUTS, ORDER_SEARCH)]
         if plain.infeasibility is not None or tracker.done or not all(waited):
             return plain
-    conflicts = None
+    conflicts = Conflicts(graph, budget, params.conflicts)
     if params.conflict_share:
         tracker.report("conflicts")
-        limit = deadline.part(deadline.left * params.conflict_share)
-        conflicts = conflict_bound(graph, budget, limit, params.conflicts)
-    if conflicts is not None and conflicts.of == "cost":
-        tracker.add_bound(conflicts)
+        conflicts.search(deadline.part(deadline.left * params.conflict_share), inputs=False)
+    if conflicts.bound is not None and conflicts.bound.of == "cost":
+        tracker.add_bound(conflicts.bound)
         if tracker.done:
             return Root()
     tracker.report("linear relaxation")
-    return _relaxed(tracker, relaxer.best(), conflicts)
+    root = _relaxed(tracker, relaxer.best(), conflicts.bound)
+    if not params.conflict_share or root.infeasibility is not None or tracker.done:
+        return root
+    tracker.report("conflicts")
+    return _deepened(tracker, conflicts, root, deadline, params.conflict_share)
+
+
+def _deepened(tracker: Tracker, conflicts: Conflicts, root: Root, deadline: Deadline, share: float) -> Root:
+    """Looks for conflicts whose re-executions need their inputs, as long as they are what proves most."""
+    before = conflicts.bound
+    conflicts.search(deadline.part(deadline.left * share))
+    if _value(conflicts.bound) >= (0 if root.relaxation is None else root.relaxation.bound.value):
+        conflicts.search(deadline, exact=True)
+    bound = conflicts.bound
+    if bound is not None and bound.of == "peak":
+        return Root(infeasibility=bound)
+    if bound is not None and bound.value > _value(before):
+        tracker.add_bound(bound)
+    return root
+
+
+def _value(bound: Bound | None) -> int:
+    return 0 if bound is None else bound.value
 
 
 def _relaxed(tracker: Tracker, relaxation: Relaxation | None, conflicts: Bound | None = None) -> Root:

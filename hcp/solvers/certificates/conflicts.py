@@ -1,80 +1,151 @@
 """Certificates of conflict bounds; ``hcp.solvers.conflicts`` says what conflicts are and finds them."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from fractions import Fraction
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
+from hcp.graph.cancellation import tick, ticking
 from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, as_list, shown
-from hcp.graph.index import BoolArray, GraphIndex
+from hcp.graph.index import BoolArray, GraphIndex, IntArray
 from hcp.graph.ir import Graph
-from hcp.solvers.certificates.multipliers import DualCertificate, dual_fields
+from hcp.planning.solution import Quantity
+from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.certificates.multipliers import Multipliers, read_denominator, read_pairs, round_up
 from hcp.solvers.formats import Format
-from hcp.solvers.models.rows import Model
 
-# The version is that of the search's rules as well, and of ``conflict_model``.
-CONFLICT_FORMAT: Final = Format("conflicts", 1)
+# The version is that of the search's rules as well, and of the bound that a tree proves.
+CONFLICT_FORMAT: Final = Format("conflicts", 2)
 
-Conflict = tuple[int, ...]
+
+class Conflict(NamedTuple):
+    """Nodes of which one runs again in every schedule within a budget.
+
+    Attributes:
+        nodes: By number, increasing.
+        inputs: Whether that follows only because re-executions need their inputs.
+    """
+
+    nodes: tuple[int, ...]
+    inputs: bool
+
+
+# A tree in preorder: a node of the graph, which runs once in the first part and again in the second, or the multipliers
+# of a part that is not divided.
+Tree = tuple[int | Multipliers, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConflictCertificate(DualCertificate):
-    """Multipliers on conflicts; ``proven`` searches each of them again.
+class ConflictCertificate:
+    """A tree over which nodes run again, with multipliers on conflicts; ``proven`` searches each conflict again.
 
     Attributes:
-        conflicts: Names of the nodes of each. For the peak one of them is empty, which needs no multiplier.
+        budget: Bytes for which the conflicts hold, as they do for every budget up to it.
+        of_peak: Whether an empty conflict shows that no schedule meets the budget; then no tree is needed.
+        denominator: Of all multipliers.
+        conflicts: By the numbers of nodes.
+        tree: Bounds the cost in each of its parts.
     """
 
     format: ClassVar[Format] = CONFLICT_FORMAT
-    conflicts: tuple[tuple[str, ...], ...]
+    budget: int
+    of_peak: bool = False
+    denominator: int = 1
+    conflicts: tuple[Conflict, ...]
+    tree: Tree = ()
 
-    def rows(self, graph: Graph) -> Model:
-        """One row a conflict, whose nodes all have to be there."""
-        return conflict_model(graph, self._conflicts(graph.index))
+    @property
+    def of(self) -> Quantity:
+        """What is bounded."""
+        return "peak" if self.of_peak else "cost"
 
-    def rebuilt(self, graph: Graph) -> Model | None:
-        """One row a conflict; None where one of them is none."""
-        index = graph.index
-        if not all(name in index.node_of for names in self.conflicts for name in names):
-            return None
-        # Here, since it loads a compiler and most plans have no conflicts to check.
-        from hcp.solvers.conflicts.order_search import OrderSearch, OrderVerdict
+    @property
+    def scope(self) -> str:
+        """Every schedule."""
+        return ORDER_FREE
 
-        search, useful = OrderSearch(index, self.budget), repeatable(index)
-        # Files may repeat them.
-        for conflict in dict.fromkeys(tuple(sorted(set(nodes))) for nodes in self._conflicts(index)):
-            if search(useful & ~_mask(index, conflict)) is not OrderVerdict.IMPOSSIBLE:
-                return None
-        return self.rows(graph)
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether a conflict holds only because re-executions need their inputs, as fetches from a host do not."""
+        return any(conflict.inputs for conflict in self.conflicts)
 
-    def evaluated(self, graph: Graph, model: Model) -> int:
-        """The bound that multipliers on conflicts prove, or that an empty conflict does by itself."""
-        if self.of_peak:
-            return self.budget + 1 if () in self.conflicts else 0
-        return super().evaluated(graph, model)
+    def proven(self, graph: Graph, budget: int) -> int:
+        """The bound on cost, or on the peak, that the conflicts prove; 0 where they prove nothing."""
+        if budget > self.budget and not self.of_peak:
+            return 0
+        if self.of_peak and all(conflict.nodes for conflict in self.conflicts):
+            return 0
+        if not _hold(graph.index, self.budget, self.conflicts):
+            return 0
+        return self.budget + 1 if self.of_peak else self.value(graph)
+
+    def value(self, graph: Graph) -> int:
+        """The bound on the cost that the tree proves if the conflicts hold; 0 where it is damaged."""
+        least = tree_value(graph.index.cost, self.conflicts, self.tree, self.denominator)
+        return 0 if least is None else round_up(least + graph.base_cost, graph)
 
     def to_dict(self, graph: Graph) -> dict[str, object]:
-        """What a plan file stores."""
-        return {**super().to_dict(graph), "conflicts": [list(names) for names in self.conflicts]}
+        """What a plan file stores, with names instead of numbers."""
+        names = graph.index.node_names
+        return {
+            "kind": str(self.format),
+            "budget_bytes": self.budget,
+            "of_peak": self.of_peak,
+            "denominator": self.denominator,
+            "conflicts": [
+                {"nodes": [names[v] for v in conflict.nodes], "inputs": conflict.inputs} for conflict in self.conflicts
+            ],
+            "tree": [names[part] if isinstance(part, int) else [list(pair) for pair in part] for part in self.tree],
+        }
 
-    def _conflicts(self, index: GraphIndex) -> tuple[Conflict, ...]:
-        return tuple(tuple(index.node_of[name] for name in names) for names in self.conflicts)
+
+def read_conflicts(record: Record, graph: Graph) -> ConflictCertificate:
+    """A certificate of conflicts as its ``to_dict`` wrote it.
+
+    Raises:
+        GraphError: On anything else; says what is wrong.
+    """
+    index = graph.index
+    return ConflictCertificate(
+        budget=record.amount("budget_bytes"),
+        of_peak=record.flag("of_peak", False),
+        denominator=read_denominator(record),
+        conflicts=tuple(_conflict(item, record.owner, index) for item in ticking(record.items("conflicts"))),
+        tree=tuple(
+            read_pairs(part, record.owner) if isinstance(part, list) else _node(part, record.owner, index)
+            for part in ticking(record.items("tree"))
+        ),
+    )
 
 
-def read_conflicts(record: Record, _: Graph) -> ConflictCertificate:
-    """A certificate of conflicts as its ``to_dict`` wrote it."""
-    conflicts = tuple(_names(item, record.owner) for item in record.items("conflicts"))
-    return ConflictCertificate(**dual_fields(record), conflicts=conflicts)
+def _conflict(item: object, owner: str, index: GraphIndex) -> Conflict:
+    record = Record(item, f"a conflict of {owner}")
+    names = as_list(record.get("nodes"), record.owner, "nodes")
+    nodes = tuple(sorted({_node(name, record.owner, index) for name in names}))
+    return Conflict(nodes, record.flag("inputs", False))
 
 
-def _names(item: object, owner: str) -> tuple[str, ...]:
-    names = tuple(as_list(item, owner, "conflicts"))
-    if not all(isinstance(name, str) for name in names):
-        raise GraphError(f"{owner} has conflict {shown(item)}; expected a list of nodes' names")
-    return tuple(str(name) for name in names)
+def _node(name: object, owner: str, index: GraphIndex) -> int:
+    found = index.node_of.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise GraphError(f"{owner} names {shown(name)}; expected the name of a node")
+    return found
+
+
+def _hold(index: GraphIndex, budget: int, conflicts: Iterable[Conflict]) -> bool:
+    """Whether all these are conflicts."""
+    # Here, since it loads a compiler and most plans have no conflicts to check.
+    from hcp.solvers.conflicts.order_search import OrderSearch, OrderVerdict
+
+    search, useful = OrderSearch(index, budget), repeatable(index)
+    # Files may repeat them.
+    for conflict in dict.fromkeys(conflicts):
+        if search(useful & ~_mask(index, conflict.nodes), traced=conflict.inputs) is not OrderVerdict.IMPOSSIBLE:
+            return False
+    return True
 
 
 def repeatable(index: GraphIndex) -> BoolArray:
@@ -85,19 +156,52 @@ def repeatable(index: GraphIndex) -> BoolArray:
     return read & index.recomputable
 
 
-def conflict_model(graph: Graph, conflicts: tuple[Conflict, ...]) -> Model:
-    """The model over all nodes, one row a conflict."""
-    index = graph.index
-    start = np.concatenate(([0], np.cumsum([len(conflict) for conflict in conflicts], dtype=np.int64)))
-    items = np.array([v for conflict in conflicts for v in conflict], np.int64)
-    matrix = sparse.csr_matrix(
-        (np.full(len(items), -1, np.int64), items, start), shape=(len(conflicts), index.n), dtype=np.int64
-    )
-    rhs = np.full(len(conflicts), -1, np.int64)
-    return Model(matrix, rhs, index.cost, graph.base_cost, np.ones(index.n, np.bool_))
-
-
-def _mask(index: GraphIndex, nodes: Conflict) -> BoolArray:
+def _mask(index: GraphIndex, nodes: Sequence[int]) -> BoolArray:
     mask = np.zeros(index.n, np.bool_)
     mask[list(nodes)] = True
     return mask
+
+
+def tree_value(cost: IntArray, conflicts: Sequence[Conflict], tree: Tree, denominator: int) -> Fraction | None:
+    """The extra cost that a tree proves: the least of its parts; None where it is no tree."""
+    least: Fraction | None = None
+    # Of each part still to come, whether the nodes divided on run again.
+    waiting: list[dict[int, bool]] = [{}]
+    for part in tree:
+        tick()
+        if not waiting:
+            return None
+        fixed = waiting.pop()
+        if isinstance(part, int):
+            if part in fixed:
+                return None
+            waiting += [{**fixed, part: True}, {**fixed, part: False}]
+            continue
+        value = part_value(cost, conflicts, part, denominator, fixed)
+        if value is None:
+            return None
+        least = value if least is None else min(least, value)
+    return None if waiting else least
+
+
+def part_value(
+    cost: IntArray, conflicts: Sequence[Conflict], multipliers: Multipliers, denominator: int, fixed: dict[int, bool]
+) -> Fraction | None:
+    """The extra cost that multipliers prove where some nodes are known to run again or not; None for no multipliers.
+
+    ``sum c_v z_v`` is at least ``sum y_i + sum (c_v - sum of y_i over conflicts with v) z_v``, as each conflict has one
+    node with ``z_v = 1``.
+    """
+    slope: dict[int, int] = {v: 0 for v, again in fixed.items() if again}
+    total = 0
+    for row, numerator in multipliers:
+        if numerator < 0 or not 0 <= row < len(conflicts):
+            return None
+        total += numerator
+        for v in conflicts[row].nodes:
+            slope[v] = slope.get(v, 0) - numerator
+    for v, change in slope.items():
+        again = fixed.get(v)
+        reduced = change + denominator * int(cost[v])
+        total += reduced if again else 0 if again is False else min(0, reduced)
+    return Fraction(total, denominator)

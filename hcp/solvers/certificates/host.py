@@ -21,6 +21,7 @@ from hcp.graph.fields import Record
 from hcp.graph.ir import LARGEST_TOTAL, Graph, Node, Value
 from hcp.planning.solution import Certificate, Quantity
 from hcp.schedule.host import HostLink
+from hcp.solvers.certificates.conflicts import ConflictCertificate
 from hcp.solvers.formats import Format
 
 # The version is that of the relaxed graphs.
@@ -56,6 +57,11 @@ class HostCertificate:
 
     def proven(self, graph: Graph, budget: int) -> int:
         """The bound that the relaxed graph's certificate proves of the graph with the link; 0 where nothing."""
+        if self.relaxed == "again" and not (
+            isinstance(self.proof, ConflictCertificate) and not self.proof.needs_inputs
+        ):
+            # What a fetch brings back needs no inputs.
+            return 0
         other = relax(graph, self.host, self.relaxed)
         value = self.proof.proven(other.graph, budget)
         return value if self.of == "peak" else other.cost(value)

@@ -6,6 +6,7 @@ rationals with one denominator: the solver's dual values, rounded. Rounding can 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, frexp, ldexp
@@ -102,18 +103,36 @@ def dual_fields(record: Record) -> DualFields:
     Raises:
         GraphError: If one is missing or of another type.
     """
+    return {
+        "budget": record.amount("budget_bytes"),
+        "multipliers": read_pairs(record.items("multipliers"), record.owner),
+        "denominator": read_denominator(record),
+        "of_peak": record.flag("of_peak", False),
+    }
+
+
+def read_denominator(record: Record) -> int:
+    """The denominator of a certificate's multipliers.
+
+    Raises:
+        GraphError: If it is none.
+    """
     denominator = record.get("denominator")
     if isinstance(denominator, bool) or not isinstance(denominator, int) or denominator <= 0:
         raise GraphError(f"{record.owner} has denominator {shown(denominator)}; expected a whole number above zero")
-    multipliers = tuple(_pair(item, record.owner) for item in record.items("multipliers"))
+    return denominator
+
+
+def read_pairs(items: Iterable[object], owner: str) -> Multipliers:
+    """Pairs of a row and a numerator.
+
+    Raises:
+        GraphError: If one is something else, or a row has two.
+    """
+    multipliers = tuple(_pair(item, owner) for item in items)
     if len({row for row, _ in multipliers}) < len(multipliers):
-        raise GraphError(f"{record.owner} has two multipliers of one row; give each row one")
-    return {
-        "budget": record.amount("budget_bytes"),
-        "multipliers": multipliers,
-        "denominator": denominator,
-        "of_peak": record.flag("of_peak", False),
-    }
+        raise GraphError(f"{owner} has two multipliers of one row; give each row one")
+    return multipliers
 
 
 def _pair(item: object, owner: str) -> tuple[int, int]:

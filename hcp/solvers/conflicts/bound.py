@@ -7,7 +7,8 @@ into conflicts, since running others again changes nothing. An empty conflict sh
 budget at all.
 
 Conflicts are found where the current solution violates them and made small by letting as many further nodes run again
-as the search allows, cheap ones first: an implicit hitting set problem, here in its linear relaxation.
+as the search allows, cheap ones first: an implicit hitting set problem (Moreno-Centeno and Karp 2013). The solution is
+that of the linear relaxation while it violates conflicts, and a cheapest hitting set (``hitting.py``) from then on.
 """
 
 from contextlib import suppress
@@ -21,13 +22,12 @@ from hcp.graph.index import BoolArray, IntArray
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import ORDER_SEARCH
 from hcp.planning.deadline import Deadline
-from hcp.planning.parameters import Params, Range
+from hcp.planning.parameters import Count, Params, Range
 from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
-from hcp.solvers.certificates.conflicts import Conflict, ConflictCertificate, conflict_model, repeatable
-from hcp.solvers.certificates.multipliers import Multipliers, rounded
+from hcp.solvers.certificates.conflicts import Conflict, ConflictCertificate, Tree, repeatable
+from hcp.solvers.conflicts.hitting import HittingSet, HittingSets
 from hcp.solvers.conflicts.order_search import OrderSearch, OrderVerdict
-from hcp.solvers.models.highs import LinearProgram, LpStatus
 from hcp.solvers.models.rows import FloatArray
 
 SOURCE = "conflict relaxation"
@@ -43,112 +43,163 @@ class ConflictParams(Params):
     Attributes:
         thresholds: Tried in turn until a conflict is found: nodes whose recomputation has at least this value in the
             relaxation's solution may run again.
+        parts: The tree for a cheapest hitting set divides so many parts at most.
     """
 
     thresholds: tuple[Annotated[float, Range(0, 1, above=True)], ...] = (1e-6, 0.3, 0.5, 0.7, 1 - 1e-6)
+    parts: Count = 300
 
 
 DEFAULT_CONFLICTS: Final = ConflictParams()
 
 
 def conflict_bound(
-    graph: Graph, budget: int, deadline: Deadline, params: ConflictParams = DEFAULT_CONFLICTS
+    graph: Graph, budget: int, deadline: Deadline, params: ConflictParams = DEFAULT_CONFLICTS, *, inputs: bool = True
 ) -> Bound | None:
     """The best bound that conflicts found in time prove: on the cost, or on the peak if no schedule fits the budget.
 
-    None while the search for them is being compiled.
+    Args:
+        graph: The graph.
+        budget: Bytes.
+        deadline: Of the search; the best so far is returned then.
+        params: Parameters.
+        inputs: Whether re-executions need their inputs; values that are fetched from a host do not.
+
+    Returns:
+        None while the search for conflicts is being compiled, or where there is none.
     """
-    if not ORDER_SEARCH.ready():
-        return None
-    finder = _Finder(graph, budget, deadline, params)
-    with suppress(Cancelled), deadline.enforced():
-        while not deadline.over and finder.grow():
-            pass
-    return finder.bound()
+    found = Conflicts(graph, budget, params)
+    found.search(deadline, inputs=False)
+    if inputs:
+        found.search(deadline)
+        found.search(deadline, exact=True)
+    return found.bound
 
 
-class _Finder:
-    """Finds conflicts, and solves the relaxation that they make.
+class Conflicts:
+    """Conflicts found so far, and the cheapest nodes that meet them.
 
     Attributes:
-        conflicts: Found so far; an empty one ends the search.
-        solution: Of the relaxation, one number a node.
-        multipliers: One number a conflict.
+        found: The conflicts; an empty one ends the search.
+        point: Of the linear relaxation that they make.
+        best: What proves the best bound on the cost.
     """
 
-    def __init__(self, graph: Graph, budget: int, deadline: Deadline, params: ConflictParams) -> None:
+    def __init__(self, graph: Graph, budget: int, params: ConflictParams = DEFAULT_CONFLICTS) -> None:
         self.graph = graph
-        self.index = graph.index
-        self.params = params
         self.budget = budget
-        self.deadline = deadline
-        self.useful = repeatable(graph.index)
-        self.conflicts: list[Conflict] = []
-        self.solution: FloatArray = np.zeros(graph.index.n)
-        self.multipliers: FloatArray = np.zeros(0)
-        self._search = OrderSearch(graph.index, budget)
+        self.params = params
+        self.found: list[Conflict] = []
+        self.point: FloatArray = np.zeros(graph.index.n)
+        self.best: ConflictCertificate | None = None
+        self._deadline = Deadline()
+        self._kinds: tuple[bool, ...] = ()
+        self._useful = repeatable(graph.index)
+        self._orders = OrderSearch(graph.index, budget)
         cheap_first = np.argsort(graph.index.cost, kind="stable")
-        self._cheap_first: IntArray = cheap_first[self.useful[cheap_first]]
+        self._cheap_first: IntArray = cheap_first[self._useful[cheap_first]]
 
-    def grow(self) -> bool:
-        """Adds a conflict that the solution violates, and solves again; False where that leads no further."""
-        conflict = self.violated(self.solution)
-        if conflict is None:
-            return False
-        if not conflict:
-            self.conflicts.append(conflict)
-            return False
-        result = LinearProgram(conflict_model(self.graph, (*self.conflicts, conflict))).solve(self.deadline)
-        if result.status is not LpStatus.OPTIMAL:
-            return False
-        self.conflicts.append(conflict)
-        self.solution, self.multipliers = result.point, result.multipliers
-        return True
-
+    @property
     def bound(self) -> Bound | None:
         """What the conflicts prove."""
-        if not self.conflicts:
+        if self.hopeless:
+            certificate = ConflictCertificate(budget=self.budget, of_peak=True, conflicts=(self.found[-1],))
+            return Bound(self.budget + 1, "peak", ORDER_FREE, certificate, SOURCE)
+        if self.best is None:
             return None
-        if not self.conflicts[-1]:
-            return Bound(self.budget + 1, "peak", ORDER_FREE, self.certificate(of_peak=True), SOURCE)
-        pairs, denominator = rounded(self.multipliers, conflict_model(self.graph, tuple(self.conflicts)))
-        certificate = self.certificate(pairs, denominator)
-        value = certificate.evaluated(self.graph, certificate.rows(self.graph))
-        return Bound(value, "cost", ORDER_FREE, certificate, SOURCE)
+        return Bound(self.best.value(self.graph), "cost", ORDER_FREE, self.best, SOURCE)
 
-    def violated(self, solution: FloatArray) -> Conflict | None:
-        """A small conflict of which the solution holds less than 1, if one is found."""
+    @property
+    def hopeless(self) -> bool:
+        """Whether no schedule fits the budget."""
+        return bool(self.found) and not self.found[-1].nodes
+
+    def search(self, deadline: Deadline, *, inputs: bool = True, exact: bool = False) -> None:
+        """Finds conflicts until none is violated, or the time is up; none while the search is being compiled.
+
+        Args:
+            deadline: Of the search.
+            inputs: Whether re-executions need their inputs, where they may have them for nothing otherwise. There are
+                more conflicts then.
+            exact: Whether cheapest hitting sets have to violate conflicts, or the linear relaxation alone.
+        """
+        self._deadline, self._kinds = deadline, (False, True) if inputs else (False,)
+        with suppress(Cancelled), deadline.enforced():
+            while not (deadline.over or self.hopeless) and ORDER_SEARCH.ready():
+                conflict = self.violated(self.point) or (self.missed() if exact else None)
+                if conflict is None:
+                    return
+                self.found.append(conflict)
+                found = self.solved(0) if conflict.nodes else None
+                if found is None:
+                    return
+                self.point = found.point
+
+    def missed(self) -> Conflict | None:
+        """A conflict that a cheapest hitting set does not meet, where the linear relaxation violates none."""
+        if not self.found:
+            return None
+        found = self.solved(self.params.parts)
+        return None if found is None else self.beyond(found.chosen & self._useful)
+
+    def solved(self, parts: int) -> HittingSet | None:
+        """A hitting set of all conflicts, after so many divisions at most; keeps what it proves."""
+        sets = HittingSets(self.graph, self.found, self._deadline)
+        found = sets.search(parts)
+        if found is not None and (self.best is None or found.bound > self.best.value(self.graph)):
+            self.best = self.certificate(tuple(self.found), sets.denominator, found.tree)
+        return found
+
+    def violated(self, point: FloatArray) -> Conflict | None:
+        """A small conflict of which a point holds less than 1, if one is found."""
         for threshold in self.params.thresholds:
-            free = self.useful & (solution >= threshold)
-            if solution[self.useful & ~free].sum() < 1 - 1e-6 and self.impossible(free):
-                rest = self._cheap_first[~free[self._cheap_first]]
-                return tuple(np.flatnonzero(self.useful & ~self.grown(free, rest)).tolist())
+            free = self._useful & (point >= threshold)
+            if point[self._useful & ~free].sum() < 1 - 1e-6:
+                conflict = self.beyond(free)
+                if conflict is not None:
+                    return conflict
         return None
 
-    def grown(self, free: BoolArray, block: IntArray) -> BoolArray:
+    def beyond(self, free: BoolArray) -> Conflict | None:
+        """A small conflict without nodes of a set, if one is found."""
+        needed: bool | None = None
+        for kind in self._kinds:
+            if needed is None and not self.impossible(free, kind):
+                continue
+            larger = self.grown(free, self._cheap_first[~free[self._cheap_first]], kind)
+            needed = kind if needed is None or larger.sum() > free.sum() else needed
+            free = larger
+        return None if needed is None else Conflict(tuple(np.flatnonzero(self._useful & ~free).tolist()), needed)
+
+    def grown(self, free: BoolArray, block: IntArray, kind: bool) -> BoolArray:
         """As many nodes of a block as may run again without making an order possible, halving where all is too much."""
-        if not len(block) or self.deadline.over:
+        if not len(block) or self._deadline.over:
             return free
         more = free.copy()
         more[block] = True
-        if self.impossible(more):
+        if self.impossible(more, kind):
             return more
         if len(block) == 1:
             return free
         half = len(block) // 2
-        return self.grown(self.grown(free, block[:half]), block[half:])
+        return self.grown(self.grown(free, block[:half], kind), block[half:], kind)
 
-    def impossible(self, free: BoolArray) -> bool:
-        self.deadline.spend(UNITS_PER_SEARCH)
-        return self._search(free) is OrderVerdict.IMPOSSIBLE
+    def impossible(self, free: BoolArray, kind: bool) -> bool:
+        """Whether no order fits; ``kind`` says whether re-executions need their inputs."""
+        self._deadline.spend(UNITS_PER_SEARCH)
+        return self._orders(free, traced=kind) is OrderVerdict.IMPOSSIBLE
 
-    def certificate(
-        self, pairs: Multipliers = (), denominator: int = 1, *, of_peak: bool = False
-    ) -> ConflictCertificate:
-        """The conflicts that hold the bound up, with their multipliers."""
-        used = (len(self.conflicts) - 1,) if of_peak else tuple(row for row, _ in pairs)
-        names = tuple(tuple(self.index.node_names[v] for v in self.conflicts[row]) for row in used)
-        renumbered = tuple((place, numerator) for place, (_, numerator) in enumerate(pairs))
+    def certificate(self, conflicts: tuple[Conflict, ...], denominator: int, tree: Tree) -> ConflictCertificate:
+        """A tree with the conflicts that its multipliers mention."""
+        used = sorted({row for part in tree if not isinstance(part, int) for row, _ in part})
+        place = {row: i for i, row in enumerate(used)}
+        renumbered = tuple(
+            part if isinstance(part, int) else tuple((place[row], numerator) for row, numerator in part)
+            for part in tree
+        )
         return ConflictCertificate(
-            budget=self.budget, multipliers=renumbered, denominator=denominator, of_peak=of_peak, conflicts=names
+            budget=self.budget,
+            denominator=denominator,
+            conflicts=tuple(conflicts[row] for row in used),
+            tree=renumbered,
         )

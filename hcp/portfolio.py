@@ -38,7 +38,8 @@ from hcp.solvers.cpsat import CpSat
 from hcp.solvers.cut_relaxation.relaxation import Relaxation
 from hcp.solvers.memetic import Evolution, MemeticParams
 from hcp.solvers.milp import Milp
-from hcp.solvers.proof import Proof, ProofParams
+from hcp.solvers.proof import Proof
+from hcp.solvers.prover import Prover
 from hcp.solvers.root import Root, solve_root
 from hcp.solvers.search import SearchParams
 
@@ -69,10 +70,11 @@ class AutoParams(Params):
         compiling_share: In place of quick_share while the compiled searches are not ready.
         all_compiling_share: In place of all_quick_share while they are not.
         tree_share: Share of the remaining time for the tree of relaxations, which proves in integers; 0 leaves it out.
-        proof_share: Share of the time that remains then for the exact search; 0 leaves it out.
+        proof_share: Share of the time that remains then for the solver of integer programs; 0 leaves it out.
+        last_tree_share: Share of the time that remains then for the tree again; 0 leaves that out.
         least_explained: Least share of the incumbent's extra cost that the bound has to account for. Where it is less,
-            the relaxation is weak on this graph, and the memetic search gets most of the exact search's time.
-        weak_share: In place of proof_share where the relaxation is weak; 0 leaves the exact search out there.
+            the relaxation is weak on this graph, and the memetic search gets most of the exact searches' time.
+        weak_share: At most, of any exact search, where the relaxation is weak; 0 leaves them out there.
         most_columns_proved: Models with at most this many columns are solved by CP-SAT, which proves small ones sooner;
             larger ones by HiGHS.
         least_search: Share of the remaining time that the memetic search gets in parallel with the quick heuristics and
@@ -90,7 +92,8 @@ class AutoParams(Params):
     compiling_share: Share = 0.2
     all_compiling_share: Share = 0.6
     tree_share: Share = 0.3
-    proof_share: Share = 0.5
+    proof_share: Share = 0.3
+    last_tree_share: Share = 0.5
     least_explained: Share = 0.5
     weak_share: Share = 0.05
     most_columns_proved: Count = 20_000
@@ -206,10 +209,15 @@ class _Portfolio:
 
     def exact(self, relaxation: Relaxation) -> _Result | None:
         """The exact searches, one after the other; returns how to make the result where one ends it."""
-        result = self.exact_turn(self.prover(relaxation), self.params.tree_share)
-        if result is not None or self.met():
-            return result
-        return self.exact_turn(self.solver(relaxation), self.params.proof_share)
+        search, params = self.params.search, self.params
+        prover = Prover(relaxation, search.tree)
+        proof = Proof(prover, self.evolution.start_from, search)
+        result = self.exact_turn(proof, params.tree_share)
+        if result is None and not self.met():
+            result = self.exact_turn(self.solver(relaxation), params.proof_share)
+        if result is None and not self.met() and prover.waits:
+            result = self.exact_turn(proof, params.last_tree_share)
+        return result
 
     def exact_turn(self, planner: Planner, share: float) -> _Result | None:
         """The turn of an exact search, a short one where the relaxation is weak."""
@@ -218,12 +226,6 @@ class _Portfolio:
             return None
         with self.searching_in_parallel(share):
             return self.turn(planner, share)
-
-    def prover(self, relaxation: Relaxation) -> Planner:
-        """The tree of relaxations, which proves in integers."""
-        search = self.params.search
-        params = ProofParams(search.root_share, search.root, search.start, search.lifting, search.tree)
-        return Proof(relaxation, self.evolution.start_from, params)
 
     def solver(self, relaxation: Relaxation) -> Planner:
         """The solver of the relaxation's integer program."""

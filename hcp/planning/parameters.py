@@ -85,8 +85,9 @@ def _parts(kind: object) -> list[object]:
 
 
 def descriptions(cls: type) -> dict[str, str]:
-    """What a class's docstring says about its attributes, by their names, each in one line."""
-    found: dict[str, str] = {}
+    """What the docstrings of a class and of its bases say about its attributes, by their names, each in one line."""
+    bases = [base for base in cls.__bases__ if issubclass(base, Params)]
+    found = {name: text for base in bases for name, text in descriptions(base).items()}
     name, inside = "", False
     for line in inspect.cleandoc(cls.__doc__ or "").splitlines():
         if line and not line.startswith(" "):

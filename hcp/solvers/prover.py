@@ -1,10 +1,7 @@
 """Proofs of how good a schedule is: trees over the cut relaxation, with more and more stages."""
 
-from dataclasses import dataclass
-
 from hcp.planning.deadline import Deadline
 from hcp.planning.solution import Bound
-from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.cut_relaxation.relaxation import Relaxation
@@ -17,55 +14,57 @@ from hcp.solvers.tree.search import Tree
 SOURCE = "tree over the cut relaxation"
 
 
-@dataclass
 class Prover:
-    """Grows trees for a search, which gets their bounds and the schedules that they meet.
+    """Grows trees for a search, which gets their bounds and the schedules that they meet; it may take turns.
 
     Attributes:
-        tracker: Of the search.
-        deadline: Of the proof.
-        lifter: Lifts the points that trees meet.
-        params: Of the trees.
+        relaxation: What the trees grow from; that with the most stages so far.
     """
 
-    tracker: Tracker
-    deadline: Deadline
-    lifter: Lifter
-    params: TreeParams
+    def __init__(self, relaxation: Relaxation, params: TreeParams) -> None:
+        self.relaxation = relaxation
+        self._params = params
+        self._tree: Tree | None = None
+        self._met: Schedule | None = None
 
-    def prove(self, relaxation: Relaxation) -> Bound | None:
-        """Proves what it can from a relaxation on; returns a bound on the peak where it turns out that nothing fits."""
-        current: Relaxation | None = relaxation
-        while current is not None and not self.deadline.over:
-            if current.bound.of == "peak":
-                return current.bound
-            tree = Tree(self.tracker.problem.graph, current.form, self.tracker.cost, self.deadline, self.params)
-            lifted = self._grow(tree)
-            if tree.empty:
-                budget = self.tracker.problem.budget
-                return Bound(budget + 1, "peak", ORDER_FREE, certificate_of(tree, budget), SOURCE)
-            current = None if lifted is None or tree.complete else self.lifter.finer(tree.form, lifted)
+    @property
+    def waits(self) -> bool:
+        """Whether a further turn goes on with the same tree."""
+        return self._tree is not None and not (self._tree.complete or self._tree.stuck)
+
+    def prove(self, lifter: Lifter, deadline: Deadline) -> Bound | None:
+        """Proves what it can before a deadline; returns a bound on the peak where it turns out that nothing fits."""
+        while not deadline.over:
+            if self.relaxation.bound.of == "peak":
+                return self.relaxation.bound
+            tree = self._grown(lifter, deadline)
+            if self._met is None or not tree.stuck or tree.complete:
+                return None
+            finer = lifter.finer(tree.form, self._met)
+            if finer is None:
+                return None
+            self.relaxation, self._tree, self._met = finer, None, None
         return None
 
-    def _grow(self, tree: Tree) -> Schedule | None:
-        """Grows a tree until it ends; returns the schedule that it met last, if any."""
-        tracker = self.tracker
-        met: list[Schedule] = []
+    def _grown(self, lifter: Lifter, deadline: Deadline) -> Tree:
+        """Grows the tree until it ends, and keeps the schedule that it met last."""
+        tracker = lifter.tracker
+        graph, budget = tracker.problem.graph, tracker.problem.budget
+        tree = self._tree or Tree(graph, self.relaxation.form, tracker.cost, deadline, self._params)
+        self._tree, tree.deadline = tree, deadline
+        tree.lower(tracker.cost)
 
         def step() -> None:
             tracker.raise_bound(tree.bound)
             tracker.report(f"tree of {tree.nodes} nodes, {len(tree.form.chain)} stages")
 
         def on_point(point: FloatArray) -> None:
-            met.append(self.lifter.lifted(tree.form, point))
-            if tracker.cost is not None:
-                tree.cutoff = min(tree.cutoff, tracker.cost)
+            self._met = lifter.lifted(tree.form, point)
+            tree.lower(tracker.cost)
 
         try:
             tree.grow(step, on_point)
         finally:
             # Whatever ended it, what the leaves prove is proved.
-            if not tree.empty:
-                certificate = certificate_of(tree, tracker.problem.budget)
-                tracker.add_bound(Bound(tree.bound, "cost", ORDER_FREE, certificate, SOURCE))
-        return met[-1] if met else None
+            tracker.add_bound(Bound(tree.bound, "cost", ORDER_FREE, certificate_of(tree, budget), SOURCE))
+        return tree

@@ -6,48 +6,35 @@ the budget, stages are added where that breaks it, and the integer program is so
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
-from hcp.planning.parameters import Params, Share
+from hcp.planning.parameters import Share
 from hcp.planning.problem import ignore
 from hcp.planning.solution import Bound, Solution
 from hcp.planning.tracker import Tracker
-from hcp.schedule.actions import keep_everything
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.cut_relaxation.lift import hint, lift
 from hcp.solvers.cut_relaxation.relaxation import Relaxation, infeasibility_note
-from hcp.solvers.lifting import Lifter, LiftingParams, OnLifted
+from hcp.solvers.exact import ExactParams, begin
+from hcp.solvers.lifting import Lifter, OnLifted
 from hcp.solvers.models.integer import IntegerBackend, IntegerStatus, IntegerTask
 from hcp.solvers.models.rows import FloatArray
 from hcp.solvers.prover import Prover
-from hcp.solvers.root import RootParams, solve_root
-from hcp.solvers.start import StartParams, first_incumbent
-from hcp.solvers.tree.params import TreeParams
 
 
 @dataclass(frozen=True)
-class SearchParams(Params):
-    """Parameters of the exact search by the cut relaxation.
+class SearchParams(ExactParams):
+    """Parameters of the exact search by the cut relaxation's integer program.
 
     Attributes:
-        root_share: Share of the remaining time for the first bounds.
         integer_share: Share of the remaining time for the integer program.
         proof_share: Share of the remaining time, and of the time that has passed, for the proof of what the solver
             claims; 0 leaves it out.
-        root: Parameters of the first bounds.
-        start: Parameters of the first incumbent.
-        lifting: Parameters of lifted schedules, and of more stages where they break the budget.
-        tree: Parameters of the proof.
     """
 
-    root_share: Share = 0.3
     integer_share: Share = 0.8
     proof_share: Share = 0.5
-    root: RootParams = field(default_factory=RootParams)
-    start: StartParams = field(default_factory=StartParams)
-    lifting: LiftingParams = field(default_factory=LiftingParams)
-    tree: TreeParams = field(default_factory=TreeParams)
 
 
 def search(
@@ -85,22 +72,8 @@ class _Search:
         return Lifter(self.tracker, self.tracker.deadline, params.lifting, params.root.relaxation, self.on_lifted)
 
     def run(self, relaxation: Relaxation | None) -> Solution:
-        tracker, problem = self.tracker, self.tracker.problem
-        tracker.offer(keep_everything(problem.graph, problem.given_order))
-        if tracker.done:
-            return tracker.solution()
-        if relaxation is None:
-            root = solve_root(tracker, tracker.deadline.left * self.params.root_share, self.params.root)
-            if root.infeasibility is not None:
-                return tracker.infeasible(root.infeasibility, root.note)
-            relaxation = root.relaxation
-        else:
-            tracker.add_bound(relaxation.bound)
-        if tracker.schedule is None:
-            first_incumbent(tracker, problem, self.params.start, self.params.lifting.engine)
-        if relaxation is None:
-            return tracker.solution("" if tracker.done else "the linear relaxation did not finish")
-        return self.integer_programs(relaxation)
+        begun = begin(self.tracker, self.params, relaxation)
+        return begun if isinstance(begun, Solution) else self.integer_programs(begun)
 
     def integer_programs(self, relaxation: Relaxation) -> Solution:
         """Solves integer programs with more and more stages."""
@@ -133,7 +106,7 @@ class _Search:
         deadline = tracker.deadline.part(min(tracker.deadline.left * share, tracker.deadline.passed))
         if tracker.certified or not share:
             return tracker.solution()
-        proof = Prover(tracker, deadline, self.lifter, self.params.tree).prove(relaxation)
+        proof = Prover(relaxation, self.params.tree).prove(self.lifter, deadline)
         return tracker.solution() if proof is None else tracker.infeasible(proof, infeasibility_note(proof))
 
     def task(self, relaxation: Relaxation) -> IntegerTask:

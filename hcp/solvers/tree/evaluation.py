@@ -84,13 +84,15 @@ class Evaluator:
         self._cost: list[int] = self.model.cost.tolist()
 
     def add(self, matrix: sparse.csr_matrix, rhs: IntArray) -> None:
-        """Adds rows."""
+        """Adds rows: all of them, or none where the time is up."""
         start = matrix.indptr.tolist()
+        added = []
         for row, limit in enumerate(ticking(rhs.tolist())):
             span = slice(start[row], start[row + 1])
             entries = matrix.data[span].tolist()
             largest = max(map(abs, entries), default=1)
-            self._rows.append(_Row(matrix.indices[span].tolist(), entries, limit, largest.bit_length() - 1))
+            added.append(_Row(matrix.indices[span].tolist(), entries, limit, largest.bit_length() - 1))
+        self._rows += added
 
     def rounded(self, rows: FloatArray, sums: FloatArray, digits: int) -> Multipliers:
         """Multipliers in floating point, rounded towards zero.

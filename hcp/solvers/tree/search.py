@@ -70,7 +70,8 @@ class Tree:
         form: The relaxation.
         cuts: Those that the tree added; they follow the form's.
         sums: What it may branch on beside columns.
-        cutoff: Cost of the best schedule known; nodes that reach it are closed. It may be lowered.
+        cutoff: Cost of the best schedule known; nodes that reach it are closed.
+        deadline: Of the growth; a later one lets a tree grow on.
         root: The whole tree.
         nodes: How many there are.
         stuck: Whether the node with the least bound cannot be split: it holds a whole point, for which the chain is too
@@ -92,7 +93,7 @@ class Tree:
         self._program.add_between(_sum_rows(self.sums, form))
         self._constants = np.array([each.constant(form.grid) for each in self.sums], np.int64)
         self._known = set(form.cuts)
-        self._chooser = Chooser(form.grid, self.sums, params, lambda: deadline.over)
+        self._chooser = Chooser(form.grid, self.sums, params, lambda: self.deadline.over)
         self._open: list[tuple[int, int, Node]] = []
         self._number = count()
         # Whether columns were fixed where that leads to the cutoff.
@@ -115,12 +116,16 @@ class Tree:
         """Whether no schedule is cheaper than the cutoff."""
         return self.bound >= self.cutoff
 
+    def lower(self, cutoff: int | None) -> None:
+        """Takes the cost of a better schedule, if it is one."""
+        self.cutoff = min(self.cutoff, EMPTY if cutoff is None else cutoff)
+
     def grow(self, on_step: Callable[[], None] = ignore, on_point: OnPoint = ignore) -> None:
         """Splits nodes until none may hold a cheaper schedule, nothing more can be split, or the time is up.
 
         Args:
             on_step: Called for every node.
-            on_point: Called with whole points that may be cheaper than ``cutoff``, which it may lower.
+            on_point: Called with whole points that may be cheaper than ``cutoff``, which it may ``lower``.
         """
         if not self._open:
             self._push(self.root)
@@ -196,8 +201,9 @@ class Tree:
             if not fresh:
                 break
             matrix, rhs = self.form.cut_rows(fresh)
-            self._program.add_rows(matrix, rhs)
+            # First what may be given up in the middle: rows, cuts and what is known of them stay in step.
             self.evaluator.add(matrix, rhs)
+            self._program.add_rows(matrix, rhs)
             self.cuts += fresh
             self._known.update(fresh)
             result = self._program.solve(self.deadline)

@@ -14,6 +14,8 @@ from hcp.planners import PLANNERS, planner_named
 from hcp.planning.parameters import Params, descriptions
 from hcp.portfolio import AutoParams
 from hcp.solvers.cut_relaxation.relaxation import RelaxationParams
+from hcp.solvers.exact import ExactParams
+from hcp.solvers.search import SearchParams
 
 
 def _classes(cls=Params):
@@ -34,6 +36,10 @@ def test_every_field_says_what_it_decides(cls):
     found = descriptions(cls)
     assert list(found) == names
     assert all(text and "\n" not in text for text in found.values())
+
+
+def test_a_class_describes_what_it_inherits():
+    assert list(descriptions(SearchParams)) == [*descriptions(ExactParams), "integer_share", "proof_share"]
 
 
 def test_descriptions_end_with_their_section():

@@ -10,13 +10,14 @@ import hcp
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph
 from hcp.planning.problem import Problem
+from hcp.solvers.exact import ExactParams
 from hcp.solvers.exhaustive import Exhaustive, least_peak
-from hcp.solvers.proof import Proof, ProofParams
+from hcp.solvers.proof import Proof
 from hcp.solvers.tree.params import TreeParams
 from tests.strategies import graphs, seeded_graphs
 
 # Little strengthening, so that the tree has something to do on small graphs.
-BRANCHING = Proof(params=ProofParams(tree=TreeParams(root_rounds=0, rounds=0)))
+BRANCHING = Proof(params=ExactParams(tree=TreeParams(root_rounds=0, rounds=0)))
 
 
 @st.composite

@@ -1,8 +1,11 @@
 """Proofs with more and more stages, and what planners make of them."""
 
+from contextlib import suppress
+
 import pytest
 
 import hcp
+from hcp.graph.cancellation import Cancelled
 from hcp.graph.instances import instance
 from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Limits, Problem
@@ -27,7 +30,7 @@ def test_stages_are_added_until_a_tree_proves_the_optimum(name):
     problem = tracker.problem
     coarse = Relaxer(problem.graph, problem.budget, Deadline(20)).solve_chain(candidate_chains(problem.graph)[1])
     lifter = Lifter(tracker, tracker.deadline, LiftingParams())
-    assert Prover(tracker, tracker.deadline, lifter, TreeParams()).prove(coarse) is None
+    assert Prover(coarse, TreeParams()).prove(lifter, tracker.deadline) is None
     assert tracker.certified
     assert {bound.source for bound in tracker.bounds} == {SOURCE}
     assert len(tracker.bounds) > 1
@@ -39,10 +42,30 @@ def test_without_refinement_a_coarse_chain_leaves_a_gap():
     problem = tracker.problem
     coarse = Relaxer(problem.graph, problem.budget, Deadline(20)).solve_chain(candidate_chains(problem.graph)[1])
     lifter = Lifter(tracker, tracker.deadline, LiftingParams(refine_share=0))
-    Prover(tracker, tracker.deadline, lifter, TreeParams()).prove(coarse)
+    Prover(coarse, TreeParams()).prove(lifter, tracker.deadline)
     (bound,) = tracker.bounds
     assert not tracker.done
     assert bound.certificate.proven(problem.graph, problem.budget) == bound.value > problem.graph.base_cost
+
+
+def test_a_proof_that_is_cut_short_goes_on_where_it_was():
+    """Every turn ends in the middle of something; what the certificates prove never falls behind what is claimed."""
+    tracker = tracker_of("transformer:3", 60)
+    problem = tracker.problem
+    tracker.offer(hcp.solve(problem.graph, problem.budget, "eviction").schedule)
+    prover = Prover(Relaxer(problem.graph, problem.budget, Deadline(20)).best(), TreeParams())
+    lifter = Lifter(tracker, tracker.deadline, LiftingParams())
+    turns = 0
+    while not tracker.done:
+        deadline = tracker.deadline.part(0.02)
+        with suppress(Cancelled), deadline.enforced():
+            prover.prove(lifter, deadline)
+        turns += 1
+        assert turns < 2_000
+    values = [bound.value for bound in tracker.bounds]
+    assert turns > 1
+    assert [bound.certificate.proven(problem.graph, problem.budget) for bound in tracker.bounds] == values
+    assert tracker.cost == tracker.bound == 168_198_144
 
 
 @pytest.mark.parametrize("solver", ["proof", "auto", "cpsat", "milp"])

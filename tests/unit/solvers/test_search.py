@@ -109,7 +109,7 @@ def test_a_conflict_bound_above_the_relaxations_optimum_makes_nothing_infeasible
 @pytest.mark.parametrize("solver", ["cpsat", "milp"])
 def test_without_a_relaxation_there_is_an_incumbent_all_the_same(solver, monkeypatch):
     """On large graphs the relaxation may not be solved in its share of the time."""
-    monkeypatch.setattr("hcp.solvers.search.solve_root", lambda *_: Root())
+    monkeypatch.setattr("hcp.solvers.exact.solve_root", lambda *_: Root())
     plan = hcp.solve(instance("unet:2"), "80%", solver, work_limit=5)
     assert plan.schedule is not None
     assert plan.note == "the linear relaxation did not finish"

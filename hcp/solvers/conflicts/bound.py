@@ -22,12 +22,12 @@ from hcp.graph.index import BoolArray, IntArray
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import ORDER_SEARCH
 from hcp.planning.deadline import Deadline
-from hcp.planning.parameters import Count, Params, Range
+from hcp.planning.parameters import Count, Params, Range, Whole
 from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.conflicts import Conflict, ConflictCertificate, Tree, repeatable
 from hcp.solvers.conflicts.hitting import HittingSet, HittingSets
-from hcp.solvers.conflicts.order_search import OrderSearch, OrderVerdict
+from hcp.solvers.conflicts.order_search import MOST_WORK, OrderSearch, OrderVerdict
 from hcp.solvers.models.rows import FloatArray
 
 SOURCE = "conflict relaxation"
@@ -44,10 +44,15 @@ class ConflictParams(Params):
         thresholds: Tried in turn until a conflict is found: nodes whose recomputation has at least this value in the
             relaxation's solution may run again.
         parts: The tree for a cheapest hitting set divides so many parts at most.
+        first_work: Sets of nodes that a search keeps, times nodes, at most. Where searches give up and nothing is
+            found, hitting sets are tried with the most that certificates allow.
+        patience: So many searches in a row give up before it is left at that.
     """
 
     thresholds: tuple[Annotated[float, Range(0, 1, above=True)], ...] = (1e-6, 0.3, 0.5, 0.7, 1 - 1e-6)
     parts: Count = 300
+    first_work: Whole = 4_000_000
+    patience: Whole = 4
 
 
 DEFAULT_CONFLICTS: Final = ConflictParams()
@@ -93,7 +98,9 @@ class Conflicts:
         self.point: FloatArray = np.zeros(graph.index.n)
         self.best: ConflictCertificate | None = None
         self._deadline = Deadline()
-        self._kinds: tuple[bool, ...] = ()
+        self._inputs = False
+        self._work = params.first_work
+        self._given_up = 0
         self._useful = repeatable(graph.index)
         self._orders = OrderSearch(graph.index, budget)
         cheap_first = np.argsort(graph.index.cost, kind="stable")
@@ -123,10 +130,14 @@ class Conflicts:
                 more conflicts then.
             exact: Whether cheapest hitting sets have to violate conflicts, or the linear relaxation alone.
         """
-        self._deadline, self._kinds = deadline, (False, True) if inputs else (False,)
+        self._deadline, self._inputs = deadline, inputs
         with suppress(Cancelled), deadline.enforced():
             while not (deadline.over or self.hopeless) and ORDER_SEARCH.ready():
+                self._given_up = 0
                 conflict = self.violated(self.point) or (self.missed() if exact else None)
+                if conflict is None and exact and self._given_up and self._work < MOST_WORK:
+                    self._work = MOST_WORK
+                    continue
                 if conflict is None:
                     return
                 self.found.append(conflict)
@@ -152,42 +163,54 @@ class Conflicts:
 
     def violated(self, point: FloatArray) -> Conflict | None:
         """A small conflict of which a point holds less than 1, if one is found."""
+        tried: list[BoolArray] = []
         for threshold in self.params.thresholds:
             free = self._useful & (point >= threshold)
-            if point[self._useful & ~free].sum() < 1 - 1e-6:
-                conflict = self.beyond(free)
-                if conflict is not None:
-                    return conflict
+            if point[self._useful & ~free].sum() >= 1 - 1e-6 or any((free == other).all() for other in tried):
+                continue
+            tried.append(free)
+            conflict = self.beyond(free)
+            # Searches with fewer nodes that may run again take longer.
+            if conflict is not None or self._given_up:
+                return conflict
         return None
 
     def beyond(self, free: BoolArray) -> Conflict | None:
         """A small conflict without nodes of a set, if one is found."""
-        needed: bool | None = None
-        for kind in self._kinds:
-            if needed is None and not self.impossible(free, kind):
-                continue
-            larger = self.grown(free, self._cheap_first[~free[self._cheap_first]], kind)
-            needed = kind if needed is None or larger.sum() > free.sum() else needed
-            free = larger
-        return None if needed is None else Conflict(tuple(np.flatnonzero(self._useful & ~free).tolist()), needed)
+        # The more nodes may run again, the sooner a search ends: the set itself comes last where all take long.
+        at_last = self._work > self.params.first_work
+        verdict = OrderVerdict.UNKNOWN if at_last else self.verdict(free)
+        if verdict is OrderVerdict.POSSIBLE or (verdict is OrderVerdict.UNKNOWN and not self._inputs):
+            return None
+        larger = self.grown(free, self._cheap_first[~free[self._cheap_first]])
+        if at_last and larger is free:
+            verdict = self.verdict(free)
+        if verdict is not OrderVerdict.IMPOSSIBLE and larger is free:
+            return None
+        return Conflict(tuple(np.flatnonzero(self._useful & ~larger).tolist()), self._inputs)
 
-    def grown(self, free: BoolArray, block: IntArray, kind: bool) -> BoolArray:
+    def grown(self, free: BoolArray, block: IntArray) -> BoolArray:
         """As many nodes of a block as may run again without making an order possible, halving where all is too much."""
-        if not len(block) or self._deadline.over:
+        if not len(block) or self._deadline.over or self._given_up > self.params.patience:
             return free
         more = free.copy()
         more[block] = True
-        if self.impossible(more, kind):
+        if self.verdict(more) is OrderVerdict.IMPOSSIBLE:
             return more
         if len(block) == 1:
             return free
         half = len(block) // 2
-        return self.grown(self.grown(free, block[:half], kind), block[half:], kind)
+        return self.grown(self.grown(free, block[:half]), block[half:])
 
-    def impossible(self, free: BoolArray, kind: bool) -> bool:
-        """Whether no order fits; ``kind`` says whether re-executions need their inputs."""
+    def verdict(self, free: BoolArray) -> OrderVerdict:
+        """Whether some order fits."""
         self._deadline.spend(UNITS_PER_SEARCH)
-        return self._orders(free, traced=kind) is OrderVerdict.IMPOSSIBLE
+        found = self._orders(free, traced=self._inputs, work=self._work)
+        if found is OrderVerdict.UNKNOWN:
+            self._given_up += 1
+        elif found is OrderVerdict.IMPOSSIBLE:
+            self._given_up = 0
+        return found
 
     def certificate(self, conflicts: tuple[Conflict, ...], denominator: int, tree: Tree) -> ConflictCertificate:
         """A tree with the conflicts that its multipliers mention."""

@@ -27,10 +27,11 @@ from hcp.solvers.conflicts.min_cut import Flow, fits, new_flow
 from hcp.solvers.conflicts.net import build_net, neighbours
 from hcp.solvers.conflicts.walk import WORD, Int32, Net, Walk, Words, growth, load, new_walk, put, run
 
-# Sets kept in one search times nodes, at most, and steps of the searches for cuts: beyond it a search gives up, after
-# some tenths of a second. No parameters: the check of a certificate repeats the search and must get as far.
-MOST_WORK: Final = 4_000_000
-MOST_STEPS: Final = 200_000_000
+# Sets kept in one search times nodes, at most: beyond it a search gives up, after some seconds. No parameter: the check
+# of a certificate repeats the search and must get as far. The sets alone are limited as well, and the steps for cuts.
+MOST_WORK: Final = 40_000_000
+_MOST_SETS: Final = 400_000
+_STEPS_PER_WORK: Final = 50
 
 _FOUND, _NONE, _GAVE_UP = 1, 0, 2
 
@@ -55,16 +56,17 @@ class OrderSearch:
     index: GraphIndex
     budget: int
 
-    def __call__(self, free: BoolArray, *, traced: bool = False) -> OrderVerdict:
+    def __call__(self, free: BoolArray, *, traced: bool = False, work: int = MOST_WORK) -> OrderVerdict:
         """Whether some order fits where the nodes in ``free`` may run again.
 
         Args:
             free: A boolean per node.
             traced: Whether re-executions need their inputs. That rules out more, and takes longer.
+            work: Sets kept, times nodes, at most.
         """
         net = build_net(self.index, self.budget, free, self._neighbours, traced=traced)
-        most = MOST_WORK // self.index.n + 1
-        found = run_native(lambda: _search(net, most, MOST_STEPS), lambda: None)
+        most = min(work // self.index.n, _MOST_SETS, 1 << min(self.index.n, 30)) + 1
+        found = run_native(lambda: _search(net, most, _STEPS_PER_WORK * work), lambda: None)
         return {_FOUND: OrderVerdict.POSSIBLE, _NONE: OrderVerdict.IMPOSSIBLE}.get(found, OrderVerdict.UNKNOWN)
 
     @cached_property

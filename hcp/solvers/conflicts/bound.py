@@ -185,7 +185,8 @@ class Conflicts:
         larger = self.grown(free, self._cheap_first[~free[self._cheap_first]])
         if at_last and larger is free:
             verdict = self.verdict(free)
-        if verdict is not OrderVerdict.IMPOSSIBLE and larger is free:
+        if self._deadline.over or (verdict is not OrderVerdict.IMPOSSIBLE and larger is free):
+            # A large conflict adds little, and its check takes long.
             return None
         return Conflict(tuple(np.flatnonzero(self._useful & ~larger).tolist()), self._inputs)
 

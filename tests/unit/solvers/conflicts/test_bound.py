@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hcp.graph.instances import instance
 from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.random_graphs import random_layered
 from hcp.planning.deadline import Deadline
@@ -12,7 +13,7 @@ from hcp.planning.problem import Problem
 from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
-from hcp.solvers.conflicts.bound import conflict_bound
+from hcp.solvers.conflicts.bound import ConflictParams, Conflicts, conflict_bound
 from hcp.solvers.cut_relaxation.relaxation import Relaxer
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from tests.strategies import problems
@@ -68,3 +69,25 @@ def test_a_worked_example():
     bound = conflict_bound(graph, 55, Deadline(20))
     optimum = replay(graph, Exhaustive()(Problem(graph, 55)).schedule).cost
     assert graph.base_cost < bound.value <= optimum
+
+
+def test_a_search_that_gives_up_is_tried_with_more_nodes_that_may_run_again():
+    graph = random_layered(40, 5)
+    budget = replay(graph, keep_everything(graph)).peak * 7 // 10
+    few = Conflicts(graph, budget, ConflictParams(first_work=40_000))
+    few.search(Deadline(60), inputs=False)
+    assert few.bound is None
+    few.search(Deadline(60))
+    assert few.bound.certificate.needs_inputs
+    assert few.bound.certificate.proven(graph, budget) == few.bound.value > graph.base_cost
+
+
+def test_a_cheapest_hitting_set_shows_more_than_the_linear_relaxation():
+    graph = instance("unet:2")
+    budget = replay(graph, keep_everything(graph)).peak * 6 // 10
+    found = Conflicts(graph, budget)
+    found.search(Deadline(60))
+    linear = found.bound.value
+    found.search(Deadline(60), exact=True)
+    assert linear < found.bound.value
+    assert len(found.bound.certificate.tree) > 1

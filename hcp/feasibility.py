@@ -10,8 +10,9 @@ from hcp.graph.cancellation import Cancelled
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import ANNEALING
 from hcp.planning.deadline import Deadline
+from hcp.planning.floor import floor_bound
 from hcp.planning.problem import InfeasibleBudget, Problem
-from hcp.planning.solution import Solution
+from hcp.planning.solution import Bound, Solution
 from hcp.schedule.replay import keep_everything_usage, replay
 
 # How long an error may look for a budget that works.
@@ -36,7 +37,7 @@ def check_budget(problem: Problem, seconds: float = SECONDS) -> None:
     if graph.index.least_bytes <= budget:
         return
     proofs = (_node_alone(graph, budget), _held_at_the_end(graph, budget))
-    raise _infeasible(problem, "; ".join(proof for proof in proofs if proof), seconds)
+    raise _infeasible(problem, "; ".join(proof for proof in proofs if proof), seconds, floor_bound(graph))
 
 
 def _node_alone(graph: Graph, budget: int) -> str:
@@ -69,13 +70,16 @@ def _held_at_the_end(graph: Graph, budget: int) -> str:
 
 def explain_infeasible(problem: Problem, solution: Solution, seconds: float = SECONDS) -> InfeasibleBudget:
     """The error for a budget that a planner proved too small; ``seconds`` as for ``check_budget``."""
-    return _infeasible(problem, solution.note or f"proved by {solution.planner}", seconds)
+    proofs = [each for each in solution.bounds if each.of == "peak" and each.value > problem.budget]
+    strongest = max(proofs, key=lambda each: each.value, default=None)
+    return _infeasible(problem, solution.note or f"proved by {solution.planner}", seconds, strongest)
 
 
-def _infeasible(problem: Problem, proof: str, seconds: float) -> InfeasibleBudget:
+def _infeasible(problem: Problem, proof: str, seconds: float, bound: Bound | None) -> InfeasibleBudget:
     return InfeasibleBudget(
         f"no schedule fits {problem.budget} bytes: {proof}; "
-        f"the smallest budget known to work is {smallest_known(problem.graph, seconds)} bytes"
+        f"the smallest budget known to work is {smallest_known(problem.graph, seconds)} bytes",
+        bound,
     )
 
 

@@ -2,19 +2,23 @@
 
 A search by halves over budgets. A budget for which a planner finds a schedule that is cheap enough is an upper end. A
 budget for which an order-free bound on the cost exceeds what is allowed is a lower one: no schedule within that budget,
-in any order, is cheap enough, so that every one that is has a larger peak.
+in any order, is cheap enough, so that every one that is has a larger peak. The last part of the time belongs to the
+lower end: trees of relaxations, which end as soon as they show on which side of the limit a budget's optimum is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import gcd
 from typing import Final
 
-from hcp.analysis.lower_bounds import lower_bound_report
+from hcp.analysis.lower_bounds import run_once_crossing
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planners import planner_named, solve
 from hcp.planning.deadline import Deadline, Stop, never
+from hcp.planning.floor import floor_bound
 from hcp.planning.interrupts import stop_on_interrupt
-from hcp.planning.plan import Plan, excess
+from hcp.planning.plan import Optimality, Plan, excess
 from hcp.planning.planner import AnyPlanner
 from hcp.planning.problem import (
     DEFAULT_WORKERS,
@@ -26,13 +30,18 @@ from hcp.planning.problem import (
     NotApplicable,
     ignore,
 )
-from hcp.planning.solution import Bound
+from hcp.planning.solution import Bound, Status
 from hcp.schedule.replay import keep_everything_usage
-from hcp.schedule.scopes import ORDER_FREE
+from hcp.schedule.scopes import ORDER_FREE, within_cost
 
-# Budgets tried by the planner, and then by the linear programme alone.
+# Budgets tried by the planner and by the linear programme alone, and then by trees in each turn.
 _HALVINGS: Final = 8
+_TREES: Final = (6, 3, 1)
 _BOUND_SHARE: Final = 0.3
+# Of the time for bounds, that of the linear programme.
+_LINEAR_SHARE: Final = 0.5
+# Of a tree's time, that of its relaxation: mostly that settles a budget, where an optimum would need the tree.
+_ROOT_SHARE: Final = 0.6
 
 
 @dataclass(frozen=True)
@@ -40,20 +49,43 @@ class LeastPeak:
     """The smallest peak found for a limit on the cost.
 
     Attributes:
-        plan: A schedule that costs at most ``cost_limit``.
+        plan: A schedule that costs at most ``cost_limit``; ``proof`` is among its bounds.
         cost_limit: In the graph's cost unit.
-        bound: No schedule that costs at most ``cost_limit`` has a smaller peak, whatever its order; in bytes.
-        source: Where the bound comes from.
-        verified: Whether the bound was checked in exact arithmetic; else a solver claims it.
+        proof: The bound on the peak, with its certificate where it has one.
         seconds: Wall time of the search.
     """
 
     plan: Plan
     cost_limit: int
-    bound: int
-    source: str
-    verified: bool
+    proof: Bound
     seconds: float
+
+    @property
+    def bound(self) -> int:
+        """No schedule that costs at most ``cost_limit`` has a smaller peak, whatever its order; in bytes."""
+        return self.proof.value
+
+    @property
+    def source(self) -> str:
+        """Where the bound comes from."""
+        return self.proof.source
+
+    @cached_property
+    def verified(self) -> bool:
+        """Whether the bound's certificate was checked in exact arithmetic; else a solver claims it."""
+        return self.plan.verified(self.proof)
+
+    @property
+    def status(self) -> Status:
+        """OPTIMAL where no schedule that is cheap enough has a smaller peak."""
+        return Status.OPTIMAL if self.peak <= self.bound else Status.FEASIBLE
+
+    @property
+    def optimality(self) -> Optimality | None:
+        """Whether that is certified, or the word of a solver; None if not OPTIMAL."""
+        if self.status is not Status.OPTIMAL:
+            return None
+        return "certified" if self.verified else "claimed"
 
     @property
     def peak(self) -> int:
@@ -74,8 +106,10 @@ class LeastPeak:
             "cost": self.plan.cost,
             "overhead": self.plan.overhead,
             "peak": self.peak,
+            "status": self.status.name,
+            "optimality": self.optimality,
             "bound": self.bound,
-            "bound_scope": ORDER_FREE,
+            "bound_scope": self.proof.scope,
             "bound_source": self.source,
             "bound_verified": self.verified,
             "gap": self.gap,
@@ -130,17 +164,26 @@ class _Search:
         self.control = control
         self.deadline = limits.deadline(control.stop)
         self.best: Plan | None = None
-        shape = [bound for bound in lower_bound_report(graph) if bound.of == "peak" and bound.holds]
-        strongest = max(shape, key=lambda bound: bound.value or 0)
-        self.bound, self.source, self.verified = strongest.value or 0, strongest.name, True
+        self.proof = floor_bound(graph)
+        # Peaks are sums of sizes.
+        self.unit = gcd(*graph.index.size.tolist(), *graph.index.workspace.tolist()) or 1
 
     def run(self, solver: str | AnyPlanner) -> LeastPeak:
+        from hcp.solvers.exact import ExactParams
+        from hcp.solvers.proof import Proof
+
         # A graph whose values are all empty fits any budget, of which the least is a byte.
         self._try("keep_all", max(1, keep_everything_usage(self.graph).peak), self.deadline)
+        self._raise(self._crossed())
         self._halve(solver, self.deadline.part(self.deadline.left * (1 - _BOUND_SHARE)))
-        self._halve("lp", self.deadline)
+        self._halve("lp", self.deadline.part(self.deadline.left * _LINEAR_SHARE))
+        # Fewer and fewer, as a budget that was given up may be settled in more time.
+        trees = Proof(params=ExactParams(root_share=_ROOT_SHARE), cost_limit=self.limit)
+        for budgets in _TREES:
+            self._halve(trees, self.deadline, budgets)
         assert self.best is not None
-        return LeastPeak(self.best, self.limit, self.bound, self.source, self.verified, self.deadline.seconds)
+        plan = replace(self.best, bounds=(*self.best.bounds, self.proof))
+        return LeastPeak(plan, self.limit, self.proof, self.deadline.seconds)
 
     @property
     def high(self) -> int:
@@ -149,17 +192,30 @@ class _Search:
         assert self.best.peak is not None
         return self.best.peak
 
-    def _halve(self, solver: str | AnyPlanner, deadline: Deadline) -> None:
+    def _crossed(self) -> Bound:
+        """What values of nodes that run once add to a node between them and their readers, with its certificate."""
+        from hcp.solvers.cut_relaxation.relaxation import Relaxer
+
+        node, held = run_once_crossing(self.graph)
+        if held <= self.proof.value:
+            return self.proof
+        # One stage says it: the rows of the node's memory, and of what its later readers need.
+        deadline = self.deadline.part(self.deadline.left * _BOUND_SHARE)
+        found = Relaxer(self.graph, held - 1, deadline).infeasibility((node,))
+        return found or Bound(held, "peak", ORDER_FREE, None, "run-once values")
+
+    def _halve(self, solver: str | AnyPlanner, deadline: Deadline, budgets: int = _HALVINGS) -> None:
         """Tries budgets between the bound and the best peak."""
         # Below what the planner fails at it is not asked again, proved or not.
-        low = max(1, self.bound)
-        for left in range(_HALVINGS, 0, -1):
+        low = max(1, self.proof.value)
+        for left in range(budgets, 0, -1):
             if low >= self.high or deadline.over:
                 return
-            middle = (low + self.high) // 2
+            # As much as fits between two possible peaks: a proof for it is one for the next peak.
+            middle = (low + self.high) // 2 // self.unit * self.unit + self.unit - 1
             self._try(solver, middle, deadline.part(deadline.left / left))
             if self.high > middle:
-                low = max(middle + 1, self.bound)
+                low = max(middle + 1, self.proof.value)
 
     def _try(self, solver: str | AnyPlanner, budget: int, deadline: Deadline) -> None:
         """Asks a planner for one budget and takes up what it finds and proves."""
@@ -174,9 +230,10 @@ class _Search:
                 monitor=self.control.monitor,
                 stop=self.control.stop,
             )
-        except InfeasibleBudget:
+        except InfeasibleBudget as error:
             name = solver if isinstance(solver, str) else type(solver).__name__
-            self._raise(budget + 1, f"{name}: no schedule fits {budget} bytes", verified=False)
+            source = f"{name}: no schedule fits {budget} bytes"
+            self._raise(error.bound or Bound(budget + 1, "peak", ORDER_FREE, None, source))
             return
         except NotApplicable:
             return
@@ -184,16 +241,20 @@ class _Search:
             if self.best is None or plan.peak < self.high:
                 self.best = plan
             return
-        proofs = [bound for bound in plan.bounds if self._excludes(bound)]
-        checked = [bound for bound in proofs if plan.verified(bound)]
-        if proofs:
-            source = (checked or proofs)[0].source
-            self._raise(plan.problem.budget + 1, f"{source}, within {plan.problem.budget} bytes", bool(checked))
+        # Those that a solver claims come last.
+        for bound in sorted(plan.bounds, key=lambda bound: bound.certificate is None):
+            if bound.of == "cost" and bound.scope == ORDER_FREE and bound.value > self.limit:
+                self._raise(self._on_peak(bound, budget))
+                return
 
-    def _excludes(self, bound: Bound) -> bool:
-        """Whether a bound says that no schedule within its budget is cheap enough."""
-        return bound.of == "cost" and bound.scope == ORDER_FREE and bound.value > self.limit
+    def _on_peak(self, bound: Bound, budget: int) -> Bound:
+        """What a bound on the cost within a budget says of the peak of schedules that are cheap enough."""
+        from hcp.solvers.certificates.cost_limit import CostLimitCertificate
 
-    def _raise(self, value: int, source: str, verified: bool) -> None:
-        if value > self.bound:
-            self.bound, self.source, self.verified = value, source, verified
+        proof, source = bound.certificate, f"{bound.source}, within {budget} bytes"
+        certificate = None if proof is None else CostLimitCertificate(budget, self.limit, proof)
+        return Bound(budget + 1, "peak", within_cost(self.limit), certificate, source)
+
+    def _raise(self, bound: Bound) -> None:
+        if bound.value > self.proof.value:
+            self.proof = bound

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -1563,6 +1564,11 @@ class Proof(NamedTuple):
 ORDER_FREE, FIXED_ORDER = "order-free", "fixed-order"
 
 
+def within_cost(limit: int) -> str:
+    """The scope of all schedules that cost no more than a limit."""
+    return f"{ORDER_FREE}, cost <= {limit}"
+
+
 def prove(found: object, graph: Graph, budget: int, host: Host | None, work: Work) -> Proof:
     """What a certificate proves of a graph under a budget, with a host or without.
 
@@ -1574,6 +1580,10 @@ def prove(found: object, graph: Graph, budget: int, host: Host | None, work: Wor
     kind = as_text(data.get("kind"), "the kind of the certificate")
     if kind in {"host", "host/1"}:
         return _through_host(data, graph, budget, host, work)
+    if kind in {"floor", "floor/1"}:
+        return Proof("peak", ORDER_FREE, floor(graph, work))
+    if kind in {"cost-limit", "cost-limit/1"}:
+        return _within_limit(data, graph, host, work)
     if host is not None:
         raise Wrong(f"certificate {kind!r} knows of no host, but the plan has one")
     return _plain(kind, data, graph, budget, work)
@@ -1587,10 +1597,13 @@ def _through_host(data: Json, graph: Graph, budget: int, host: Host | None, work
     if build is None:
         raise Wrong(f"the certificate is about graph {shown(data.get('relaxed'))}; expected 'again' or 'provide'")
     inner = as_object(data.get("proof"), "the proof")
+    kind = as_text(inner.get("kind"), "the kind of the proof")
+    if kind.partition("/")[0] in {"host", "cost-limit", "floor"}:
+        raise Wrong(f"the proof is of kind {shown(kind)}, which is not about another graph")
     if data.get("relaxed") == "again" and not _without_inputs(inner):
         raise Wrong("what a fetch brings back needs no inputs, but the proof counts on them")
     other = build(graph, host, work)
-    proof = _plain(as_text(inner.get("kind"), "the kind of the proof"), inner, other, budget, work)
+    proof = _plain(kind, inner, other, budget, work)
     if proof.of == "peak" or not proof.value:
         return proof
     return proof._replace(value=max(graph.base, proof.value - (other.base - graph.base)))
@@ -1603,6 +1616,38 @@ def _without_inputs(data: Json) -> bool:
     return data.get("kind") == "conflicts/2" and not any(
         isinstance(item, dict) and item.get("inputs", False) for item in entries
     )
+
+
+def _within_limit(data: Json, graph: Graph, host: Host | None, work: Work) -> Proof:
+    own = as_amount(data.get("budget_bytes"), "the certificate's budget")
+    limit = as_amount(data.get("cost_limit"), "the limit on the cost")
+    inner = as_object(data.get("proof"), "the proof")
+    if as_text(inner.get("kind"), "the kind of the proof") in {"cost-limit", "cost-limit/1"}:
+        raise Wrong("a limit on the cost is about another one")
+    proof = prove(inner, graph, own, host, work)
+    if proof.of != "cost" or proof.scope != ORDER_FREE:
+        raise Wrong(f"the proof is about the {proof.of} of {proof.scope} schedules; expected the cost of all")
+    return Proof("peak", within_cost(limit), own + 1 if proof.value > limit else 0)
+
+
+def floor(graph: Graph, work: Work) -> int:
+    """What some node holds by itself, or the last one to run does beside all resident values."""
+    work.spend(5 * graph.extent + len(graph.nodes) * (len(graph.nodes) // 64 + 4))
+    kept = [graph.size(x for x in made if graph.values[x].fixed) for made in graph.makes]
+    above = [0] * len(graph.nodes)
+    for v in graph.order:
+        for p in {graph.maker[x] for x in graph.reads[v] if graph.maker[x] >= 0}:
+            above[v] |= above[p] | (1 << p if kept[p] else 0)
+    makers = [v for v, size in enumerate(kept) if size]
+    work.spend(len(graph.nodes) * (len(makers) + 1))
+    alone, last = 0, []
+    for v, node in enumerate(graph.nodes):
+        own = graph.held + node.workspace + graph.size(graph.makes[v])
+        own += graph.size(x for x in graph.reads[v] if graph.droppable(x))
+        alone = max(alone, own + sum(kept[p] for p in makers if above[v] >> p & 1))
+        if not any(graph.readers[x] for x in graph.makes[v]):
+            last.append(own + sum(kept) - kept[v])
+    return max(alone, min(last))
 
 
 def _plain(kind: str, data: Json, graph: Graph, budget: int, work: Work) -> Proof:
@@ -1660,7 +1705,9 @@ class Plan:
 
     def speaks_of(self, scope: str) -> bool:
         """Whether a bound of a scope speaks of the plan's schedule."""
-        return scope == ORDER_FREE or (scope == FIXED_ORDER and self.in_order)
+        within = re.fullmatch(r"order-free, cost <= (0|[1-9][0-9]{0,18})", scope)
+        cheap = within is not None and self.run.cost <= int(within[1])
+        return scope == ORDER_FREE or (scope == FIXED_ORDER and self.in_order) or cheap
 
 
 def read_plan(data: Json, work: Work) -> Plan:

@@ -54,7 +54,7 @@ def lower_bound_report(graph: Graph, solved: Iterable[LowerBound] = ()) -> tuple
     names = index.node_names
     node, largest = _largest_node(graph)
     worst = int(index.floor.argmax())
-    crossed, held = _crossing(graph)
+    crossed, held = run_once_crossing(graph)
     return (
         LowerBound("largest node", "peak", largest, ORDER_FREE, f"inputs, outputs and workspace of {names[node]!r}"),
         LowerBound(
@@ -101,7 +101,7 @@ def _largest_node(graph: Graph) -> tuple[int, int]:
     return worst, held[worst]
 
 
-def _crossing(graph: Graph) -> tuple[int, int]:
+def run_once_crossing(graph: Graph) -> tuple[int, int]:
     """The node at whose first execution most bytes are live in every schedule.
 
     A value that a run-once node made cannot come back. Where its producer is an ancestor of a node, and one of its

@@ -9,7 +9,7 @@ from hcp.planning.problem import Problem
 from hcp.planning.solution import Bound, Quantity, Solution, Status, meets
 from hcp.schedule.actions import Compute, Offload
 from hcp.schedule.replay import Usage, keep_everything_usage, replay
-from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
+from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE, speaks_of
 
 Optimality = Literal["certified", "claimed"]
 
@@ -20,6 +20,7 @@ class EveryNodeOnce:
 
     of: ClassVar[Quantity] = "cost"
     scope: ClassVar[str] = ORDER_FREE
+    any_host: ClassVar[bool] = True
 
     def proven(self, graph: Graph, budget: int) -> int:  # noqa: ARG002 - holds for every budget
         """The cost of running every node once."""
@@ -121,9 +122,9 @@ class Plan(Solution):
         the graph proves nothing of another order.
         """
         proof, host = bound.certificate, self.problem.host
-        if proof is not None and proof.scope != ORDER_FREE and self.problem.given_order != self.graph.order:
+        if proof is not None and proof.scope == FIXED_ORDER and self.problem.given_order != self.graph.order:
             return 0
-        if proof is None or (getattr(proof, "host", None) != host and not isinstance(proof, EveryNodeOnce)):
+        if proof is None or (getattr(proof, "host", None) != host and not getattr(proof, "any_host", False)):
             return 0
         if bound not in self._proofs:
             self._proofs[bound] = proof.proven(self.graph, self.problem.budget)
@@ -246,9 +247,9 @@ def refuted_bounds(plan: Plan) -> tuple[Bound, ...]:
     """The bounds that cannot hold, since replay finds less for the schedule."""
     if plan.usage is None:
         return ()
-    scopes = (ORDER_FREE, FIXED_ORDER) if plan.in_given_order else (ORDER_FREE,)
-    found = {"cost": plan.usage.cost, "peak": plan.usage.peak}
-    return tuple(bound for bound in plan.bounds if bound.scope in scopes and bound.value > found[bound.of])
+    cost, found = plan.usage.cost, {"cost": plan.usage.cost, "peak": plan.usage.peak}
+    over = (bound for bound in plan.bounds if bound.value > found[bound.of])
+    return tuple(bound for bound in over if speaks_of(bound.scope, cost, plan.in_given_order))
 
 
 def refutation(plan: Plan, bound: Bound) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planning.deadline import Clock, Deadline, Stop, WorkClock, never
+from hcp.planning.solution import Bound
 from hcp.schedule.actions import Schedule
 from hcp.schedule.host import HostLink
 from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
@@ -19,7 +20,15 @@ LEAST_PART: Final = 1e-3
 
 
 class InfeasibleBudget(HcpError):
-    """No schedule meets the budget; the message gives the proof and the smallest budget known to work."""
+    """No schedule meets the budget; the message gives the proof and the smallest budget known to work.
+
+    Attributes:
+        bound: On the peak, above the budget, with a certificate where there is one; None where a solver only says so.
+    """
+
+    def __init__(self, message: str, bound: Bound | None = None) -> None:
+        super().__init__(message)
+        self.bound = bound
 
 
 class NotApplicable(HcpError):

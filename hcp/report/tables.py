@@ -201,13 +201,15 @@ def least_peak_table(found: LeastPeak) -> Table:
     """What a search for the smallest peak found, as pairs."""
     plan = found.plan
     proof = "verified" if found.verified else "as claimed by the solver"
+    reached = "no schedule that cheap has a smaller peak" if found.optimality else "the bound is below the peak"
     rows = (
         ("graph", f"{plan.graph.name}: {len(plan.graph.nodes)} nodes, {plan.graph.edge_count} edges"),
         ("cost allowed", cost_text(found.cost_limit, plan.graph.cost_unit)),
+        ("status", f"{found.status.value} ({found.optimality or 'open'}: {reached})"),
         ("cost", _cost(plan)),
         ("overhead", percent_text(plan.overhead)),
         ("peak", f"{bytes_text(found.peak)} of {bytes_text(plan.base.peak)} for keep-everything"),
-        ("peak bound (order-free)", f"{bytes_text(found.bound)}, {found.source}: {proof}"),
+        (f"peak bound ({found.proof.scope})", f"{bytes_text(found.bound)}, {found.source}: {proof}"),
         ("gap (order-free)", percent_text(found.gap)),
         ("solver", plan.planner),
         ("time", seconds_text(found.seconds)),

@@ -9,7 +9,7 @@ the tree begins again. Whatever the tree has proved when its time is up is a bou
 from dataclasses import dataclass, field
 
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem, ignore
-from hcp.planning.solution import Solution
+from hcp.planning.solution import Solution, meets
 from hcp.planning.tracker import Tracker
 from hcp.solvers.cut_relaxation.relaxation import infeasibility_note
 from hcp.solvers.exact import ExactParams, begin
@@ -26,11 +26,13 @@ class Proof:
             one ended. None to begin with the relaxation in every call.
         on_lifted: Called with lifted schedules, which may break the budget, before they are polished.
         params: Tuned choices.
+        cost_limit: Where given, the search ends with a schedule that costs no more, or the proof that all cost more.
     """
 
     prover: Prover | None = None
     on_lifted: OnLifted = ignore
     params: ExactParams = field(default_factory=ExactParams)
+    cost_limit: int | None = None
 
     def __call__(
         self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
@@ -43,6 +45,12 @@ class Proof:
         begun = begin(tracker, params, None if prover is None else prover.relaxation)
         if isinstance(begun, Solution):
             return begun
-        lifter = Lifter(tracker, tracker.deadline, params.lifting, params.root.relaxation, self.on_lifted)
-        proof = (prover or Prover(begun, params.tree)).prove(lifter, tracker.deadline)
+        deadline = tracker.deadline.part(tracker.deadline.left, lambda: self._settled(tracker))
+        lifter = Lifter(tracker, deadline, params.lifting, params.root.relaxation, self.on_lifted)
+        proof = (prover or Prover(begun, params.tree, self.cost_limit)).prove(lifter, deadline)
         return tracker.solution() if proof is None else tracker.infeasible(proof, infeasibility_note(proof))
+
+    def _settled(self, tracker: Tracker) -> bool:
+        """Whether it is known on which side of the limit on the cost the optimum is."""
+        limit = self.cost_limit
+        return limit is not None and (tracker.bound > limit or meets(tracker.cost, limit))

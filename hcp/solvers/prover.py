@@ -1,5 +1,6 @@
 """Proofs of how good a schedule is: trees over the cut relaxation, with more and more stages."""
 
+from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
 from hcp.planning.solution import Bound
 from hcp.schedule.actions import Schedule
@@ -19,10 +20,12 @@ class Prover:
 
     Attributes:
         relaxation: What the trees grow from; that with the most stages so far.
+        cost_limit: Where given, schedules that cost more are of no interest: that there are no others is proved.
     """
 
-    def __init__(self, relaxation: Relaxation, params: TreeParams) -> None:
+    def __init__(self, relaxation: Relaxation, params: TreeParams, cost_limit: int | None = None) -> None:
         self.relaxation = relaxation
+        self.cost_limit = cost_limit
         self._params = params
         self._tree: Tree | None = None
         self._met: Schedule | None = None
@@ -37,7 +40,9 @@ class Prover:
         while not deadline.over:
             if self.relaxation.bound.of == "peak":
                 return self.relaxation.bound
-            tree = self._grown(lifter, deadline)
+            tree, budget = self._grown(lifter, deadline), lifter.tracker.problem.budget
+            if tree.empty:
+                return Bound(budget + 1, "peak", ORDER_FREE, certificate_of(tree, budget), SOURCE)
             if self._met is None or not tree.stuck or tree.complete:
                 return None
             finer = lifter.finer(tree.form, self._met)
@@ -50,7 +55,7 @@ class Prover:
         """Grows the tree until it ends, and keeps the schedule that it met last."""
         tracker = lifter.tracker
         graph, budget = tracker.problem.graph, tracker.problem.budget
-        tree = self._tree or Tree(graph, self.relaxation.form, tracker.cost, deadline, self._params)
+        tree = self._tree or Tree(graph, self.relaxation.form, self._beyond(graph), deadline, self._params)
         self._tree, tree.deadline = tree, deadline
         tree.lower(tracker.cost)
 
@@ -66,5 +71,11 @@ class Prover:
             tree.grow(step, on_point)
         finally:
             # Whatever ended it, what the leaves prove is proved.
-            tracker.add_bound(Bound(tree.bound, "cost", ORDER_FREE, certificate_of(tree, budget), SOURCE))
+            if not tree.empty:
+                tracker.add_bound(Bound(tree.bound, "cost", ORDER_FREE, certificate_of(tree, budget), SOURCE))
         return tree
+
+    def _beyond(self, graph: Graph) -> int | None:
+        """The least cost above the limit, if there is one."""
+        unit = graph.cost_divisor
+        return None if self.cost_limit is None else (self.cost_limit // unit + 1) * unit

@@ -3,15 +3,20 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record
 from hcp.graph.ir import Graph
+from hcp.planning.floor import FloorCertificate
 from hcp.planning.solution import Certificate
 from hcp.solvers.certificates.conflicts import CONFLICT_FORMAT, read_conflicts
+from hcp.solvers.certificates.cost_limit import COST_LIMIT_FORMAT, CostLimitCertificate, read_limit
 from hcp.solvers.certificates.cuts import CUT_FORMAT, read_cuts
 from hcp.solvers.certificates.host import HOST_FORMAT, HostCertificate, read_link
 from hcp.solvers.certificates.stages import STAGE_FORMAT, read_stages
 from hcp.solvers.certificates.tree import TREE_FORMAT, read_tree
 from hcp.solvers.formats import Format, entry_for
+
+FLOOR_FORMAT: Final = Format("floor", 1)
 
 Reader = Callable[[Record, Graph], Certificate]
 
@@ -33,8 +38,18 @@ def read_certificate(data: object, owner: str, graph: Graph) -> Certificate:
 
 def _read_host(record: Record, graph: Graph) -> HostCertificate:
     """A certificate around another one, about the graph that it relaxes to."""
+    inner = Record(record.get("proof"), f"the proof in {record.owner}").text("kind").partition("/")[0]
+    # A limit would be about the cost of the other graph's schedules.
+    if inner in {HOST_FORMAT.name, COST_LIMIT_FORMAT.name, FLOOR_FORMAT.name}:
+        raise GraphError(f"{record.owner} has a proof of kind {inner!r}; expected one of rows, conflicts or a tree")
     host, relaxed, other = read_link(record, graph)
     return HostCertificate(host, relaxed, read_certificate(record.get("proof"), f"the proof in {record.owner}", other))
+
+
+def _read_limit(record: Record, graph: Graph) -> CostLimitCertificate:
+    """A certificate around one of the cost."""
+    budget, limit, proof = read_limit(record)
+    return CostLimitCertificate(budget, limit, read_certificate(proof, f"the proof in {record.owner}", graph))
 
 
 READERS: Final[Mapping[Format, Reader]] = {
@@ -43,4 +58,6 @@ READERS: Final[Mapping[Format, Reader]] = {
     STAGE_FORMAT: read_stages,
     HOST_FORMAT: _read_host,
     TREE_FORMAT: read_tree,
+    COST_LIMIT_FORMAT: _read_limit,
+    FLOOR_FORMAT: lambda _, __: FloorCertificate(),
 }

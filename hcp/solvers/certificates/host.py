@@ -21,7 +21,6 @@ from hcp.graph.fields import Record
 from hcp.graph.ir import LARGEST_TOTAL, Graph, Node, Value
 from hcp.planning.solution import Certificate, Quantity
 from hcp.schedule.host import HostLink
-from hcp.solvers.certificates.conflicts import ConflictCertificate
 from hcp.solvers.formats import Format
 
 # The version is that of the relaxed graphs.
@@ -57,10 +56,8 @@ class HostCertificate:
 
     def proven(self, graph: Graph, budget: int) -> int:
         """The bound that the relaxed graph's certificate proves of the graph with the link; 0 where nothing."""
-        if self.relaxed == "again" and not (
-            isinstance(self.proof, ConflictCertificate) and not self.proof.needs_inputs
-        ):
-            # What a fetch brings back needs no inputs.
+        # What a fetch brings back needs no inputs. Only conflicts say whether they count on these.
+        if self.relaxed == "again" and getattr(self.proof, "needs_inputs", True):
             return 0
         other = relax(graph, self.host, self.relaxed)
         value = self.proof.proven(other.graph, budget)

@@ -12,17 +12,7 @@ from hcp.solvers.tree.search import Node, Tree
 def certificate_of(tree: Tree, budget: int) -> TreeCertificate:
     """What a tree for a budget in bytes has proved so far, with the cuts and sums that it takes."""
     plain = tree.form.model.shape[0] - len(tree.form.cuts)
-    used_rows: set[int] = set()
-    used_columns: set[int] = set()
-    used_sums: set[int] = set()
-    for node in _preorder(tree.root):
-        for proof in (node.proof if node.parts is None else None, node.fixed):
-            if proof is not None:
-                used_rows.update(row for row, _ in proof.rows)
-                used_sums.update(each for each, _ in proof.sums)
-        if node.branch is not None:
-            (used_sums if node.branch.of_sum else used_columns).add(node.branch.number)
-    rows, columns, sums = sorted(used_rows), sorted(used_columns), sorted(used_sums)
+    rows, columns, sums = _used(tree.root)
     writer = Writer(len(sums))
     _write(tree.root, writer, _Places(_places(rows), _places(columns), _places(sums)))
     names, all_cuts = tree.graph.index.node_names, [*tree.form.cuts, *tree.cuts]
@@ -38,6 +28,21 @@ def certificate_of(tree: Tree, budget: int) -> TreeCertificate:
         content=bytes(writer.content),
         of_peak=tree.empty,
     )
+
+
+def _used(root: Node) -> tuple[list[int], list[int], list[int]]:
+    """The rows, columns and sums that a tree's nodes take, ascending."""
+    rows: set[int] = set()
+    columns: set[int] = set()
+    sums: set[int] = set()
+    for node in _preorder(root):
+        for proof in (node.proof if node.parts is None else None, node.fixed):
+            if proof is not None:
+                rows.update(row for row, _ in proof.rows)
+                sums.update(each for each, _ in proof.sums)
+        if node.branch is not None:
+            (sums if node.branch.of_sum else columns).add(node.branch.number)
+    return sorted(rows), sorted(columns), sorted(sums)
 
 
 class _Places(NamedTuple):

@@ -138,7 +138,7 @@ def test_minimize_prints_peak_and_bound(hcp, tmp_path):
     data = json.loads(out)
     assert data["bound"] <= data["peak"] == load_plan(tmp_path / "p.json").peak
     assert data["overhead"] <= 0.3
-    assert "peak bound (order-free)" in hcp(*arguments)[1]
+    assert f"peak bound ({data['bound_scope']})" in hcp(*arguments)[1]
 
 
 def test_minimize_takes_parameters(hcp, tmp_path):

@@ -17,10 +17,13 @@ from hcp.graph.errors import HcpError
 from hcp.graph.format import graph_to_dict
 from hcp.graph.instances import instance, random_graph
 from hcp.planning.deadline import Deadline
+from hcp.planning.floor import floor_bound
 from hcp.planning.solution import Bound
 from hcp.plans.file import save_plan
 from hcp.plans.verify import check_plan
 from hcp.schedule.host import HostLink
+from hcp.schedule.scopes import within_cost
+from hcp.solvers.certificates.cost_limit import CostLimitCertificate
 from hcp.solvers.certificates.file import read_certificate
 from hcp.solvers.conflicts.bound import conflict_bound
 from hcp.solvers.cut_relaxation.relaxation import Relaxer
@@ -133,6 +136,18 @@ def tree_bound(graph, budget, relaxation):
 
 def bounds_of(seed):
     """A random graph, a budget, and bounds of all kinds with the host that they are about."""
+    for graph, budget, host, bound in planned_bounds(seed):
+        yield graph, budget, host, bound
+        if bound is not None and bound.certificate is not None and (bound.of, bound.scope) == ("cost", "order-free"):
+            limit = bound.value - 1
+            certificate = CostLimitCertificate(budget, limit, bound.certificate)
+            yield graph, budget, host, Bound(budget + 1, "peak", within_cost(limit), certificate)
+    yield graph, budget, None, floor_bound(graph)
+    yield graph, budget, HostLink(1, 1), floor_bound(graph)
+
+
+def planned_bounds(seed):
+    """Bounds as planners find them."""
     graph = random_graph(4 + seed % 5, seed, edge_probability=0.4)
     budget = max(1, least_peak(graph) + (seed % 4 - 1))
     relaxation = Relaxer(graph, budget, Deadline(20)).best()
@@ -161,7 +176,7 @@ def test_certificates_of_random_graphs_prove_the_same():
                 kinds.add((data["kind"], bound.of))
                 assert proven(data, graph, budget, host) == bound.certificate.proven(graph, budget), (seed, data)
     assert {kind for kind, _ in kinds} == {
-        "cut-relaxation/2", "conflicts/2", "host/1", "staged-model/2", "tree/2"
+        "cut-relaxation/2", "conflicts/2", "host/1", "staged-model/2", "tree/2", "cost-limit/1", "floor/1"
     }  # fmt: skip
     assert {of for _, of in kinds} == {of for kind, of in kinds if kind == "tree/2"} == {"cost", "peak"}
 
@@ -240,10 +255,40 @@ def test_damaged_certificates_of_random_graphs_against_the_oracle():
                 data = json.loads(json.dumps(bound.certificate.to_dict(graph)))
                 for _ in range(luck.randint(1, 3)):
                     damage(data, luck)
-                most = peak if data.get("of_peak") is True else optimum
+                most = peak if data.get("of_peak") is True or data.get("kind") == "floor/1" else optimum
                 assert max(proven(data, graph, budget) or 0, claimed(data, graph, budget)) <= most, (seed, data)
                 tried += 1
     assert tried >= 300
+
+
+def test_no_damaged_limit_on_the_cost_excludes_a_schedule_that_there_is():
+    luck = random.Random(12)
+    tried = 0
+    for seed in range(8):
+        for graph, budget, host, bound in bounds_of(seed):
+            if host is not None or not isinstance(bound and bound.certificate, CostLimitCertificate):
+                continue
+            for _ in range(15):
+                data = json.loads(json.dumps(bound.certificate.to_dict(graph)))
+                for _ in range(luck.randint(1, 3)):
+                    damage(data, luck)
+                said = max(proven(data, graph, budget) or 0, claimed(data, graph, budget))
+                tried += 1
+                if said and data["kind"] == "cost-limit/1" and said > least_peak(graph):
+                    plan = hcp.solve(graph, budget=said - 1, solver="exhaustive")
+                    assert plan.cost > data["cost_limit"], (seed, data)
+    assert tried >= 150
+
+
+def test_a_limit_on_the_cost_is_not_carried_through_a_host():
+    """It would be about the cost of the relaxed graph's schedules, which is another one."""
+    entry = next(entry for entry in WRITTEN if entry["certificate"]["kind"] == "host/1" and entry["of"] == "cost")
+    graph, budget, data = instance(entry["graph"]), entry["budget"], entry["certificate"]
+    limited = {"kind": "cost-limit/1", "budget_bytes": budget, "cost_limit": entry["value"] - 1}
+    for other in (data | {"proof": limited | {"proof": data["proof"]}}, data | {"proof": {"kind": "floor/1"}}):
+        assert proven(other, graph, budget, HostLink(**data["host"])) == claimed(other, graph, budget) == 0
+    outside = limited | {"proof": data}
+    assert proven(outside, graph, budget, HostLink(**data["host"])) == claimed(outside, graph, budget) == budget + 1
 
 
 def test_damaged_plans_are_answered_and_never_certified_beyond_the_optimum(plans, tmp_path):

@@ -1042,7 +1042,9 @@ class Tree:
         if entries > MOST_ENTRIES:
             raise Beyond(f"beyond the limit of {MOST_ENTRIES:,} entries of rows and sums")
         self.of_peak = as_flag(data.get("of_peak", False), "of_peak")
-        self.cutoff = as_amount(data.get("cutoff"), "the cutoff")
+        # Costs are multiples of the unit; what is fixed loses those from the last one up to the cutoff on.
+        cutoff = as_amount(data.get("cutoff"), "the cutoff")
+        self.cutoff = cutoff - cutoff % self.graph.unit
         self.bytes = Bytes(unpacked(data.get("tree"), self.work), self.work)
         self.box = Box(model.price)
         self.shift = -1

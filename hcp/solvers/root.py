@@ -16,13 +16,15 @@ class RootParams(Params):
     """Parameters of the first bounds.
 
     Attributes:
-        conflict_share: Share of their time for conflicts, before the cut relaxation and again after it. These close the
-            gap of small and narrow graphs at once, and stop early elsewhere; 0 leaves them out. They get all the time
-            that is left where they prove more than the cut relaxation does.
+        first_conflict_share: Share of their time for conflicts before the cut relaxation, since these close the gap of
+            small and narrow graphs at once; 0 leaves that out.
+        conflict_share: Share of the time that the cut relaxation leaves for conflicts where these prove half of what
+            it proves, or more; 0 leaves that out. They get all of it where they prove more than the cut relaxation.
         conflicts: Parameters of the conflict relaxation.
         relaxation: Parameters of the cut relaxation.
     """
 
+    first_conflict_share: Share = 0.05
     conflict_share: Share = 0.25
     conflicts: ConflictParams = field(default_factory=ConflictParams)
     relaxation: RelaxationParams = field(default_factory=RelaxationParams)
@@ -53,9 +55,9 @@ def solve_root(tracker: Tracker, seconds: float, params: RootParams) -> Root:
         if plain.infeasibility is not None or tracker.done or not all(waited):
             return plain
     conflicts = Conflicts(graph, budget, params.conflicts)
-    if params.conflict_share:
+    if params.first_conflict_share:
         tracker.report("conflicts")
-        conflicts.search(deadline.part(deadline.left * params.conflict_share), inputs=False)
+        conflicts.search(deadline.part(deadline.left * params.first_conflict_share), inputs=False)
     if conflicts.bound is not None and conflicts.bound.of == "cost":
         tracker.add_bound(conflicts.bound)
         if tracker.done:
@@ -64,26 +66,30 @@ def solve_root(tracker: Tracker, seconds: float, params: RootParams) -> Root:
     root = _relaxed(tracker, relaxer.best(), conflicts.bound)
     if not params.conflict_share or root.infeasibility is not None or tracker.done:
         return root
-    tracker.report("conflicts")
     return _deepened(tracker, conflicts, root, deadline, params.conflict_share)
 
 
 def _deepened(tracker: Tracker, conflicts: Conflicts, root: Root, deadline: Deadline, share: float) -> Root:
-    """Looks for conflicts whose re-executions need their inputs, as long as they are what proves most."""
-    before = conflicts.bound
+    """Looks for conflicts whose re-executions need their inputs, as long as they keep up with the relaxation."""
+    base, before = tracker.problem.graph.base_cost, conflicts.bound
+    relaxed = 0 if root.relaxation is None else root.relaxation.bound.value - base
+    if 2 * _extra(before, base) < relaxed:
+        return root
+    tracker.report("conflicts")
     conflicts.search(deadline.part(deadline.left * share))
-    if _value(conflicts.bound) >= (0 if root.relaxation is None else root.relaxation.bound.value):
+    if _extra(conflicts.bound, base) >= relaxed:
         conflicts.search(deadline, exact=True)
     bound = conflicts.bound
     if bound is not None and bound.of == "peak":
         return Root(infeasibility=bound)
-    if bound is not None and bound.value > _value(before):
+    if bound is not None and _extra(bound, base) > _extra(before, base):
         tracker.add_bound(bound)
     return root
 
 
-def _value(bound: Bound | None) -> int:
-    return 0 if bound is None else bound.value
+def _extra(bound: Bound | None, base: int) -> int:
+    """What a bound shows to be needed beyond running every node once."""
+    return 0 if bound is None else bound.value - base
 
 
 def _relaxed(tracker: Tracker, relaxation: Relaxation | None, conflicts: Bound | None = None) -> Root:

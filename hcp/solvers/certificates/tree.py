@@ -162,7 +162,8 @@ def _proven(certificate: TreeCertificate, graph: Graph, form: CutModel) -> int:
     evaluator = Evaluator(form.model, form.grid, certificate.sums)
     reader = Reader(certificate.content, len(certificate.sums), form.model.shape[0])
     unit = graph.cost_divisor
-    bound = certificate.cutoff
+    # What is fixed loses costs above ``cutoff - unit``: all from the last multiple of the unit up to the cutoff on.
+    bound = cutoff = certificate.cutoff - certificate.cutoff % unit
     waiting = [whole_box(form.model.shape[1], len(certificate.sums))]
     while waiting:
         tick()
@@ -172,7 +173,7 @@ def _proven(certificate: TreeCertificate, graph: Graph, form: CutModel) -> int:
             # Both let points go that only cost too much.
             raise Damaged
         if kind == FIX:
-            fixed = evaluator.fixed(reader.multipliers(), box, certificate.cutoff - unit)
+            fixed = evaluator.fixed(reader.multipliers(), box, cutoff - unit)
             if fixed is None:
                 raise Damaged
             box, kind = fixed, reader.number(SUM)

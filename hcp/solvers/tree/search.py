@@ -83,7 +83,8 @@ class Tree:
     ) -> None:
         self.graph, self.form, self.deadline, self.params = graph, form, deadline, params
         self.unit = graph.cost_divisor
-        self.cutoff = EMPTY if cutoff is None else cutoff
+        self.cutoff = EMPTY
+        self.lower(cutoff)
         self.sums = run_sums(form.grid)
         self.cuts: list[Cut] = []
         self.stuck = False
@@ -117,8 +118,9 @@ class Tree:
         return self.bound >= self.cutoff
 
     def lower(self, cutoff: int | None) -> None:
-        """Takes the cost of a better schedule, if it is one."""
-        self.cutoff = min(self.cutoff, EMPTY if cutoff is None else cutoff)
+        """Takes the cost of a better schedule, if it is one; of other numbers the multiple of the unit below."""
+        if cutoff is not None:
+            self.cutoff = min(self.cutoff, cutoff - cutoff % self.unit)
 
     def grow(self, on_step: Callable[[], None] = ignore, on_point: OnPoint = ignore) -> None:
         """Splits nodes until none may hold a cheaper schedule, nothing more can be split, or the time is up.

@@ -135,7 +135,10 @@ def test_parameters_reach_the_members_from_python(compiled):
     graph = instance("transformer:2")
     phases = set()
     params = AutoParams()
-    params = replace(params, search=replace(params.search, root=replace(params.search.root, conflict_share=0.0)))
+    params = replace(
+        params,
+        search=replace(params.search, root=replace(params.search.root, first_conflict_share=0.0, conflict_share=0.0)),
+    )
     plan = hcp.solve(graph, "70%", Auto(params), time_limit=3, monitor=lambda news: phases.add(news.phase))
     assert plan.schedule is not None
     assert "linear relaxation" in phases

@@ -8,6 +8,7 @@ import random
 import sys
 import zlib
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,11 @@ def tree_bound(graph, budget, relaxation):
     return Bound(budget + 1 if tree.empty else tree.bound, certificate.of, "order-free", certificate)
 
 
+def dearer(graph, factor):
+    """The same graph with all costs multiplied."""
+    return replace(graph, nodes=tuple(replace(node, cost=node.cost * factor) for node in graph.nodes))
+
+
 def bounds_of(seed):
     """A random graph, a budget, and bounds of all kinds with the host that they are about."""
     for graph, budget, host, bound in planned_bounds(seed):
@@ -148,7 +154,7 @@ def bounds_of(seed):
 
 def planned_bounds(seed):
     """Bounds as planners find them."""
-    graph = random_graph(4 + seed % 5, seed, edge_probability=0.4)
+    graph = dearer(random_graph(4 + seed % 5, seed, edge_probability=0.4), 1 if seed % 3 else 10)
     budget = max(1, least_peak(graph) + (seed % 4 - 1))
     relaxation = Relaxer(graph, budget, Deadline(20)).best()
     yield graph, budget, None, None if relaxation is None else relaxation.bound
@@ -289,6 +295,19 @@ def test_a_limit_on_the_cost_is_not_carried_through_a_host():
         assert proven(other, graph, budget, HostLink(**data["host"])) == claimed(other, graph, budget) == 0
     outside = limited | {"proof": data}
     assert proven(outside, graph, budget, HostLink(**data["host"])) == claimed(outside, graph, budget) == budget + 1
+
+
+def test_a_cutoff_between_two_costs_counts_as_the_lower_one():
+    """What the slopes fix loses the schedule of cost 260."""
+    graph, rows = (
+        dearer(instance("training-chain:8"), 10),
+        [["needs", f"v{14 - x}", f"v{x}", 1] for x in (4, 3, 2, 1, 0)],
+    )
+    content = "eJxjYeBhYAIBETBggnGFQUAQAA4jARs="
+    data = {"kind": "tree/2", "budget_bytes": 7, "cutoff": 269, "chain": ["v9", "v15"], "rows": [*rows, ["memory", 0]],
+            "cuts": [], "columns": [], "sums": [], "tree": content}  # fmt: skip
+    optimum = hcp.solve(graph, budget=7, solver="cpsat").cost
+    assert proven(data, graph, 7) == claimed(data, graph, 7) == optimum == 260
 
 
 def test_damaged_plans_are_answered_and_never_certified_beyond_the_optimum(plans, tmp_path):

@@ -18,14 +18,17 @@ class RootParams(Params):
     Attributes:
         first_conflict_share: Share of their time for conflicts before the cut relaxation, since these close the gap of
             small and narrow graphs at once; 0 leaves that out.
-        conflict_share: Share of the time that the cut relaxation leaves for conflicts where these prove half of what
-            it proves, or more; 0 leaves that out. They get all of it where they prove more than the cut relaxation.
+        conflict_share: Share of the time that the cut relaxation leaves for conflicts; 0 leaves that out. They get all
+            of it where they prove more than the cut relaxation.
+        explained: Where the first conflicts account for so much of the best schedule's extra cost, they get that share
+            at once; where they and the cut relaxation do, they are left at that.
         conflicts: Parameters of the conflict relaxation.
         relaxation: Parameters of the cut relaxation.
     """
 
     first_conflict_share: Share = 0.05
     conflict_share: Share = 0.25
+    explained: Share = 0.5
     conflicts: ConflictParams = field(default_factory=ConflictParams)
     relaxation: RelaxationParams = field(default_factory=RelaxationParams)
 
@@ -58,38 +61,40 @@ def solve_root(tracker: Tracker, seconds: float, params: RootParams) -> Root:
     if params.first_conflict_share:
         tracker.report("conflicts")
         conflicts.search(deadline.part(deadline.left * params.first_conflict_share), inputs=False)
-    if conflicts.bound is not None and conflicts.bound.of == "cost":
-        tracker.add_bound(conflicts.bound)
+        _add(tracker, conflicts.bound)
+        if not tracker.done and _explained(tracker, params.explained):
+            conflicts.search(deadline.part(deadline.left * params.conflict_share), exact=True)
+            _add(tracker, conflicts.bound)
         if tracker.done:
             return Root()
     tracker.report("linear relaxation")
     root = _relaxed(tracker, relaxer.best(), conflicts.bound)
-    if not params.conflict_share or root.infeasibility is not None or tracker.done:
+    if not params.conflict_share or root.infeasibility is not None or _explained(tracker, params.explained):
         return root
     return _deepened(tracker, conflicts, root, deadline, params.conflict_share)
 
 
+def _explained(tracker: Tracker, share: float) -> bool:
+    """Whether the bounds account for some share of the best schedule's extra cost."""
+    base = tracker.problem.graph.base_cost
+    return tracker.cost is not None and tracker.bound - base >= share * (tracker.cost - base)
+
+
+def _add(tracker: Tracker, bound: Bound | None) -> None:
+    """Tells the tracker of a bound on the cost that is better than those before."""
+    if bound is not None and bound.of == "cost" and bound.value > tracker.bound:
+        tracker.add_bound(bound)
+
+
 def _deepened(tracker: Tracker, conflicts: Conflicts, root: Root, deadline: Deadline, share: float) -> Root:
-    """Looks for conflicts whose re-executions need their inputs, as long as they keep up with the relaxation."""
-    base, before = tracker.problem.graph.base_cost, conflicts.bound
-    relaxed = 0 if root.relaxation is None else root.relaxation.bound.value - base
-    if 2 * _extra(before, base) < relaxed:
-        return root
+    """Looks for conflicts whose re-executions need their inputs, as long as they are what proves most."""
     tracker.report("conflicts")
     conflicts.search(deadline.part(deadline.left * share))
-    if _extra(conflicts.bound, base) >= relaxed:
+    proved = tracker.problem.graph.base_cost if root.relaxation is None else root.relaxation.bound.value
+    if conflicts.best is None or conflicts.best.value(tracker.problem.graph) >= proved:
         conflicts.search(deadline, exact=True)
-    bound = conflicts.bound
-    if bound is not None and bound.of == "peak":
-        return Root(infeasibility=bound)
-    if bound is not None and _extra(bound, base) > _extra(before, base):
-        tracker.add_bound(bound)
-    return root
-
-
-def _extra(bound: Bound | None, base: int) -> int:
-    """What a bound shows to be needed beyond running every node once."""
-    return 0 if bound is None else bound.value - base
+    _add(tracker, conflicts.bound)
+    return Root(infeasibility=conflicts.bound) if conflicts.hopeless else root
 
 
 def _relaxed(tracker: Tracker, relaxation: Relaxation | None, conflicts: Bound | None = None) -> Root:

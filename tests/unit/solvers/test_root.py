@@ -5,12 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hcp.graph.instances import instance
+from hcp.graph.random_graphs import random_layered
+from hcp.planning.deadline import Deadline
 from hcp.planning.problem import DEFAULT_CONTROL, Limits, Problem
 from hcp.planning.solution import Status
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.conflicts.bound import conflict_bound
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.lp import Lp
 from hcp.solvers.root import RootParams, solve_root
@@ -66,3 +69,14 @@ def test_no_time_leaves_nothing_that_is_not_proved(seconds):
     assert root.infeasibility is None
     for bound in tracker.bounds:
         assert bound.certificate is None or bound.certificate.proven(graph, 10**7) == bound.value
+
+
+def test_conflicts_are_taken_further_where_the_cut_relaxation_says_nothing():
+    graph = random_layered(40, 1)
+    budget = replay(graph, keep_everything(graph)).peak * 7 // 10
+    solution = Lp()(Problem(graph, budget), Limits(30))
+    assert {bound.source for bound in solution.bounds} >= {"conflict relaxation"}
+    best = max(solution.bounds, key=lambda bound: bound.value)
+    first = conflict_bound(graph, budget, Deadline(30), inputs=False)
+    assert best.value > (graph.base_cost if first is None else first.value)
+    assert best.certificate.proven(graph, budget) == best.value

@@ -66,7 +66,8 @@ class OrderSearch:
         """
         net = build_net(self.index, self.budget, free, self._neighbours, traced=traced)
         most = min(work // self.index.n, _MOST_SETS, 1 << min(self.index.n, 30)) + 1
-        found = run_native(lambda: _search(net, most, _STEPS_PER_WORK * work), lambda: None)
+        halted = np.zeros(1, np.int64)
+        found = run_native(lambda: _search(net, most, _STEPS_PER_WORK * work, halted), lambda: halted.fill(1))
         return {_FOUND: OrderVerdict.POSSIBLE, _NONE: OrderVerdict.IMPOSSIBLE}.get(found, OrderVerdict.UNKNOWN)
 
     @cached_property
@@ -177,7 +178,7 @@ def _expand(net: Net, walk: Walk, flow: Flow, sets: _Sets) -> int:
 
 
 @compiled
-def _search(net: Net, most: int, steps: int) -> int:
+def _search(net: Net, most: int, steps: int, halted: IntArray) -> int:
     if net.base > net.budget:
         return _NONE
     walk, flow, sets = new_walk(net), new_flow(net), _new_sets(net, most)
@@ -190,7 +191,7 @@ def _search(net: Net, most: int, steps: int) -> int:
         found = _expand(net, walk, flow, sets)
         if found != _NONE:
             return found
-        if flow.steps[0] > steps:
+        if flow.steps[0] > steps or halted[0]:
             return _GAVE_UP
     return _NONE
 

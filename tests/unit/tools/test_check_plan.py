@@ -401,7 +401,7 @@ def test_the_command(plans, capsys, tmp_path):
     assert tool.main([str(tmp_path / "nothing.json")]) == 2
 
 
-def wide(count):
+def wide(count, inputs=False):
     """A plan that says that one byte less is impossible, of a graph with very many sets of nodes that can run first."""
     names = [f"n{i}" for i in range(count)]
     values = [{"name": f"x{i}", "bytes": 1 + i % 7} for i in range(count)]
@@ -417,7 +417,12 @@ def wide(count):
         "order": [*names, "end"],
     }
     peak = sum(value["bytes"] for value in values) + 1
-    certificate = {"kind": "conflicts/2", "budget_bytes": peak - 1, "of_peak": True, "conflicts": [{"nodes": []}]}
+    certificate = {
+        "kind": "conflicts/2",
+        "budget_bytes": peak - 1,
+        "of_peak": True,
+        "conflicts": [{"nodes": [], "inputs": inputs}],
+    }
     certificate |= {"denominator": 1, "tree": []}
     return {
         "schema": "hcp-plan/1",
@@ -432,9 +437,10 @@ def wide(count):
     }
 
 
-def test_a_search_without_end_is_given_up():
-    assert [check.verdict for check in tool.checks(wide(6), tool.Work.of(10**6))] == ["PASS", "PASS"]
-    _, bound = tool.checks(wide(40), tool.Work.of(10**6))
+@pytest.mark.parametrize("inputs", [False, True])
+def test_a_search_without_end_is_given_up(inputs):
+    assert [check.verdict for check in tool.checks(wide(6, inputs), tool.Work.of(10**6))] == ["PASS", "PASS"]
+    _, bound = tool.checks(wide(40, inputs), tool.Work.of(10**6))
     assert bound.verdict == "UNPROVED"
     assert "limit of 1,000,000 steps" in bound.reason
 

@@ -1,10 +1,17 @@
 """The order search against all orders, and against what optimal schedules repeat."""
 
+from time import sleep
+
 import networkx as nx
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hcp.graph.cancellation import Cancelled
+from hcp.graph.ir import Graph, Node, Value
+from hcp.planning.deadline import Deadline
+from hcp.planning.native import left_alone
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
@@ -100,3 +107,17 @@ def test_with_inputs_the_search_is_one_through_all_sets(drawn, shrink, data):
     assert verdict is (OrderVerdict.POSSIBLE if possible(graph, budget, free) else OrderVerdict.IMPOSSIBLE)
     if OrderSearch(graph.index, budget)(free) is OrderVerdict.IMPOSSIBLE:
         assert verdict is OrderVerdict.IMPOSSIBLE
+
+
+def test_a_search_that_is_given_up_ends():
+    # Values of different sizes that are all read at the end: very many sets can run first, and none leads there.
+    values = [Value(f"x{i}", 1 + i % 7) for i in range(60)]
+    nodes = [Node(f"n{value.name}", outputs=(value,), recomputable=False) for value in values]
+    graph = Graph((*nodes, Node("end", inputs=tuple(value.name for value in values), outputs=(Value("y", 1),))))
+    search, nothing = OrderSearch(graph.index, sum(value.bytes for value in values)), np.zeros(graph.index.n, np.bool_)
+    # The search itself goes on for seconds where the wait for it is given up, unless it is told to end.
+    with pytest.raises(Cancelled), Deadline(0.2).enforced():
+        search(nothing, traced=True)
+    while left_alone():
+        sleep(0.01)
+    assert search(nothing, work=10_000) is OrderVerdict.UNKNOWN

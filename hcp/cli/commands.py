@@ -28,6 +28,7 @@ from hcp.graph.errors import HcpError
 from hcp.graph.files import write_atomically
 from hcp.graph.visualize import to_dot, to_svg
 from hcp.planners import PLANNERS
+from hcp.planning.checks import CHECK_SECONDS
 from hcp.planning.compilation import compile_parts
 from hcp.planning.problem import LEAST_PART, Limits
 from hcp.plans.file import SCHEMA, load_plan
@@ -91,17 +92,20 @@ def verify(
     certified_only: Annotated[
         bool, typer.Option("--certified-only", help="Fail also where a claim has no certificate.")
     ] = False,
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", "-t", help="Seconds for all certificates; what is beyond is unproved.")
+    ] = CHECK_SECONDS,
     as_json: AsJson = False,
 ) -> None:
     """Check every claim of a plan in exact integer arithmetic, with no solver: PASS or FAIL.
 
-    A bound without a certificate is UNPROVED: a solver claimed it, and nothing in the file contradicts it. Exits with
-    1 where a claim fails.
+    A bound without a certificate is UNPROVED: a solver claimed it, and nothing in the file contradicts it. So is one
+    whose certificate is beyond the time limit. Exits with 1 where a claim fails.
 
     \b
       hcp verify plan.json        (after: hcp solve unet:4 -b 70% -t 10 --out plan.json)
     """
-    found = check_plan(plan)
+    found = check_plan(plan, Limits(time_limit).time_limit)
     passed = found.certified if certified_only else found.passed
     if as_json:
         print_json(found.to_dict() | {"passed": passed})

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from hcp.graph.ir import Graph
+from hcp.planning.checks import Checks
 from hcp.planning.problem import Problem
 from hcp.planning.solution import Bound, Quantity, Solution, Status, meets
 from hcp.schedule.actions import Compute, Offload
@@ -106,9 +107,13 @@ class Plan(Solution):
         return self._gap(self.best_bound(ORDER_FREE, FIXED_ORDER))
 
     @cached_property
-    def _proofs(self) -> dict[Bound, int]:
-        # Tables, JSON and files ask for the same certificates, which can take a second each.
-        return {}
+    def checks(self) -> Checks:
+        """Of its certificates: tables, JSON and files ask for the same ones, which can take a second each."""
+        return Checks()
+
+    def check_within(self, seconds: float) -> None:
+        """Begins the checks of its certificates anew, with a limit on all of them."""
+        vars(self)["checks"] = Checks.within(seconds)
 
     @cached_property
     def in_given_order(self) -> bool:
@@ -119,16 +124,14 @@ class Plan(Solution):
         """What a bound's certificate proves of this problem in exact arithmetic; 0 where it proves nothing.
 
         A certificate that knows of recomputation alone proves nothing where values can be fetched. One for the order of
-        the graph proves nothing of another order.
+        the graph proves nothing of another order. One that is beyond the limits of ``checks`` counts as none.
         """
         proof, host = bound.certificate, self.problem.host
         if proof is not None and proof.scope == FIXED_ORDER and self.problem.given_order != self.graph.order:
             return 0
         if proof is None or (getattr(proof, "host", None) != host and not getattr(proof, "any_host", False)):
             return 0
-        if bound not in self._proofs:
-            self._proofs[bound] = proof.proven(self.graph, self.problem.budget)
-        return self._proofs[bound]
+        return self.checks.proven(bound, self.graph, self.problem.budget)
 
     def verified(self, bound: Bound) -> bool:
         """Whether a bound's certificate proves its value in exact arithmetic."""

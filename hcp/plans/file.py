@@ -3,9 +3,11 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
-from hcp.graph.errors import HcpError
+from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.files import read_json, write_atomically
 from hcp.graph.format import graph_from_dict, graph_to_dict
@@ -17,6 +19,8 @@ from hcp.schedule.actions import Action, Compute, Fetch, Free, Offload, Schedule
 from hcp.schedule.host import HostLink
 
 SCHEMA: Final = "hcp-plan/1"
+# Of a file that is read: plans of tens of thousands of nodes have less.
+MOST_MEGABYTES: Final = 128
 
 _ACTIONS: Final[Mapping[str, type[Action]]] = {
     "compute": Compute,
@@ -90,7 +94,19 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
         GraphError: If the file is unreadable or not JSON.
         PlanFileError: If it is no plan, was changed, or its schedule does not do what it says.
     """
-    return plan_in(read_json(path, "plan file"), path)
+    return plan_in(read_plan_file(path), path)
+
+
+def read_plan_file(path: str | os.PathLike[str]) -> object:
+    """What a plan file holds, as JSON.
+
+    Raises:
+        GraphError: If the file is unreadable, not JSON, or larger than plans are.
+    """
+    with suppress(OSError):
+        if Path(path).stat().st_size > MOST_MEGABYTES * 2**20:
+            raise GraphError(f"plan file {os.fspath(path)!r} has more than {MOST_MEGABYTES} MiB; expected a plan")
+    return read_json(path, "plan file")
 
 
 def plan_in(data: object, path: str | os.PathLike[str]) -> Plan:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hcp.graph.fields import Record
-from hcp.graph.files import read_json
+from hcp.planning.checks import CHECK_SECONDS
 from hcp.planning.plan import Plan
 from hcp.planning.solution import Bound, Status
-from hcp.plans.file import PlanFileError, plan_in
+from hcp.plans.file import PlanFileError, plan_in, read_plan_file
 
 
 class Verdict(Enum):
@@ -26,7 +26,8 @@ class Check:
 
     Attributes:
         claim: What the plan says.
-        verdict: ``UNPROVED`` where a solver claims it without a certificate, and nothing contradicts it.
+        verdict: ``UNPROVED`` where nothing contradicts it, and a solver claims it without a certificate, or its
+            certificate is beyond the limits of a check.
         reason: How it was checked, or what is wrong.
     """
 
@@ -68,17 +69,22 @@ class Verification:
         }
 
 
-def check_plan(path: str | os.PathLike[str]) -> Verification:
+def check_plan(path: str | os.PathLike[str], seconds: float = CHECK_SECONDS) -> Verification:
     """Checks everything that a plan file claims: the schedule by replay, every certificate in integers.
 
+    Args:
+        path: Of the file.
+        seconds: For all certificates together; what takes longer is ``UNPROVED`` and says so.
+
     Raises:
-        GraphError: If the file cannot be read or is not JSON.
+        GraphError: If the file cannot be read, is not JSON or is too large.
     """
-    data = read_json(path, "plan file")
+    data = read_plan_file(path)
     try:
         plan = plan_in(data, path)
     except PlanFileError as error:
         return Verification((Check("the file holds a plan", Verdict.FAIL, str(error)),))
+    plan.check_within(seconds)
     says = Record(data, "the plan").get("optimality")
     return Verification(tuple(_checks(plan, says == "claimed")), plan)
 
@@ -117,6 +123,8 @@ def _check_bound(plan: Plan, position: int, bound: Bound) -> Check:
     if bound.certificate is None:
         return Check(claim, Verdict.UNPROVED, "no certificate")
     proven = plan.proven(bound)
+    if plan.checks.beyond(bound):
+        return Check(claim, Verdict.UNPROVED, f"its certificate was not checked: {plan.checks.beyond(bound)}")
     if proven >= bound.value:
         return Check(claim, Verdict.PASS, f"its certificate proves {proven}")
     reason = (
@@ -134,6 +142,9 @@ def _check_optimum(plan: Plan, only_claimed: bool) -> Check:
     assert bound is not None
     if plan.optimality == "certified":
         return Check(claim, Verdict.PASS, f"its certificate proves {plan.proven(bound)}")
+    reaching = (b for b in plan.bounds if b.of == "cost" and b.scope in plan.problem.scopes and b.value >= bound.value)
+    if any(plan.checks.beyond(each) for each in reaching):
+        return Check(claim, Verdict.UNPROVED, "it rests on a certificate that was not checked")
     word = f"it rests on a bound without a proof ({bound.source or 'without a source'})"
     if only_claimed:
         return Check(claim, Verdict.UNPROVED, word)

@@ -143,6 +143,7 @@ def _hold(index: GraphIndex, budget: int, conflicts: Iterable[Conflict]) -> bool
     search, useful = OrderSearch(index, budget), repeatable(index)
     # Files may repeat them.
     for conflict in dict.fromkeys(conflicts):
+        tick()
         if search(useful & ~_mask(index, conflict.nodes), traced=conflict.inputs) is not OrderVerdict.IMPOSSIBLE:
             return False
     return True

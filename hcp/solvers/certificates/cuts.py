@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar, Final
 
+from hcp.graph.cancellation import tick
 from hcp.graph.fields import Record
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
+from hcp.planning.checks import MOST_ENTRIES, BeyondLimit, check_size
 from hcp.solvers.certificates.multipliers import DualCertificate, dual_fields, rounded
 from hcp.solvers.certificates.rows import CUT_ROWS, Rows, read_rows, restricted, to_lists
 from hcp.solvers.cut_relaxation.cuts import Cut, CutModel
@@ -35,6 +37,7 @@ class CutCertificate(DualCertificate):
 
     def rebuilt(self, graph: Graph) -> Model | None:
         """The rows that have multipliers; None where the chain is none, there is no such row or a cut is not valid."""
+        check_size(graph.index, len(self.chain) + 1)
         chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
         if not is_chain(graph.index, chain):
             return None
@@ -63,9 +66,19 @@ def read_cuts(record: Record, graph: Graph) -> CutCertificate:
 
 
 def rebuilt_form(plain: CutModel, rows: Rows, cuts: tuple[Cut, ...]) -> CutModel | None:
-    """A plain relaxation with some of its rows, then those of cuts; None where it has no such row, or no such cut."""
-    if not all(cut.is_valid(plain) for cut in cuts):
-        return None
+    """A plain relaxation with some of its rows, then those of cuts; None where it has no such row, or no such cut.
+
+    Raises:
+        BeyondLimit: If the rows of the cuts have too many entries.
+    """
+    entries = 0
+    for cut in cuts:
+        tick()
+        if not cut.is_valid(plain):
+            return None
+        entries += len(cut.row(plain).columns)
+        if entries > MOST_ENTRIES:
+            raise BeyondLimit(f"cuts have entries beyond the limit of {MOST_ENTRIES:,}")
     count = plain.model.shape[0]
     form = plain.with_cuts(cuts)
     model = restricted(form.model, rows, range(count, count + len(cuts)))

@@ -14,6 +14,7 @@ from typing import ClassVar, Final, TypedDict
 
 import numpy as np
 
+from hcp.graph.cancellation import tick
 from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, shown
 from hcp.graph.ir import Graph
@@ -150,6 +151,7 @@ def combine(model: Model, multipliers: dict[int, int], denominator: int, *, with
     fixed = 0
     start, items, entries = model.matrix.indptr, model.matrix.indices, model.matrix.data
     for row, numerator in multipliers.items():
+        tick()
         fixed -= numerator * int(model.rhs[row])
         span = slice(int(start[row]), int(start[row + 1]))
         for j, entry in zip(items[span].tolist(), entries[span].tolist(), strict=True):

@@ -5,6 +5,7 @@ from typing import ClassVar, Final
 
 from hcp.graph.fields import Record
 from hcp.graph.ir import Graph
+from hcp.planning.checks import check_size
 from hcp.schedule.scopes import FIXED_ORDER
 from hcp.solvers.certificates.multipliers import DualCertificate, dual_fields, rounded
 from hcp.solvers.certificates.rows import END_ROWS, Rows, read_rows, restricted, to_lists
@@ -33,6 +34,7 @@ class StageCertificate(DualCertificate):
 
     def rebuilt(self, graph: Graph) -> Model | None:
         """The rows; None where the model has no such row."""
+        check_size(graph.index, graph.index.n)
         grid = build_stage_grid(graph.index, self.budget, tuple(graph.index.order.tolist()))
         return restricted(build_stage_model(grid, self.budget).model, self.rows)
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from hcp.graph.cancellation import tick
+from hcp.graph.cancellation import tick, ticking
 from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.ir import Graph
+from hcp.planning.checks import check_size
 from hcp.planning.solution import Quantity
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.cuts import is_chain, rebuilt_form
@@ -73,13 +74,14 @@ class TreeCertificate:
 
     def proven(self, graph: Graph, budget: int) -> int:
         """The bound on the cost, or on the peak, that the tree proves; 0 where it proves none."""
+        check_size(graph.index, len(self.chain) + 1)
         chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
         if (budget > self.budget and not self.of_peak) or not is_chain(graph.index, chain):
             return 0
         plain = build_cut_model(graph.index, self.budget, chain)
         form = rebuilt_form(plain, self.rows, self.cuts)
         known = all(key in plain.grid.column_of for key in self.columns)
-        if form is None or not known or not all(each.is_valid(plain.grid) for each in self.sums):
+        if form is None or not known or not all(each.is_valid(plain.grid) for each in ticking(self.sums)):
             return 0
         try:
             least = _proven(self, graph, form)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from hcp.graph.cancellation import ticking
+from hcp.graph.cancellation import tick, ticking
 from hcp.graph.index import IntArray
 from hcp.solvers.cut_relaxation.grid import Grid
 from hcp.solvers.models.rows import FloatArray, Model
@@ -79,6 +79,7 @@ class Evaluator:
     def __post_init__(self) -> None:
         self.add(self.model.matrix, self.model.rhs)
         for each in self.sums:
+            tick()
             columns = each.columns(self.grid).tolist()
             self._sums.append(_Row(columns, [1] * len(columns), each.constant(self.grid), 0))
         self._cost: list[int] = self.model.cost.tolist()

@@ -1,14 +1,17 @@
 """``verify_plan`` believes nothing that a file says without proof."""
 
+import itertools
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
 import hcp
-from hcp.graph.instances import instance
-from hcp.plans.file import PlanFileError
+from hcp.graph.format import graph_to_dict
+from hcp.graph.instances import chain, instance, unet
+from hcp.plans.file import PlanFileError, outcome_to_dict
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +147,83 @@ def test_a_word_that_says_that_it_is_one_is_no_proof_and_no_lie(file):
     strict = run_verify(file, "--certified-only", "--json")
     assert strict.returncode == 1
     assert json.loads(strict.stdout)["passed"] is False
+
+
+def plan_with(certificate, graph, of="cost", value=None):
+    """A file's content: everything is kept, and a bound has a certificate."""
+    schedule = hcp.keep_everything(graph)
+    usage = hcp.replay(graph, schedule)
+    plan = hcp.solve(graph, usage.peak, "keep_all")
+    bound = {"of": of, "value": graph.base_cost if value is None else value, "scope": "order-free", "source": "?"}
+    graph_data = {"schema": "hcp-plan/1", "graph_hash": graph.fingerprint, "graph": graph_to_dict(graph)}
+    return graph_data | outcome_to_dict(plan) | {"bounds": [bound | {"certificate": certificate}]}
+
+
+def many_true_conflicts(count):
+    """A plan whose one certificate has very many true conflicts, no two of which are the same."""
+    graph = unet(2)
+    names = [node.name for node in graph.nodes]
+    # No schedule fits this budget, so that whatever is listed is a conflict.
+    some = itertools.islice(itertools.combinations(names, 6), count)
+    conflicts = [{"nodes": nodes} for nodes in [*some, ()]]
+    least = graph.index.least_bytes
+    data = {"kind": "conflicts/2", "budget_bytes": least - 1, "of_peak": True, "conflicts": conflicts}
+    return plan_with(data | {"denominator": 1, "tree": []}, graph, "peak", least)
+
+
+def test_very_many_true_conflicts_are_given_up_and_said_to_be_unproved(tmp_path):
+    data = many_true_conflicts(10)
+    few = hcp.check_plan(write(tmp_path, data))
+    data = many_true_conflicts(40_000)
+    file = write(tmp_path, data)
+    begun = time.monotonic()
+    found = hcp.check_plan(file, seconds=0.5)
+    assert time.monotonic() - begun < 20
+    (check,) = (check for check in found.checks if check.claim.endswith("?)"))
+    assert "limit of 0.5 seconds" in check.reason
+    assert check.verdict.name == "UNPROVED"
+    assert found.passed
+    assert not found.certified
+    assert [check.verdict.name for check in few.checks[:2]] == ["PASS", "PASS"]
+
+
+def test_what_was_given_up_is_no_proof_of_an_optimum(file):
+    found = hcp.check_plan(file, seconds=1e-9)
+    assert {check.verdict.name for check in found.checks[1:]} >= {"UNPROVED"}
+    assert found.checks[-1].claim.startswith("OPTIMAL")
+    assert found.checks[-1].verdict.name == "UNPROVED"
+    assert found.plan.optimality == "claimed"
+    assert run_verify(file, "--time-limit", "1e-9").returncode == 0
+    assert run_verify(file, "--time-limit", "1e-9", "--certified-only").returncode == 1
+    assert run_verify(file, "--time-limit", "0").returncode == 2
+    # Another look with more time.
+    assert hcp.check_plan(file).plan.optimality == "certified"
+
+
+@pytest.mark.parametrize("kind", ["cut-relaxation/2", "tree/2", "staged-model/2"])
+def test_relaxations_too_large_to_be_built_are_not_built(kind, tmp_path):
+    graph = chain(5000)
+    names = [node.name for node in graph.nodes]
+    certificate = {"kind": kind, "budget_bytes": 10**6, "denominator": 1, "multipliers": [], "rows": [], "cuts": []}
+    certificate |= {"chain": names, "cutoff": 10**6, "columns": [], "sums": [], "tree": "eJxjYGAAAAADAAE="}
+    data = plan_with(certificate, graph)
+    data["bounds"][0]["scope"] = "fixed-order" if kind == "staged-model/2" else "order-free"
+    (check,) = (check for check in hcp.check_plan(write(tmp_path, data)).checks if check.claim.endswith("?)"))
+    assert check.verdict.name == "UNPROVED"
+    assert "beyond the limit" in check.reason
+
+
+def test_a_file_of_hundreds_of_megabytes_is_not_read(tmp_path):
+    file = tmp_path / "plan.json"
+    with file.open("wb") as hole:
+        hole.truncate(200 * 2**20)
+    with pytest.raises(hcp.HcpError, match="more than 128 MiB"):
+        hcp.check_plan(file)
+    with pytest.raises(hcp.HcpError, match="more than 128 MiB"):
+        hcp.load_plan(file)
+
+
+def write(folder, data):
+    file = folder / "plan.json"
+    file.write_text(json.dumps(data))
+    return file

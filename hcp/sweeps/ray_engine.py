@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from hcp.graph.errors import HcpError
-from hcp.graph.fields import Record
 from hcp.graph.ir import Graph
 from hcp.planning.deadline import Stop
 from hcp.planning.problem import Limits, Monitor
-from hcp.plans.file import outcome_from_record, outcome_to_dict
+from hcp.plans.file import outcome_to_dict
 from hcp.sweeps.results import FAILED, Row
 from hcp.sweeps.task import Notice, Task
 
@@ -174,8 +173,7 @@ class _Pool:
             message = f"{died}, as did those of {_ATTEMPTS - 1} attempts before; it may need more memory than there is"
             self._notice(message)
             return replace(task.row, status=FAILED, message=message), self._worker()
-        plan = None if outcome is None else outcome_from_record(Record(outcome, f"the outcome of {task}"), task.graph)
-        return replace(row, plan=plan), worker
+        return task.restored(row, outcome), worker
 
 
 def _ray() -> Any:  # noqa: ANN401

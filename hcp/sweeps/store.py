@@ -9,14 +9,14 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from hcp.graph.errors import HcpError
-from hcp.graph.fields import Record
 from hcp.graph.format import graph_to_dict
 from hcp.graph.ir import Graph
-from hcp.plans.file import outcome_from_record, outcome_to_dict
+from hcp.plans.file import outcome_to_dict
 from hcp.sweeps.results import Row
 from hcp.sweeps.task import Task
 from hcp.version import __version__
@@ -97,17 +97,13 @@ class Store:
         if found is None:
             return None
         status, message, outcome = found
+        row = replace(task.row, status=status, message=message)
         try:
-            record = None if outcome is None else Record(json.loads(outcome), "the outcome")
-            plan = None if record is None else outcome_from_record(record, task.graph)
+            return task.restored(row, None if outcome is None else json.loads(outcome))
         except (HcpError, ValueError) as error:
             raise StoreError(
                 f"store {str(self.path)!r}: the result of {task} is damaged ({error}); give another store"
             ) from None
-        if plan is not None and plan.schedule is not None:
-            status = plan.status.name
-        row = task.row
-        return Row(row.graph, row.budget, row.budget_bytes, row.solver, status, plan, message=message)
 
     def add(self, task: Task, row: Row) -> None:
         """Stores a result; the first one of a task stays.

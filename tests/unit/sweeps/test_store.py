@@ -5,6 +5,7 @@ import multiprocessing
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import training_chain, unet
 from hcp.graph.ir import Graph, Node, Value
+from hcp.planning.problem import Limits
+from hcp.plans.file import outcome_to_dict
+from hcp.sweeps.results import Row
 from hcp.sweeps.store import Store, StoreError
 from hcp.sweeps.task import Task
 
@@ -187,6 +191,45 @@ def test_a_stored_contradiction_is_said_in_a_sentence(tmp_path):
         database.execute("UPDATE results SET outcome = ?", (json.dumps(data),))
     with pytest.raises(StoreError, match=r"is damaged .*contradicts itself: no cost below"):
         hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data.update(budget_bytes=data["budget_bytes"] + 1), "one of another problem of"),
+        (lambda data: data.update(host={"offload_rate": 1, "fetch_rate": 1, "latency": 0}), "one of another problem"),
+        (lambda data: data.update(status="INFEASIBLE"), "claims to be INFEASIBLE, but has a schedule"),
+        (lambda data: data.update(actions=None, status="FEASIBLE"), "has no schedule"),
+    ],
+)
+def test_a_stored_result_that_is_none_of_its_task_is_refused(tmp_path, change, message):
+    hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
+    with sqlite3.connect(tmp_path / "s.db") as database:
+        (outcome,) = database.execute("SELECT outcome FROM results").fetchone()
+        data = json.loads(outcome)
+        change(data)
+        database.execute("UPDATE results SET outcome = ?", (json.dumps(data),))
+    with pytest.raises(StoreError, match=rf"is damaged .*{message}"):
+        hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
+
+
+def test_a_stored_optimum_without_a_plan_is_refused(tmp_path):
+    hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
+    with sqlite3.connect(tmp_path / "s.db") as database:
+        database.execute("UPDATE results SET outcome = NULL, status = 'OPTIMAL'")
+    with pytest.raises(StoreError, match=r"is damaged .*is OPTIMAL, but has no plan"):
+        hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
+
+
+def test_what_a_worker_sends_has_to_be_about_its_task():
+    """A Ray worker's result takes the same way as a stored one."""
+    task = Task(GRAPHS[0], Row(GRAPHS[0].name, "100%", 5, "sqrt_n", ""), Limits())
+    row = task.run()
+    sent = outcome_to_dict(row.plan)
+    assert task.restored(replace(row, plan=None, status=""), sent) == row
+    claim = {"of": "peak", "value": row.plan.peak + 1, "scope": "order-free"}
+    with pytest.raises(HcpError, match="contradicts itself"):
+        task.restored(row, sent | {"bounds": [claim]})
 
 
 def test_results_of_another_version_are_taken_and_said(tmp_path, monkeypatch):

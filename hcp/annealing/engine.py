@@ -153,6 +153,10 @@ class Annealer:
         """The schedule that runs these nodes of the graph's index."""
         return Schedule.from_computes(self.graph, (self.graph.index.node_names[i] for i in sequence))
 
+    def cost(self, sequence: Sequence[int]) -> int:
+        """What running these nodes of the graph's index costs, in the graph's unit."""
+        return int(self.graph.index.cost[list(sequence)].sum())
+
     @cached_property
     def network(self) -> Network:
         """The graph as the moves see it; the first use compiles them, which takes seconds once per installation."""

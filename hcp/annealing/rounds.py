@@ -173,7 +173,7 @@ class Rounds:
 
     def run(self, chosen: Sequence[Arm], length: float) -> list[tuple[Arm, Outcome]]:
         """One round; returns the kinds of run that started with their outcomes."""
-        tracker, annealer = self.tracker, self.annealer
+        tracker = self.tracker
         self.number += 1
         runs = []
         for arm in chosen:
@@ -185,21 +185,27 @@ class Rounds:
 
         def note(place: int, outcome: Outcome, better: bool) -> bool:
             if better and not self.counted:
-                tracker.offer(annealer.schedule(outcome.least))
+                self.offer(outcome)
             tracker.report(f"annealing from {chosen[place].name}")
             # With moves given, the others go on: which of them is the first must not decide.
             return tracker.done and not self.counted
 
-        outcomes = run_together(annealer, runs, self.threads, tracker.deadline, note)
+        outcomes = run_together(self.annealer, runs, self.threads, tracker.deadline, note)
         for place, outcome in sorted(outcomes.items()):
             if self.counted:
-                tracker.offer(annealer.schedule(outcome.least))
+                self.offer(outcome)
                 tracker.deadline.spend(outcome.moves / MOVES_PER_UNIT)
             self.done += outcome.moves
             arm = chosen[place]
             arm.result = min(arm.result, (outcome.within is None, outcome.cost, outcome.area))
             arm.used = self.number
         return [(chosen[place], outcome) for place, outcome in sorted(outcomes.items())]
+
+    def offer(self, outcome: Outcome) -> None:
+        """Offers what a run has found; building what is no better than the best takes as long as many moves."""
+        cost = self.tracker.cost
+        if cost is None or (outcome.within is not None and self.annealer.cost(outcome.within) < cost):
+            self.tracker.offer(self.annealer.schedule(outcome.least))
 
 
 def ranked(arms: Sequence[Arm]) -> list[Arm]:

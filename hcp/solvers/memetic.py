@@ -218,4 +218,5 @@ class _State:
         self.population.adapt(solved=found is not None and found[1])
         if found is not None:
             population.add(annealer.graph.index, 0, found[0])
-            tracker.offer(annealer.schedule(found[0]))
+            if tracker.cost is None or annealer.cost(found[0]) < tracker.cost:
+                tracker.offer(annealer.schedule(found[0]))

@@ -7,6 +7,7 @@ from time import perf_counter
 from theory_checks import (
     binomial,
     certificates,
+    checkers,
     compression,
     frontier_width,
     integrality,
@@ -32,6 +33,7 @@ CHECKS: dict[str, Check] = {
         orders,
         frontier_width,
         certificates,
+        checkers,
         integrality,
         staging,
         rotor,

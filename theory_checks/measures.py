@@ -51,3 +51,22 @@ def exponent(points: Iterable[tuple[float, float]]) -> float:
     middle_x = sum(x for x, _ in logs) / len(logs)
     middle_y = sum(y for _, y in logs) / len(logs)
     return sum((x - middle_x) * (y - middle_y) for x, y in logs) / sum((x - middle_x) ** 2 for x, _ in logs)
+
+
+def slope(points: Iterable[tuple[float, float]]) -> float:
+    """The least-squares slope of y over log x: what y gains where x grows by a factor of e."""
+    logs = [(log(x), y) for x, y in points]
+    middle = sum(x for x, _ in logs) / len(logs)
+    # The mean of y drops out.
+    return sum((x - middle) * y for x, y in logs) / sum((x - middle) ** 2 for x, _ in logs)
+
+
+def bend(points: Iterable[tuple[float, float]]) -> float:
+    """How much faster y gains in the upper half of x than in the lower one, over log x; infinite where it falls.
+
+    It is 1 for ``a + b log x``, whatever a and b. For a power of x it is that power of the factor between the halves: a
+    fitted exponent cannot tell the two apart, as that of a logarithm over a few hundred is about 0.15.
+    """
+    ordered = sorted(points)
+    low, high = slope(ordered[: len(ordered) // 2]), slope(ordered[len(ordered) // 2 :])
+    return high / low if low > 0 else float("inf")

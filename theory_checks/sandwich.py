@@ -3,19 +3,26 @@
 from collections.abc import Callable, Mapping
 
 from hcp.graph.instances import random_graph
-from hcp.graph.ir import Graph
-from hcp.planners import PLANNERS, planner_named
+from hcp.graph.ir import LARGEST_TOTAL, Graph
+from hcp.planners import PLANNERS, planner_named, solve
 from hcp.planning.deadline import Deadline
 from hcp.planning.planner import AnyPlanner, ask
 from hcp.planning.problem import Control, Limits, NotApplicable, Problem
 from hcp.schedule.actions import keep_everything
+from hcp.schedule.host import PER, HostLink
 from hcp.schedule.replay import replay
+from hcp.solvers.conflicts.bound import conflict_bound
 from hcp.solvers.cut_relaxation.relaxation import Relaxer
 from hcp.solvers.exhaustive import Exhaustive, least_peak
+from hcp.solvers.host_bounds import host_bounds
 from theory_checks.claims import require
 
-CLAIM = "certified order-free bound <= exhaustive optimum <= cost of every heuristic's schedule, which fits the budget"
+CLAIM = (
+    "certified bounds (cuts, conflicts, with a host) <= exhaustive optimum <= cost of every heuristic within the budget"
+)
 SOURCE = "formulations.md, the cut relaxation; theory.md, sandwich"
+
+LINK = HostLink(2 * PER, PER, 1)
 
 # Annealing searches for its time limit; the test matrix has it.
 SLOW = frozenset({"anneal"})
@@ -31,6 +38,18 @@ def certified_bound(graph: Graph, budget: int) -> int:
     return certificate.proven(graph, budget)
 
 
+def conflict_certificate(graph: Graph, budget: int) -> int:
+    """The bound that conflicts prove, evaluated in integers; 0 without one."""
+    found = conflict_bound(graph, budget, Deadline(20))
+    return 0 if found is None or found.certificate is None else found.certificate.proven(graph, budget)
+
+
+def host_certificate(graph: Graph, budget: int) -> int:
+    """The best bound that is proved where values may be moved to a host, which every other schedule meets as well."""
+    proofs = [bound.certificate for bound in host_bounds(graph, budget, LINK, Deadline(20))]
+    return max((proof.proven(graph, budget) for proof in proofs if proof is not None), default=0)
+
+
 def heuristics() -> dict[str, AnyPlanner]:
     """Every heuristic of the table that takes no time to speak of."""
     return {
@@ -43,6 +62,8 @@ def heuristics() -> dict[str, AnyPlanner]:
 def check(
     full: bool = True,
     bound: Callable[[Graph, int], int] = certified_bound,
+    conflicts: Callable[[Graph, int], int] = conflict_certificate,
+    moved: Callable[[Graph, int], int] = host_certificate,
     planners: Mapping[str, AnyPlanner] | None = None,
 ) -> int:
     """Random graphs of 2 to 8 nodes, each with a budget between its least and its keep-everything peak."""
@@ -55,8 +76,10 @@ def check(
         problem = Problem(graph, budget)
         optimum = Exhaustive()(problem).bounds[0].value
         where = f"{graph.name}, budget {budget}"
-        proved = bound(graph, budget)
-        require(proved <= optimum, f"{where}: bound {proved} over the optimum {optimum}")
+        for source, proved in (("cuts", bound(graph, budget)), ("conflicts", conflicts(graph, budget))):
+            require(proved <= optimum, f"{where}: bound {proved} by {source} over the optimum {optimum}")
+        if seed % 5 == 0:
+            _check_host(graph, budget, min(optimum, _with_host(graph, budget)), moved)
         for name, planner in tried.items():
             try:
                 schedule = ask(planner, problem, Limits(), Control()).schedule
@@ -68,3 +91,15 @@ def check(
                 require(usage.cost >= optimum, f"{where}: {name} costs {usage.cost}, under the optimum {optimum}")
         instances += 1
     return instances
+
+
+def _with_host(graph: Graph, budget: int) -> int:
+    """What a plan that may move values costs."""
+    cost = solve(graph, budget, "eviction", host=LINK, time_limit=20).cost
+    return LARGEST_TOTAL if cost is None else cost
+
+
+def _check_host(graph: Graph, budget: int, least: int, moved: Callable[[Graph, int], int]) -> None:
+    proved = moved(graph, budget)
+    where = f"{graph.name}, budget {budget}, with a host"
+    require(proved <= least, f"{where}: bound {proved} over a cost of {least}")

@@ -1,5 +1,6 @@
 """Every theory check holds, and fails when its claim is broken: one sign, bound or formula at a time."""
 
+from math import ceil, log2
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hcp.planning.solution import Solution, Status
 from theory_checks import (
     binomial,
     certificates,
+    checkers,
     compression,
     frontier_width,
     integrality,
@@ -23,6 +25,7 @@ from theory_checks import (
 )
 from theory_checks.__main__ import CHECKS, main
 from theory_checks.claims import ClaimFailed
+from theory_checks.measures import bend
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -43,7 +46,7 @@ BROKEN = {
     "interval tree: peak": (interval_tree, {"peak": lambda n, w, k: interval_tree.peak_bound(n, w, k) - 2}),
     "interval tree: runs": (interval_tree, {"runs": lambda k: interval_tree.runs_bound(k) - 1}),
     "interval tree: extra": (interval_tree, {"extra": lambda n, k: interval_tree.extra_bound(n, k) / 2}),
-    "compression: chain": (compression, {"powers": {**compression.POWERS, "chain": (0.3, 1.0)}}),
+    "compression: chain": (compression, {"chain_peak": lambda graph: len(graph.nodes) ** 0.2}),
     "compression: tree": (compression, {"powers": {**compression.POWERS, "tree": (0.0, 0.5)}}),
     "compression: pyramid": (compression, {"powers": {**compression.POWERS, "pyramid": (0.0, 0.3)}}),
     "compression: layered": (compression, {"powers": {**compression.POWERS, "random layered": (0.0, 0.5)}}),
@@ -51,6 +54,8 @@ BROKEN = {
     "pebbling: tree": (pebbling, {"prices": {"tree": lambda height: height + 1}}),
     "pebbling: pyramid": (pebbling, {"prices": {"pyramid": lambda height: height + 3}}),
     "sandwich: bound": (sandwich, {"bound": lambda graph, budget: sandwich.certified_bound(graph, budget) + 1}),
+    "sandwich: conflicts": (sandwich, {"conflicts": lambda graph, budget: 2**61}),
+    "sandwich: host": (sandwich, {"moved": lambda graph, budget: sandwich.certified_bound(graph, budget) + 1}),
     "sandwich: planner over the budget": (sandwich, {"planners": {"keep_all": out_of_budget}}),
     "orders: optimum": (orders, {"optimum": lambda graph, budget: orders.order_free_optimum(graph, budget) - 1}),
     "orders: bound": (orders, {"bound": lambda graph, budget: orders.order_free_optimum(graph, budget) + 1}),
@@ -60,6 +65,7 @@ BROKEN = {
         certificates,
         {"evaluate": lambda graph, proof: int(certificates.lagrangian(graph, proof, sign=-1))},
     ),
+    "checkers: one more": (checkers, {"evaluate": lambda *case: checkers.proven(*case) + 1}),
     "integrality: the linear relaxation's value": (integrality, {"integer": lambda model: model.constant}),
     "staging: without stages": (
         staging,
@@ -80,6 +86,28 @@ def test_a_broken_claim_is_found(broken):
     check, change = BROKEN[broken]
     with pytest.raises(ClaimFailed):
         check.check(full=False, **change)
+
+
+@pytest.mark.parametrize(
+    ("growth", "logarithmic"),
+    [
+        (lambda n: 2 + log2(n), True),
+        (lambda n: 0.3 * log2(n), True),
+        (lambda n: 100 + 7 * log2(n), True),
+        (lambda n: ceil(log2(n)) + 2, True),
+        (lambda n: n**0.2, False),
+        (lambda n: 50 + 3 * n**0.2, False),
+        # As large at the first size as the peaks that are measured.
+        (lambda n: ceil(6 * (n / 15) ** 0.2), False),
+        (lambda n: n**0.5, False),
+        (lambda n: log2(log2(n)), False),
+        (lambda n: 7, False),
+    ],
+)
+def test_powers_are_told_from_logarithms(growth, logarithmic):
+    for lengths in (compression.CHAINS, compression.CHAINS[:6]):
+        found = bend((length, growth(length)) for length in lengths)
+        assert (1 / compression.MOST_BEND <= found <= compression.MOST_BEND) == logarithmic
 
 
 def test_every_check_has_a_broken_claim():

@@ -130,7 +130,8 @@ class _Search:
             return True
         self.tracker.report("bounds with transfers")
         limit, of_conflicts = self._share(self.params.bound_share), self.params.conflict_share
-        for bound in host_bounds(self.graph, self.problem.budget, self.host, limit, of_conflicts):
+        budget, cost = self.problem.budget, self.tracker.cost
+        for bound in host_bounds(self.graph, budget, self.host, limit, of_conflicts, cost):
             if bound.of == "peak":
                 self.infeasibility = bound
                 return False

@@ -4,15 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcp.graph.instances import random_graph, training_chain
+from hcp.graph.instances import instance, random_graph, training_chain
 from hcp.graph.ir import Graph, Node, Value
-from hcp.planning.deadline import Deadline
+from hcp.planning.deadline import Deadline, WorkClock
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.host import PER, HostLink
 from hcp.schedule.replay import replay
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.file import read_certificate
 from hcp.solvers.certificates.host import RELAXED, relax
+from hcp.solvers.certificates.tree import TreeCertificate
 from hcp.solvers.host_bounds import host_bounds
 from tests.host_oracle import cheapest_with_host
 from tests.strategies import problems
@@ -22,9 +23,9 @@ LINKS = st.builds(
 )
 
 
-def check(graph, budget, host):
+def check(graph, budget, host, cutoff=None):
     optimum = cheapest_with_host(graph, budget, host)
-    bounds = host_bounds(graph, budget, host, Deadline(60))
+    bounds = host_bounds(graph, budget, host, Deadline(60), cutoff=cutoff(optimum) if cutoff else None)
     for bound in bounds:
         assert bound.scope == ORDER_FREE
         assert bound.certificate.proven(graph, budget) >= bound.value
@@ -48,6 +49,27 @@ def test_no_schedule_of_a_dense_graph_costs_less(seed):
     graph = random_graph(6, seed, edge_probability=0.6)
     keep, floor = replay(graph, keep_everything(graph)).peak, int(graph.index.floor.max())
     check(graph, (keep + floor) // 2, HostLink(PER * (1 + seed % 3), PER, seed % 2))
+
+
+def test_bounds_stay_below_the_optimum_where_a_schedule_is_known():
+    for seed in range(20):
+        graph = random_graph(6, seed, edge_probability=0.6)
+        keep, floor = replay(graph, keep_everything(graph)).peak, int(graph.index.floor.max())
+        host = HostLink(PER * (1 + seed % 3), PER, seed % 2)
+        check(graph, (keep + floor) // 2, host, lambda optimum: None if optimum is None else optimum + 2)
+
+
+@pytest.mark.parametrize("cutoff", [None, 2200])
+def test_a_tree_over_the_relaxed_graph_raises_the_bound(cutoff):
+    graph = instance("residual-net:4")
+    budget = replay(graph, keep_everything(graph)).peak * 7 // 10
+    rate = PER * sum(value.bytes for value in graph.values.values()) // graph.base_cost
+    *others, last = host_bounds(graph, budget, HostLink(rate, rate), Deadline(9, clock=WorkClock()), cutoff=cutoff)
+    assert isinstance(last.certificate.proof, TreeCertificate)
+    assert last.value > max(bound.value for bound in others)
+    assert last.certificate.proven(graph, budget) >= last.value
+    written = last.certificate.to_dict(graph)
+    assert read_certificate(written, "it", graph) == last.certificate
 
 
 def test_bounds_say_something():

@@ -6,17 +6,19 @@ from hcp.graph.index import BoolArray, GraphIndex, Incidence, IntArray
 from hcp.solvers.conflicts.walk import Int32, Net
 
 
-def neighbours(index: GraphIndex) -> tuple[Int32, Incidence]:
-    """How many distinct predecessors each node has, and its successors."""
+def neighbours(index: GraphIndex) -> tuple[Incidence, Incidence]:
+    """The distinct predecessors and successors of each node."""
     before = [sorted(set(rows)) for rows in index.predecessors]
     after: list[list[int]] = [[] for _ in before]
     for node, earlier in enumerate(before):
         for p in earlier:
             after[p].append(node)
-    return np.array([len(rows) for rows in before], np.int32), Incidence.pack(after)
+    return Incidence.pack(before), Incidence.pack(after)
 
 
-def build_net(index: GraphIndex, budget: int, free: BoolArray, around: tuple[Int32, Incidence], *, traced: bool) -> Net:
+def build_net(
+    index: GraphIndex, budget: int, free: BoolArray, around: tuple[Incidence, Incidence], *, traced: bool
+) -> Net:
     """The arrays.
 
     Args:
@@ -26,7 +28,7 @@ def build_net(index: GraphIndex, budget: int, free: BoolArray, around: tuple[Int
         around: Of ``neighbours``.
         traced: Whether re-executions need their inputs.
     """
-    needs, after = around
+    before, after = around
     made = index.producer >= 0
     again = made & free[index.producer]
     held = np.where(index.resident | ~again, index.size, 0)
@@ -50,7 +52,9 @@ def build_net(index: GraphIndex, budget: int, free: BoolArray, around: tuple[Int
         lost = index.droppable & again & ~unread
         np.add.at(regrown, index.producer[lost], index.size[lost])
     return Net(
-        needs=needs,
+        needs=np.diff(before.start).astype(np.int32),
+        before_start=before.start.astype(np.int32),
+        before=before.items.astype(np.int32),
         after_start=after.start.astype(np.int32),
         after=after.items.astype(np.int32),
         free=free,

@@ -19,6 +19,7 @@ class Net(NamedTuple):
 
     Attributes:
         needs: Per node, distinct predecessors.
+        before_start, before: Packed predecessors of each node.
         after_start, after: Packed successors of each node.
         free: Per node, whether it is in F.
         peak: Per node, bytes in addition to those held while it runs.
@@ -37,6 +38,8 @@ class Net(NamedTuple):
     """
 
     needs: Int32
+    before_start: Int32
+    before: Int32
     after_start: Int32
     after: Int32
     free: BoolArray

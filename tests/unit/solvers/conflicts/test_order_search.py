@@ -96,6 +96,17 @@ def possible(graph, budget, free):
     return False
 
 
+@settings(max_examples=200, deadline=None)
+@given(problems(), st.booleans(), st.data())
+def test_with_little_work_a_search_says_nothing_false(drawn, traced, data):
+    graph, budget = drawn
+    free = np.array(data.draw(st.lists(st.booleans(), min_size=graph.index.n, max_size=graph.index.n)))
+    search = OrderSearch(graph.index, budget)
+    for sets in range(8):
+        few = search(free, traced=traced, work=sets * graph.index.n)
+        assert few in (OrderVerdict.UNKNOWN, search(free, traced=traced))
+
+
 @settings(max_examples=300, deadline=None)
 @given(problems(max_nodes=7), st.booleans(), st.data())
 def test_with_inputs_the_search_is_one_through_all_sets(drawn, shrink, data):
@@ -110,11 +121,13 @@ def test_with_inputs_the_search_is_one_through_all_sets(drawn, shrink, data):
 
 
 def test_a_search_that_is_given_up_ends():
-    # Values of different sizes that are all read at the end: very many sets can run first, and none leads there.
-    values = [Value(f"x{i}", 1 + i % 7) for i in range(60)]
-    nodes = [Node(f"n{value.name}", outputs=(value,), recomputable=False) for value in values]
-    graph = Graph((*nodes, Node("end", inputs=tuple(value.name for value in values), outputs=(Value("y", 1),))))
-    search, nothing = OrderSearch(graph.index, sum(value.bytes for value in values)), np.zeros(graph.index.n, np.bool_)
+    # Very many sets can run before the node in the middle, and after it, and nothing fits with it.
+    before, after = ([Value(f"{name}{i}", 1 + i % 7) for i in range(40)] for name in "xy")
+    first = [Node(f"n{value.name}", outputs=(value,), recomputable=False) for value in before]
+    middle = Node("middle", inputs=tuple(value.name for value in before), outputs=tuple(after), recomputable=False)
+    last = [Node(f"n{value.name}", inputs=(value.name,)) for value in after]
+    graph = Graph((*first, middle, *last))
+    search, nothing = OrderSearch(graph.index, sum(value.bytes for value in before)), np.zeros(graph.index.n, np.bool_)
     # The search itself goes on for seconds where the wait for it is given up, unless it is told to end.
     with pytest.raises(Cancelled), Deadline(0.2).enforced():
         search(nothing, traced=True)

@@ -31,6 +31,8 @@ MOST_ENTRIES: Final = 1_000_000
 MOST_TREE: Final = 2**24
 # Binary digits of a number in a tree: those that are written have less than 200.
 MOST_DIGITS: Final = 2_000
+# Of a sum, where a tree branches on it.
+MOST_RUNS: Final = 2**40
 PER: Final = 10**9
 
 Json = dict[str, object]
@@ -129,7 +131,7 @@ def as_integer(found: object, what: str) -> int:
 
 def as_amount(found: object, what: str, least: int = 0) -> int:
     """A size or cost."""
-    number = int(found) if isinstance(found, float) and found.is_integer() else as_integer(found, what)
+    number = as_integer(found, what)
     if not least <= number <= LARGEST:
         raise Wrong(f"{what} is {shown(number)}; expected {least} to 2^61")
     return number
@@ -539,7 +541,11 @@ class Model:
         match found:
             case [str(family), *names, int(stage)] if not isinstance(stage, bool):
                 self.work.spend(20)
-                return normal(*self.terms(family, as_texts(list(names), "the names of a row"), stage), self.work)
+                texts = as_texts(list(names), "the names of a row")
+                row = normal(*self.terms(family, texts, stage), self.work)
+                if family not in {"memory", "end"} and sum(e for e in row.entries.values() if e > 0) <= row.limit:
+                    raise no_row(family, texts, stage)
+                return row
         raise Wrong(f"a row is {shown(found)}; expected a family, names and a stage")
 
     def rows(self, found: object) -> list[Row]:
@@ -954,12 +960,14 @@ def unpacked(found: object, work: Work) -> bytes:
     """The bytes of a tree."""
     stream = zlib.decompressobj()
     try:
-        content = stream.decompress(base64.b64decode(as_text(found, "the tree"), validate=True), MOST_TREE)
+        content = stream.decompress(base64.b64decode(as_text(found, "the tree"), validate=True), MOST_TREE + 1)
     except (binascii.Error, ValueError, zlib.error) as error:
         raise Wrong(f"the tree cannot be unpacked: {error}") from None
     work.spend(len(content) // 8)
-    if stream.unconsumed_tail:
+    if len(content) > MOST_TREE:
         raise Beyond(f"the tree is beyond the limit of {MOST_TREE:,} bytes")
+    if not stream.eof or stream.unused_data:
+        raise Wrong("the stream of the tree ends too early, or is followed by more bytes")
     return content
 
 
@@ -1053,6 +1061,8 @@ class Tree:
 
     def _column(self, found: object) -> int:
         match found:
+            case [_, _, bool()]:
+                j = None
             case [("C" | "R") as kind, str(name), int(k)] if name in self.graph.node_of:
                 v = self.graph.node_of[name]
                 single = kind == "R" and self.model.once[v]
@@ -1122,7 +1132,7 @@ class Tree:
         if kind == COLUMN:
             j = self.columns[self.bytes.number(len(self.columns) - 1)]
             return (lambda: self.box.fix(j, False)), (lambda: self.box.fix(j, True))
-        s, t = self.bytes.number(len(self.sums) - 1), self.bytes.number(LARGEST)
+        s, t = self.bytes.number(len(self.sums) - 1), self.bytes.number(MOST_RUNS)
         return (lambda: self.box.limit(s, None, t)), (lambda: self.box.limit(s, t + 1, None))
 
     def read_vector(self) -> None:
@@ -1564,6 +1574,10 @@ class Proof(NamedTuple):
 
 
 ORDER_FREE, FIXED_ORDER = "order-free", "fixed-order"
+WITH_PROOF: Final = frozenset({"host", "host/1", "cost-limit", "cost-limit/1"})
+KINDS: Final = WITH_PROOF | {
+    "floor", "floor/1", "cut-relaxation/2", "tree/2", "conflicts/2", "staged-model/2"
+}  # fmt: skip
 
 
 def within_cost(limit: int) -> str:
@@ -1579,7 +1593,7 @@ def prove(found: object, graph: Graph, budget: int, host: Host | None, work: Wor
         Beyond: If it was not checked.
     """
     data = as_object(found, "the certificate")
-    kind = as_text(data.get("kind"), "the kind of the certificate")
+    kind = _known(data)
     if kind in {"host", "host/1"}:
         return _through_host(data, graph, budget, host, work)
     if kind in {"floor", "floor/1"}:
@@ -1589,6 +1603,21 @@ def prove(found: object, graph: Graph, budget: int, host: Host | None, work: Wor
     if host is not None:
         raise Wrong(f"certificate {kind!r} knows of no host, but the plan has one")
     return _plain(kind, data, graph, budget, work)
+
+
+def _known(data: Json) -> str:
+    """The kind of a certificate, after a look at those of the proofs in it.
+
+    Raises:
+        Beyond: If one of them is unknown; whatever else it holds means nothing then.
+    """
+    kinds = [as_text(data.get("kind"), "the kind of the certificate")]
+    while kinds[-1] in KINDS:
+        if kinds[-1] not in WITH_PROOF or "proof" not in data:
+            return kinds[0]
+        data = as_object(data["proof"], "the proof")
+        kinds.append(as_text(data.get("kind"), "the kind of the proof"))
+    raise Beyond(f"certificates of kind {shown(kinds[-1])} are not known here")
 
 
 def _through_host(data: Json, graph: Graph, budget: int, host: Host | None, work: Work) -> Proof:
@@ -1671,7 +1700,7 @@ def _plain(kind: str, data: Json, graph: Graph, budget: int, work: Work) -> Proo
         case "staged-model/2":
             staged = Staged(graph, own, work)
             return Proof(of, scope, combined(staged, staged.rows(data.get("rows")), data))
-    raise Beyond(f"certificates of kind {shown(kind)} are not known here")
+    raise AssertionError(kind)
 
 
 def _chain(data: Json, graph: Graph, budget: int, work: Work) -> Chain:
@@ -1828,6 +1857,17 @@ def checks(data: object, work: Work) -> Iterator[Check]:
         yield check_optimum(plan, bounds)
 
 
+def number(text: str) -> int | float:
+    """A JSON number with a point or an exponent: whole numbers may be written so."""
+    found = float(text)
+    return int(found) if found.is_integer() else found
+
+
+def no_number(text: str) -> float:
+    """Refuses NaN and infinities."""
+    raise ValueError(f"{text} is no number")
+
+
 def check_file(path: Path, most_work: int = MOST_WORK, most_megabytes: int = MOST_MEGABYTES) -> list[Check]:
     """The checks of a plan file.
 
@@ -1840,7 +1880,7 @@ def check_file(path: Path, most_work: int = MOST_WORK, most_megabytes: int = MOS
     if len(content) > most_megabytes * 2**20:
         raise Beyond(f"the file has more than {most_megabytes} MiB; allow more with --megabytes")
     try:
-        data: object = json.loads(content.decode("utf-8-sig"))
+        data: object = json.loads(content.decode(), parse_float=number, parse_constant=no_number)
     except (ValueError, RecursionError) as error:
         return [Check("the file holds a plan", "FAIL", f"it is not JSON that readers take: {str(error)[:200]}")]
     return list(checks(data, Work.of(most_work)))

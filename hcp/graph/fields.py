@@ -34,6 +34,11 @@ def as_amount(found: object, owner: str, attribute: str) -> int:
     return amount
 
 
+def whole(*found: object) -> bool:
+    """Whether all these are integers, of any size; true and false are none."""
+    return all(isinstance(each, int) and not isinstance(each, bool) for each in found)
+
+
 def as_list(found: object, owner: str, attribute: str) -> list[object]:
     """A list.
 

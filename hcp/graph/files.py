@@ -7,12 +7,14 @@ from pathlib import Path
 from hcp.graph.errors import GraphError, HcpError
 
 
-def read_json(path: str | os.PathLike[str], what: str = "graph file") -> object:
+def read_json(path: str | os.PathLike[str], what: str = "graph file", *, strict: bool = False) -> object:
     """The content of a JSON file.
 
     Args:
         path: Where it is.
         what: How an error message calls it.
+        strict: Whether to refuse what is no JSON, though many readers take it: a byte order mark, NaN and infinities.
+            Numbers such as 3.0 are integers then, wherever they stand.
 
     Raises:
         GraphError: If it is missing, a directory, unreadable or not JSON.
@@ -21,7 +23,7 @@ def read_json(path: str | os.PathLike[str], what: str = "graph file") -> object:
     if file.is_dir():
         raise GraphError(f"{what} {str(file)!r} is a directory; give the path of a JSON file")
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = file.read_text(encoding="utf-8" if strict else "utf-8-sig")
     except FileNotFoundError:
         raise GraphError(f"{what} {str(file)!r} does not exist; check the path") from None
     except UnicodeDecodeError as error:
@@ -29,7 +31,7 @@ def read_json(path: str | os.PathLike[str], what: str = "graph file") -> object:
     except (OSError, ValueError) as error:
         raise GraphError(f"{what} {str(file)!r} cannot be read ({error}); check its path and permissions") from None
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=_number, parse_constant=_no_number) if strict else json.loads(text)
     except json.JSONDecodeError as error:
         raise GraphError(
             f"{what} {str(file)!r} is not JSON (line {error.lineno}, column {error.colno}: {error.msg}); "
@@ -38,6 +40,17 @@ def read_json(path: str | os.PathLike[str], what: str = "graph file") -> object:
     except (ValueError, RecursionError) as error:
         # Numbers of thousands of digits and thousands of nested brackets are JSON, but no graph.
         raise GraphError(f"{what} {str(file)!r} is beyond what JSON readers take ({error}); write it again") from None
+
+
+def _number(text: str) -> int | float:
+    """What a JSON number with a point or an exponent stands for."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _no_number(text: str) -> float:
+    """Refuses a constant that JSON has not."""
+    raise ValueError(f"{text} is no JSON number")
 
 
 def write_atomically(path: str | os.PathLike[str], text: str) -> None:

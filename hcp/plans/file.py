@@ -106,28 +106,33 @@ def read_plan_file(path: str | os.PathLike[str]) -> object:
     with suppress(OSError):
         if Path(path).stat().st_size > MOST_MEGABYTES * 2**20:
             raise GraphError(f"plan file {os.fspath(path)!r} has more than {MOST_MEGABYTES} MiB; expected a plan")
-    return read_json(path, "plan file")
+    return read_json(path, "plan file", strict=True)
 
 
-def plan_in(data: object, path: str | os.PathLike[str]) -> Plan:
-    """The plan that a file holds, from what was read of it; see ``load_plan``."""
+def plan_in(data: object, path: str | os.PathLike[str], *, unknown: bool = False) -> Plan:
+    """The plan that a file holds, from what was read of it; see ``load_plan``.
+
+    With ``unknown`` it may have certificates that this hcp cannot check; else they are refused.
+    """
     try:
-        return _plan(Record(data, "the plan"))
+        return _plan(Record(data, "the plan"), unknown)
     except HcpError as error:
         raise PlanFileError(f"plan file {os.fspath(path)!r}: {error}") from None
 
 
-def _plan(record: Record) -> Plan:
+def _plan(record: Record, unknown: bool) -> Plan:
     if record.get("schema") != SCHEMA:
         raise PlanFileError(f"the plan has schema {shown(record.get('schema'))}; expected {SCHEMA!r}")
     graph = graph_from_dict(record.get("graph"))
     if graph.fingerprint != record.text("graph_hash"):
         raise PlanFileError("the plan's graph does not match its graph_hash; the file was changed: plan again")
     record.items("actions")
-    return outcome_from_record(record, graph)
+    # Graphs elsewhere may do without.
+    Record(record.get("graph"), "the plan's graph").items("order")
+    return outcome_from_record(record, graph, unknown=unknown)
 
 
-def outcome_from_record(record: Record, graph: Graph) -> Plan:
+def outcome_from_record(record: Record, graph: Graph, *, unknown: bool = False) -> Plan:
     """The plan that ``outcome_to_dict`` wrote, its schedule replayed.
 
     Raises:
@@ -143,8 +148,8 @@ def outcome_from_record(record: Record, graph: Graph) -> Plan:
     solution = Solution(
         _schedule(record),
         Status[status],
-        tuple(_bound(item, i, graph) for i, item in enumerate(record.items("bounds"))),
-        record.text("solver"),
+        tuple(_bound(item, i, graph, unknown) for i, item in enumerate(record.items("bounds"))),
+        record.text("solver", ""),
         float(seconds) if isinstance(seconds, int | float) else 0.0,
         tuple(_point(item, i) for i, item in enumerate(record.items("trace"))) if "trace" in record else (),
         record.text("note", ""),
@@ -206,17 +211,18 @@ def _point(item: object, position: int) -> TracePoint:
     )
 
 
-def _bound(item: object, position: int, graph: Graph) -> Bound:
-    from hcp.solvers.certificates.file import read_certificate
+def _bound(item: object, position: int, graph: Graph, unknown: bool) -> Bound:
+    from hcp.solvers.certificates.file import read_certificate, read_or_keep
 
     record = Record(item, f"entry {position} of the bounds")
     value, scope, source = record.amount("value"), record.text("scope"), record.text("source", "")
     data = record.get("certificate")
-    certificate = None if data is None else read_certificate(data, f"the certificate of bound {position}", graph)
     match record.text("of"):
-        case "cost":
-            return Bound(value, "cost", scope, certificate, source)
-        case "peak":
-            return Bound(value, "peak", scope, certificate, source)
+        case "cost" | "peak" as of:
+            owner = f"the certificate of bound {position}"
+            if data is None:
+                return Bound(value, of, scope, None, source)
+            read = read_or_keep(data, owner, graph, of) if unknown else read_certificate(data, owner, graph)
+            return Bound(value, of, scope, read, source)
         case other:
             raise PlanFileError(f"entry {position} of the bounds is of {other!r}; expected 'cost' or 'peak'")

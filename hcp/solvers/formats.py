@@ -9,6 +9,10 @@ from hcp.graph.errors import GraphError
 Entry = TypeVar("Entry")
 
 
+class NotChecked(GraphError):
+    """What this hcp cannot check, though it may be right: it is of an unknown kind or version, or too large."""
+
+
 @dataclass(frozen=True)
 class Format:
     """A format of plan files, defined beside the code that rebuilds rows from it.
@@ -35,15 +39,15 @@ def entry_for(text: str, table: Mapping[Format, Entry], owner: str) -> Entry:
         owner: How error messages call what is read.
 
     Raises:
-        GraphError: If there is no such format, or it has another version now.
+        NotChecked: If there is no such format, or it has another version now.
     """
     name, _, version = text.partition("/")
     for known, entry in table.items():
         if known.name == name and str(known.version) == (version or "1"):
             return entry
         if known.name == name:
-            raise GraphError(
+            raise NotChecked(
                 f"{owner} is {text!r}, but this hcp reads {str(known)!r}: plan again, or verify the file with the hcp "
                 "that wrote it"
             )
-    raise GraphError(f"{owner} is {text!r}; expected one of {', '.join(repr(str(known)) for known in table)}")
+    raise NotChecked(f"{owner} is {text!r}; expected one of {', '.join(repr(str(known)) for known in table)}")

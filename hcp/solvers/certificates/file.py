@@ -1,5 +1,6 @@
 """Certificates as plan files hold them. A new kind needs a line in ``READERS``."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -7,14 +8,15 @@ from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record
 from hcp.graph.ir import Graph
 from hcp.planning.floor import FloorCertificate
-from hcp.planning.solution import Certificate
+from hcp.planning.solution import Certificate, Quantity
 from hcp.solvers.certificates.conflicts import CONFLICT_FORMAT, read_conflicts
 from hcp.solvers.certificates.cost_limit import COST_LIMIT_FORMAT, CostLimitCertificate, read_limit
 from hcp.solvers.certificates.cuts import CUT_FORMAT, read_cuts
 from hcp.solvers.certificates.host import HOST_FORMAT, HostCertificate, read_link
 from hcp.solvers.certificates.stages import STAGE_FORMAT, read_stages
 from hcp.solvers.certificates.tree import TREE_FORMAT, read_tree
-from hcp.solvers.formats import Format, entry_for
+from hcp.solvers.certificates.unknown import UnknownCertificate
+from hcp.solvers.formats import Format, NotChecked, entry_for
 
 FLOOR_FORMAT: Final = Format("floor", 1)
 
@@ -30,10 +32,36 @@ def read_certificate(data: object, owner: str, graph: Graph) -> Certificate:
         graph: The graph whose nodes and values it names.
 
     Raises:
+        NotChecked: If this hcp does not know its kind, or that of a proof in it; that is asked before anything else.
         GraphError: On anything else; says what is wrong.
     """
     record = Record(data, owner)
-    return entry_for(record.text("kind"), READERS, f"the kind of {owner}")(record, graph)
+    reader = _reader(record)
+    inner = record
+    while "proof" in inner and _name(inner) in {HOST_FORMAT.name, COST_LIMIT_FORMAT.name}:
+        inner = Record(inner.get("proof"), f"the proof in {inner.owner}")
+        _reader(inner)
+    return reader(record, graph)
+
+
+def read_or_keep(data: object, owner: str, graph: Graph, of: Quantity) -> Certificate:
+    """A certificate, or what stands for one that this hcp cannot check, on a bound of the cost or of the peak.
+
+    Raises:
+        GraphError: On what is damaged; says what is wrong.
+    """
+    try:
+        return read_certificate(data, owner, graph)
+    except NotChecked as error:
+        return UnknownCertificate(of, str(error), json.dumps(data))
+
+
+def _reader(record: Record) -> Reader:
+    return entry_for(record.text("kind"), READERS, f"the kind of {record.owner}")
+
+
+def _name(record: Record) -> str:
+    return record.text("kind").partition("/")[0]
 
 
 def _read_host(record: Record, graph: Graph) -> HostCertificate:
@@ -43,7 +71,11 @@ def _read_host(record: Record, graph: Graph) -> HostCertificate:
     if inner in {HOST_FORMAT.name, COST_LIMIT_FORMAT.name, FLOOR_FORMAT.name}:
         raise GraphError(f"{record.owner} has a proof of kind {inner!r}; expected one of rows, conflicts or a tree")
     host, relaxed, other = read_link(record, graph)
-    return HostCertificate(host, relaxed, read_certificate(record.get("proof"), f"the proof in {record.owner}", other))
+    proof = read_certificate(record.get("proof"), f"the proof in {record.owner}", other)
+    certificate = HostCertificate(host, relaxed, proof)
+    if not certificate.holds:
+        raise GraphError(f"{record.owner} counts on inputs, which a fetch needs none of; expected conflicts without")
+    return certificate
 
 
 def _read_limit(record: Record, graph: Graph) -> CostLimitCertificate:

@@ -54,10 +54,15 @@ class HostCertificate:
         """Of which schedules it speaks."""
         return self.proof.scope
 
+    @property
+    def holds(self) -> bool:
+        """Whether the relaxed graph is one for such a proof."""
+        # What a fetch brings back needs no inputs. Only conflicts say whether they count on these.
+        return self.relaxed == "provide" or not getattr(self.proof, "needs_inputs", True)
+
     def proven(self, graph: Graph, budget: int) -> int:
         """The bound that the relaxed graph's certificate proves of the graph with the link; 0 where nothing."""
-        # What a fetch brings back needs no inputs. Only conflicts say whether they count on these.
-        if self.relaxed == "again" and getattr(self.proof, "needs_inputs", True):
+        if not self.holds:
             return 0
         other = relax(graph, self.host, self.relaxed)
         value = self.proof.proven(other.graph, budget)

@@ -16,7 +16,7 @@ import numpy as np
 
 from hcp.graph.cancellation import tick
 from hcp.graph.errors import GraphError
-from hcp.graph.fields import Record, shown
+from hcp.graph.fields import Record, shown, whole
 from hcp.graph.ir import Graph
 from hcp.planning.solution import Quantity
 from hcp.schedule.scopes import ORDER_FREE
@@ -119,7 +119,7 @@ def read_denominator(record: Record) -> int:
         GraphError: If it is none.
     """
     denominator = record.get("denominator")
-    if isinstance(denominator, bool) or not isinstance(denominator, int) or denominator <= 0:
+    if not isinstance(denominator, int) or not whole(denominator) or denominator <= 0:
         raise GraphError(f"{record.owner} has denominator {shown(denominator)}; expected a whole number above zero")
     return denominator
 
@@ -138,7 +138,7 @@ def read_pairs(items: Iterable[object], owner: str) -> Multipliers:
 
 def _pair(item: object, owner: str) -> tuple[int, int]:
     match item:
-        case [int(row), int(numerator)]:
+        case [int(row), int(numerator)] if whole(row, numerator):
             return row, numerator
     raise GraphError(f"{owner} has multiplier {shown(item)}; expected [row, numerator]")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from hcp.graph.errors import GraphError
-from hcp.graph.fields import Record, shown
+from hcp.graph.fields import Record, shown, whole
 from hcp.graph.index import GraphIndex
 from hcp.solvers.cut_relaxation import model as cut_rows
 from hcp.solvers.cut_relaxation.cuts import MEMORY
@@ -56,7 +56,7 @@ def read_rows(record: Record, index: GraphIndex, shapes: Mapping[str, Shape]) ->
 
 def _read(item: object, owner: str, index: GraphIndex, shapes: Mapping[str, Shape]) -> RowKey:
     match item:
-        case [str(family), *names, int(stage)] if family in shapes:
+        case [str(family), *names, int(stage)] if family in shapes and whole(stage):
             shape = shapes[family].split()
             numbers = {"node": index.node_of, "value": index.value_of}
             if len(names) == len(shape):

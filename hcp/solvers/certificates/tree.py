@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from hcp.graph.cancellation import tick, ticking
 from hcp.graph.errors import GraphError
-from hcp.graph.fields import Record, as_list, shown
+from hcp.graph.fields import Record, as_list, shown, whole
 from hcp.graph.ir import Graph
 from hcp.planning.checks import check_size
 from hcp.planning.solution import Quantity
@@ -20,7 +20,7 @@ from hcp.solvers.cut_relaxation.cuts import Cut, CutModel
 from hcp.solvers.cut_relaxation.families import read_cut
 from hcp.solvers.cut_relaxation.grid import ColumnKey
 from hcp.solvers.cut_relaxation.model import ROWS_VERSION, build_cut_model
-from hcp.solvers.formats import Format
+from hcp.solvers.formats import Format, NotChecked
 from hcp.solvers.tree.box import UNLIMITED, Branch, whole_box
 from hcp.solvers.tree.encoding import COLUMN, EMPTY, FIX, LEAF, SUM, Damaged, Reader
 from hcp.solvers.tree.evaluation import Evaluator
@@ -31,8 +31,8 @@ TREE_FORMAT: Final = Format("tree", ROWS_VERSION)
 # Bytes of a tree that a file may hold: those of an hour's search have less.
 _MOST_BYTES: Final = 64 * 2**20
 
-# Of a sum's limits: what tells them from none.
-_MOST_RUNS: Final = UNLIMITED - 2
+# Of the limits of sums, with one to add: less than what stands for none.
+_MOST_RUNS: Final = UNLIMITED // 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +128,9 @@ def read_tree(record: Record, graph: Graph) -> TreeCertificate:
 
 def _column(item: object, owner: str, graph: Graph) -> ColumnKey:
     match item:
-        case ["C" | "R" as kind, str(name), int(stage)] if name in graph.index.node_of:
+        case ["C" | "R" as kind, str(name), int(stage)] if name in graph.index.node_of and whole(stage):
             return ColumnKey(kind, graph.index.node_of[name], stage)
-        case ["S", str(name), int(stage)] if name in graph.index.value_of:
+        case ["S", str(name), int(stage)] if name in graph.index.value_of and whole(stage):
             return ColumnKey("S", graph.index.value_of[name], stage)
     raise GraphError(f"{owner} has column {shown(item)}; expected 'C', 'R' or 'S', a name of the graph, and a stage")
 
@@ -146,11 +146,13 @@ def _sum(item: object, owner: str, graph: Graph) -> RunSum:
 def _content(record: Record) -> bytes:
     opened = zlib.decompressobj()
     try:
-        content = opened.decompress(b64decode(record.text("tree"), validate=True), _MOST_BYTES)
+        content = opened.decompress(b64decode(record.text("tree"), validate=True), _MOST_BYTES + 1)
     except (NotBase64, ValueError, zlib.error) as error:
         raise GraphError(f"{record.owner} has a tree that cannot be unpacked: {error}") from None
-    if opened.unconsumed_tail:
-        raise GraphError(f"{record.owner} has a tree of more than {_MOST_BYTES:,} bytes; verify it in parts")
+    if len(content) > _MOST_BYTES:
+        raise NotChecked(f"{record.owner} has a tree beyond the limit of {_MOST_BYTES:,} bytes")
+    if not opened.eof or opened.unused_data:
+        raise GraphError(f"{record.owner} has a tree whose stream ends too early, or is followed by more bytes")
     return content
 
 

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from hcp.graph.errors import GraphError
-from hcp.graph.fields import Record, as_list, shown
+from hcp.graph.fields import Record, as_list, shown, whole
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.planning.compilation import PATH_CUTS
@@ -113,7 +113,7 @@ def _read(record: Record, graph: Graph) -> PathCut:
     nodes, values = graph.index.node_of, graph.index.value_of
     fields = [record.get(name) for name in ("reader", "stage", "first", "steps")]
     match fields:
-        case [str(reader), int(stage), bool(first), steps] if reader in nodes:
+        case [str(reader), int(stage), bool(first), steps] if reader in nodes and whole(stage):
             walk = tuple(_step(step, record.owner, values) for step in as_list(steps, record.owner, "steps"))
             return PathCut(nodes[reader], stage, first, walk)
     raise GraphError(f"{record.owner} has path cut {shown(fields)}; expected reader, stage, first and steps")
@@ -121,7 +121,7 @@ def _read(record: Record, graph: Graph) -> PathCut:
 
 def _step(step: object, owner: str, values: Mapping[str, int]) -> tuple[int, int]:
     match step:
-        case [str(value), int(stage)] if value in values:
+        case [str(value), int(stage)] if value in values and whole(stage):
             return values[value], stage
     raise GraphError(f"{owner} has step {shown(step)}; expected [value, stage]")
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hcp.graph.index import IntArray
 
 # A sum without an upper limit.
-UNLIMITED: Final = 2**40
+UNLIMITED: Final = 2**41
 
 Bits = NDArray[np.int8]
 

@@ -42,7 +42,8 @@ def test_round_trip(file):
         (lambda d: d["bounds"][0].update(of="time"), "'time'"),
         (lambda d: d["bounds"][0].update(value="many"), "'many'"),
         (lambda d: d.update(status="BEST"), "'BEST'"),
-        (lambda d: d.pop("solver"), "no attribute 'solver'"),
+        (lambda d: d.update(solver=3), "solver 3"),
+        (lambda d: d["graph"].pop("order"), "no attribute 'order'"),
     ],
 )
 def test_changed_files_are_refused(file, change, text):

@@ -80,12 +80,8 @@ TAMPERED = {
     "a reversed chain": lambda d: certificate(d)["chain"].reverse(),
     "an unknown node in the chain": lambda d: certificate(d)["chain"].__setitem__(0, "nobody"),
     "a certificate for less memory": lambda d: certificate(d).update(budget_bytes=d["budget_bytes"] - 1),
-    "a certificate of another kind": lambda d: certificate(d).update(kind="trust-me/1"),
-    "rows of another version": lambda d: certificate(d).update(kind="cut-relaxation/1"),
     "no steps in a staircase": lambda d: staircase(d).update(steps=[]),
     "a staircase through strangers": lambda d: staircase(d).update(reader=d["graph"]["order"][0]),
-    "a cut of another version": lambda d: staircase(d).update(family="path/2"),
-    "a cut of no family": lambda d: staircase(d).update(family="hearsay/1"),
     "an optimum without a bound": lambda d: d.update(bounds=[]),
     "a word above the cost": lambda d: d["bounds"].append(word(d["cost"] + 1)),
     "a smallest peak above the peak": lambda d: d["bounds"].append(word(d["peak"] + 1, of="peak")),
@@ -120,6 +116,40 @@ def test_tampering_is_refused_with_the_reason(file, what):
         hcp.verify_plan(file)
     assert len(str(caught.value)) > 40
     assert not hcp.check_plan(file).passed
+
+
+UNKNOWN = {
+    "a certificate of another kind": lambda d: certificate(d).update(kind="trust-me/1"),
+    "rows of another version": lambda d: certificate(d).update(kind="cut-relaxation/1"),
+    "a cut of another version": lambda d: staircase(d).update(family="path/2"),
+    "a cut of no family": lambda d: staircase(d).update(family="hearsay/1"),
+}
+
+
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_what_this_hcp_does_not_know_is_neither_proved_nor_wrong(file, what):
+    data = json.loads(file.read_text())
+    UNKNOWN[what](data)
+    file.write_text(json.dumps(data))
+    found = hcp.check_plan(file)
+    (check,) = (check for check in found.checks if "was not checked" in check.reason)
+    assert check.verdict.name == "UNPROVED"
+    assert found.passed
+    assert not found.certified
+    # What it does not know it keeps.
+    kept = [bound for bound in outcome_to_dict(hcp.verify_plan(file))["bounds"] if bound["certificate"]]
+    assert certificate(data) in [bound["certificate"] for bound in kept]
+    with pytest.raises(PlanFileError, match=r"expected one of|plan again"):
+        hcp.load_plan(file)
+
+
+def test_a_file_may_say_less_than_its_bounds_show(file):
+    data = json.loads(file.read_text())
+    data.update(status="FEASIBLE", optimality=None)
+    file.write_text(json.dumps(data))
+    found = hcp.check_plan(file)
+    assert found.passed
+    assert not any(check.claim.startswith("OPTIMAL") for check in found.checks)
 
 
 def test_the_command_says_pass_or_fail(file):

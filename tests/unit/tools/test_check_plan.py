@@ -5,6 +5,7 @@ import base64
 import importlib.util
 import json
 import random
+import re
 import sys
 import zlib
 from copy import deepcopy
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import hcp
-from hcp.graph.errors import HcpError
+from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.format import graph_to_dict
 from hcp.graph.instances import instance, random_graph
 from hcp.planning.deadline import Deadline
@@ -355,6 +356,130 @@ def test_a_certificate_for_the_graphs_own_order_proves_nothing_of_another_one(tm
         file.write_text(json.dumps(plan | {"order": order, "actions": [["compute", name] for name in order]}))
         assert [check.verdict for check in tool.check_file(file)][1] == wanted
         assert [check.verdict.value for check in check_plan(file).checks][1] == wanted
+
+
+def of_kind(data, kind):
+    return next(bound["certificate"] for bound in data["bounds"] if bound["certificate"]["kind"] == kind)
+
+
+def streamed(certificate, change):
+    """Changes the bytes of a tree as they are packed."""
+    certificate["tree"] = base64.b64encode(change(base64.b64decode(certificate["tree"]))).decode()
+
+
+def numbers(certificate, *content):
+    """Puts other numbers of less than seven bits, or bytes, in place of a tree."""
+    parts = (bytes([2 * each]) if isinstance(each, int) else each for each in content)
+    certificate["tree"] = base64.b64encode(zlib.compress(b"".join(parts))).decode()
+
+
+def whole_as_floats(text):
+    return re.sub(r'("(?:cost|bytes|value|cutoff|budget_bytes)":|", )([0-9]{1,9})(?=[],}])', r"\1\2.0", text)
+
+
+def through_host(data, proof):
+    """Puts a certificate through a host that the plan has not."""
+    kind = {"kind": "host/1", "relaxed": "provide", "host": {"offload_rate": 0}, "proof": proof}
+    data["bounds"][0]["certificate"] = kind
+
+
+def rows_of(data, stage):
+    """The rows of some stage in a tree."""
+    return [row for row in of_kind(data, "tree/2")["rows"] if row[-1] == stage]
+
+
+# What both checkers say of plans that are changed as text,
+TEXTS = {
+    "whole numbers written as floats": ("PASS", whole_as_floats),
+    "a stage between two": ("FAIL", lambda text: re.sub(r'(\["memory", )([0-9]+)', r"\1\2.5", text)),
+    "not a number": ("FAIL", lambda text: text.replace('"seconds": ', '"seconds": NaN, "x": ', 1)),
+    "an infinity where it means nothing": ("FAIL", lambda text: text[:-1] + ', "x": -Infinity}'),
+    "a byte order mark": ("FAIL", lambda text: "\ufeff" + text),
+}
+# and as JSON.
+RULES = {
+    "a stage that is true": ("FAIL", lambda d: rows_of(d, 1)[0].__setitem__(-1, True)),
+    "an order that is null": ("FAIL", lambda d: d.update(order=None)),
+    "a graph without an order": ("FAIL", lambda d: d["graph"].pop("order")),
+    "no solver": ("PASS", lambda d: d.pop("solver")),
+    "an unknown kind": ("UNPROVED", lambda d: d["bounds"][0].update(certificate={"kind": "x"})),
+    "another version with another budget": (
+        "UNPROVED", lambda d: d["bounds"][0]["certificate"].update(kind="tree/99", budget_bytes=None, of_peak=3)
+    ),
+    "an unknown kind in a damaged host": ("UNPROVED", lambda d: through_host(d, {"kind": "conflicts/1"})),
+    "a known kind in a damaged host": ("FAIL", lambda d: through_host(d, {"kind": "conflicts/2"})),
+    "a damaged limit on an unknown kind": (
+        "UNPROVED",
+        lambda d: d["bounds"][0].update(certificate={"kind": "cost-limit/1", "proof": {"kind": "host/2"}}),
+    ),
+    "a limit without a proof": ("FAIL", lambda d: d["bounds"][0].update(certificate={"kind": "cost-limit/1"})),
+    "bytes after a tree": ("FAIL", lambda d: streamed(of_kind(d, "tree/2"), lambda found: found + b"abc")),
+    "a tree with a cut checksum": ("FAIL", lambda d: streamed(of_kind(d, "tree/2"), lambda found: found[:-2])),
+    "a tree with another checksum": (
+        "FAIL", lambda d: streamed(of_kind(d, "tree/2"), lambda found: found[:-1] + bytes([found[-1] ^ 1]))
+    ),
+    "a row that says nothing": ("FAIL", lambda d: of_kind(d, "tree/2")["rows"].append(["birth-after", "v8", "v7", 0])),
+    "a row twice": ("FAIL", lambda d: of_kind(d, "tree/2")["rows"].append(of_kind(d, "tree/2")["rows"][0])),
+    "less than it could say": ("PASS", lambda d: d.update(status="FEASIBLE", optimality=None)),
+}  # fmt: skip
+
+
+def said(file):
+    """What each checker says of a plan file altogether."""
+    try:
+        found = [[check.verdict for check in tool.check_file(file)]]
+        found += [[check.verdict.value for check in check_plan(file).checks]]
+    except GraphError:
+        found += [["FAIL"]]
+    return ["FAIL" if "FAIL" in each else "UNPROVED" if "UNPROVED" in each else "PASS" for each in found]
+
+
+@pytest.mark.parametrize("what", [*TEXTS, *RULES])
+def test_both_checkers_say_the_same_of_what_the_page_rules(plans, tmp_path, what):
+    text = json.dumps(json.loads(plans["training-chain:12", "proof"].read_text()))
+    if what in TEXTS:
+        wanted, change = TEXTS[what]
+        changed = change(text)
+    else:
+        data = json.loads(text)
+        wanted, change = RULES[what]
+        change(data)
+        changed = json.dumps(data)
+    assert changed != text
+    file = tmp_path / "plan.json"
+    file.write_text(changed)
+    assert said(file) == [wanted, wanted]
+
+
+def test_rows_that_say_nothing_are_none_but_for_memory(plans):
+    data = json.loads(plans["training-chain:12", "proof"].read_text())
+    graph, certificate = instance("training-chain:12"), of_kind(data, "tree/2")
+    empty = {"kind": "cut-relaxation/2", "budget_bytes": 10**6, "denominator": 1, "multipliers": [], "cuts": []}
+    for row, value in (["memory", 0], graph.base_cost), (["birth-after", "v8", "v7", 0], 0):
+        other = empty | {"chain": certificate["chain"], "rows": [row]}
+        assert proven(other, graph, 7) == claimed(other, graph, 7) == value
+
+
+LONGEST = b"\x80" * 285 + b"\x00"
+TREES = {
+    "a shift of 2000": (True, (0, b"\xa0\x1f", 0)),
+    "a shift of 2001": (False, (0, b"\xa2\x1f", 0)),
+    "a number of 286 bytes": (True, (0, LONGEST, 0)),
+    "a number of 287 bytes": (False, (0, b"\x80" + LONGEST, 0)),
+    "a sum of 2^40 runs": (True, (4, 0, b"\x80\x80\x80\x80\x80\x40", 0, 0, 0, 0, 0, 0)),
+    "a sum of more": (False, (4, 0, b"\x82\x80\x80\x80\x80\x40", 0, 0, 0, 0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("what", TREES)
+def test_both_checkers_read_the_same_numbers_in_trees(plans, what):
+    read, content = TREES[what]
+    data = json.loads(plans["training-chain:12", "proof"].read_text())
+    graph, budget, certificate = instance("training-chain:12"), data["budget_bytes"], of_kind(data, "tree/2")
+    certificate["sums"] = certificate["sums"] or [["v3"]]
+    numbers(certificate, *content)
+    assert proven(certificate, graph, budget) == claimed(certificate, graph, budget)
+    assert bool(proven(certificate, graph, budget)) is read
 
 
 def test_limits_are_said_and_never_pass(plans, tmp_path, capsys):

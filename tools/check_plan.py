@@ -1248,6 +1248,27 @@ def members(mask: int) -> Iterator[int]:
         mask ^= low
 
 
+@dataclass
+class Side:
+    """A search from one end.
+
+    Attributes:
+        step: To the next set by a node, if that fits.
+        harmless: Whether that step may be made alone.
+        goal: The other end.
+        arrived: Whether it was reached.
+        seen: The sets found so far.
+        waiting: Those from which no step was made yet.
+    """
+
+    step: Callable[[Reached, int], Reached | None]
+    harmless: Callable[[Reached, int], bool]
+    goal: int
+    arrived: bool = False
+    seen: set[int] = field(default_factory=set)
+    waiting: list[Reached] = field(default_factory=list)
+
+
 class Orders:
     """Whether a graph fits a budget where some nodes may run again, by a search through sets of nodes."""
 
@@ -1281,24 +1302,63 @@ class Orders:
         self._users = [[w for w in ws if w in free] for ws in graph.readers]
         everything = (1 << len(graph.nodes)) - 1
         ready = [v for v, needs in enumerate(self.needs) if not needs]
-        start = self._settled(Reached(0, graph.held, ready, 0, 0))
-        seen, waiting = {start.done}, [start]
-        while waiting:
-            here = waiting.pop()
-            if here.done == everything:
-                return False
-            for v in here.ready:
-                self.work.spend(1)
-                enough = self._fits(here, v)
-                if enough is None:
-                    continue
-                following = self._settled(self._after(here, v, enough))
-                if following.done not in seen:
-                    # Sets take memory, so that they count as more work.
-                    self.work.spend(40 + (len(graph.nodes) + 2 * len(graph.values)) // 8 + len(following.ready))
-                    seen.add(following.done)
-                    waiting.append(following)
-        return True
+        kept = sum(
+            value.size for value, maker in zip(graph.values, graph.maker, strict=True) if value.fixed and maker >= 0
+        )
+        last = [v for v, after in enumerate(self.after) if not after]
+        first_sets = Side(self._step, self._harmless, everything)
+        last_sets = Side(self._step_back, self._harmless_back, 0)
+        self._keep(first_sets, Reached(0, graph.held, ready, 0, 0))
+        self._keep(last_sets, Reached(everything, graph.held + kept, last, 0, 0))
+        # Either side may end long before the other.
+        while not (first_sets.arrived or last_sets.arrived):
+            for side in (first_sets, last_sets):
+                if not side.waiting:
+                    return True
+                here = side.waiting.pop()
+                for v in here.ready:
+                    self.work.spend(1)
+                    following = side.step(here, v)
+                    if following is not None:
+                        self._keep(side, following)
+        return False
+
+    def _keep(self, side: "Side", here: Reached) -> None:
+        """Lets a set wait, after the steps that are made at once, unless it was found before."""
+        graph, here = self.graph, self._settled(side, here)
+        side.arrived = side.arrived or here.done == side.goal
+        if here.done not in side.seen:
+            # Sets take memory, so that they count as more work.
+            self.work.spend(40 + (len(graph.nodes) + 2 * len(graph.values)) // 8 + len(here.ready))
+            side.seen.add(here.done)
+            side.waiting.append(here)
+
+    def _step(self, here: Reached, v: int) -> Reached | None:
+        """The set with a node more; None where it does not fit."""
+        enough = self._fits(here, v)
+        return None if enough is None else self._after(here, v, enough)
+
+    def _step_back(self, here: Reached, v: int) -> Reached | None:
+        """The set with a node less; None where that does not fit there."""
+        graph = self.graph
+        self.work.spend(self.step_work + len(graph.reads[v]) + len(here.ready) // 8)
+        now = here.done & ~(1 << v)
+        read = sum(1 << x for x in graph.reads[v] if graph.droppable(x))
+        made = sum(1 << x for x in graph.makes[v])
+        held = here.held - self._made(v) + sum(self._stays(x) for x in self._last(here, v))
+        fresh = [p for p in members(self.needs[v]) if not any(now >> w & 1 for w in self.after[p])]
+        ready = [w for w in here.ready if w != v] + fresh
+        before = Reached(now, held, ready, (here.open | read) & ~made, (here.enough | read) & ~made)
+        enough = self._fits(before, v)
+        return None if enough is None else before._replace(enough=enough)
+
+    def _harmless_back(self, here: Reached, v: int) -> bool:
+        """Whether no more is held without a node than with it, whatever runs in between."""
+        graph, last = self.graph, self._last(here, v)
+        if not self._inputs:
+            return sum(self._stays(x) for x in last) <= self._made(v)
+        kept = (x for x in graph.makes[v] if graph.values[x].fixed or graph.readers[x])
+        return graph.size(last) <= graph.size(kept)
 
     def _stays(self, x: int) -> int:
         """Bytes of a value that nothing can make again."""
@@ -1340,15 +1400,15 @@ class Orders:
             freed = max(0, freed - graph.size(x for x in graph.makes[v] if graph.droppable(x) and graph.readers[x]))
         return self._made(v) <= freed
 
-    def _settled(self, here: Reached) -> Reached:
+    def _settled(self, side: "Side", here: Reached) -> Reached:
         """Makes every step that fits and is harmless."""
         graph, place = self.graph, 0
         while place < len(here.ready):
             v = here.ready[place]
             self.work.spend(3 + len(graph.reads[v]) + len(graph.makes[v]))
-            enough = self._fits(here, v) if self._harmless(here, v) else None
-            if enough is not None:
-                here, place = self._after(here, v, enough), 0
+            following = side.step(here, v) if side.harmless(here, v) else None
+            if following is not None:
+                here, place = following, 0
             else:
                 place += 1
         return here

@@ -527,21 +527,24 @@ def test_the_command(plans, capsys, tmp_path):
 
 
 def wide(count, inputs=False):
-    """A plan that says that one byte less is impossible, of a graph with very many sets of nodes that can run first."""
+    """A plan that says that one byte less is impossible, of a graph with very many sets that can run before the middle.
+
+    As many lead from there to the end.
+    """
     names = [f"n{i}" for i in range(count)]
-    values = [{"name": f"x{i}", "bytes": 1 + i % 7} for i in range(count)]
-    nodes = [
-        {"name": name, "inputs": [], "outputs": [f"x{i}"], "cost": 1, "recomputable": False}
-        for i, name in enumerate(names)
-    ]
-    end = {"name": "end", "inputs": [value["name"] for value in values], "outputs": ["y"], "cost": 1}
+    values = [{"name": f"{side}{i}", "bytes": 1 + i % 7} for side in "xy" for i in range(count)]
+    made, read = [f"x{i}" for i in range(count)], [f"y{i}" for i in range(count)]
+    common = {"cost": 1, "recomputable": False}
+    nodes = [{"name": name, "inputs": [], "outputs": [x], **common} for name, x in zip(names, made, strict=True)]
+    middle = {"name": "middle", "inputs": made, "outputs": read, **common}
+    last = [{"name": f"last {y}", "inputs": [y], "outputs": [], **common} for y in read]
     graph = {
         "schema": "hcp-graph/1",
-        "values": [*values, {"name": "y", "bytes": 1}],
-        "nodes": [*nodes, end],
-        "order": [*names, "end"],
+        "values": values,
+        "nodes": [*nodes, middle, *last],
+        "order": [*names, "middle", *(node["name"] for node in last)],
     }
-    peak = sum(value["bytes"] for value in values) + 1
+    peak = sum(value["bytes"] for value in values)
     certificate = {
         "kind": "conflicts/2",
         "budget_bytes": peak - 1,
@@ -554,7 +557,7 @@ def wide(count, inputs=False):
         "graph": graph,
         "graph_hash": hcp.graph.format.graph_from_dict(graph).fingerprint,
         "budget_bytes": peak,
-        "cost": count + 1,
+        "cost": 2 * count + 1,
         "peak": peak,
         "status": "FEASIBLE",
         "actions": [["compute", name] for name in graph["order"]],

@@ -542,10 +542,7 @@ class Model:
             case [str(family), *names, int(stage)] if not isinstance(stage, bool):
                 self.work.spend(20)
                 texts = as_texts(list(names), "the names of a row")
-                row = normal(*self.terms(family, texts, stage), self.work)
-                if family not in {"memory", "end"} and sum(e for e in row.entries.values() if e > 0) <= row.limit:
-                    raise no_row(family, texts, stage)
-                return row
+                return normal(*self.terms(family, texts, stage), self.work)
         raise Wrong(f"a row is {shown(found)}; expected a family, names and a stage")
 
     def rows(self, found: object) -> list[Row]:

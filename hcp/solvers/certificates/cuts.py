@@ -41,7 +41,7 @@ class CutCertificate(DualCertificate):
         chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
         if not is_chain(graph.index, chain):
             return None
-        form = rebuilt_form(build_cut_model(graph.index, self.budget, chain), self.rows, self.cuts)
+        form = rebuilt_form(build_cut_model(graph.index, self.budget, chain, whole=True), self.rows, self.cuts)
         return None if form is None else form.model
 
     def to_dict(self, graph: Graph) -> dict[str, object]:

@@ -36,7 +36,7 @@ class StageCertificate(DualCertificate):
         """The rows; None where the model has no such row."""
         check_size(graph.index, graph.index.n)
         grid = build_stage_grid(graph.index, self.budget, tuple(graph.index.order.tolist()))
-        return restricted(build_stage_model(grid, self.budget).model, self.rows)
+        return restricted(build_stage_model(grid, self.budget, whole=True).model, self.rows)
 
     def to_dict(self, graph: Graph) -> dict[str, object]:
         """What a plan file stores, with names instead of numbers."""

@@ -78,7 +78,7 @@ class TreeCertificate:
         chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
         if (budget > self.budget and not self.of_peak) or not is_chain(graph.index, chain):
             return 0
-        plain = build_cut_model(graph.index, self.budget, chain)
+        plain = build_cut_model(graph.index, self.budget, chain, whole=True)
         form = rebuilt_form(plain, self.rows, self.cuts)
         known = all(key in plain.grid.column_of for key in self.columns)
         if form is None or not known or not all(each.is_valid(plain.grid) for each in ticking(self.sums)):

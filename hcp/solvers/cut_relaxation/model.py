@@ -37,7 +37,9 @@ GROW, FIRST, RUN_AFTER, BIRTH_AFTER, NEEDS = "grow", "first", "run-after", "birt
 CARRY, MADE, HELD, FLOW = "carry", "made", "held", "flow"
 
 
-def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...], cuts: Sequence[Cut] = ()) -> CutModel:
+def build_cut_model(
+    index: GraphIndex, budget: int, chain: tuple[int, ...], cuts: Sequence[Cut] = (), *, whole: bool = False
+) -> CutModel:
     """Builds the cut relaxation of a graph for a chain of its nodes.
 
     Args:
@@ -45,9 +47,10 @@ def build_cut_model(index: GraphIndex, budget: int, chain: tuple[int, ...], cuts
         budget: Bytes.
         chain: Nodes, each a proper ancestor of the next.
         cuts: Valid cuts to add.
+        whole: Whether to keep rows that hold for every 0 <= z <= 1, which certificates may name.
     """
     grid = build_grid(index, chain)
-    rows = RowBuilder()
+    rows = RowBuilder(whole=whole)
     _add_births(rows, grid)
     _add_reads(rows, grid)
     _add_carries(rows, grid)

@@ -134,15 +134,18 @@ def build_stage_grid(index: GraphIndex, budget: int, order: tuple[int, ...]) -> 
     return StageGrid(index, order, place, horizon, runs, saves, kept, count)
 
 
-def build_stage_model(grid: StageGrid, budget: int, detailed: Collection[int] = ()) -> StageModel:
+def build_stage_model(
+    grid: StageGrid, budget: int, detailed: Collection[int] = (), *, whole: bool = False
+) -> StageModel:
     """Builds the rows.
 
     Args:
         grid: The columns, laid out for this budget.
         budget: Bytes.
         detailed: Stages whose inside memory is to be bounded.
+        whole: Whether to keep rows that hold for every 0 <= z <= 1, which certificates may name.
     """
-    rows = RowBuilder()
+    rows = RowBuilder(whole=whole)
     rows.begin(NEEDS)
     add_needs(rows, grid)
     rows.begin(CARRY)

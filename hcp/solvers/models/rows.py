@@ -106,9 +106,14 @@ class _Block(NamedTuple):
 
 
 class RowBuilder:
-    """Collects rows given as parallel arrays of columns, moving the constant columns to the right-hand side."""
+    """Collects rows given as parallel arrays of columns, moving the constant columns to the right-hand side.
 
-    def __init__(self) -> None:
+    Args:
+        whole: Whether to keep rows that hold for every 0 <= z <= 1, in all blocks: files may name them.
+    """
+
+    def __init__(self, *, whole: bool = False) -> None:
+        self._whole = whole
         self._rows: list[IntArray] = []
         self._columns: list[Columns] = []
         self._coefficients: list[IntArray] = []
@@ -124,7 +129,7 @@ class RowBuilder:
             block: Its name.
             whole: Whether to keep rows that hold for every 0 <= z <= 1, so that a row's number says which it is.
         """
-        self._blocks[block] = _Block(self._count, whole)
+        self._blocks[block] = _Block(self._count, whole or self._whole)
 
     def add(self, *terms: tuple[int, Columns], rhs: int = 0, about: Parts = _NO_PARTS) -> None:
         """Adds one row for each position of the arrays: the sum of coefficient * column is at most ``rhs``.

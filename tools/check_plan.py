@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 
 LARGEST: Final = 2**61
 MOST_MEGABYTES: Final = 16
-MOST_WORK: Final = 40_000_000
+MOST_WORK: Final = 150_000_000
 # Steps of work take about a third of a microsecond; what takes memory counts as more of them.
 # Entries of rows that are kept at a time, and bytes of an unpacked tree.
 MOST_ENTRIES: Final = 1_000_000

@@ -199,6 +199,9 @@ class _State:
     def recombine(self, new: Population, seconds: float) -> None:
         """Recombines new schedules among themselves, for what is good without the best, and then the best with all."""
         tracker = self.rounds.tracker
+        if tracker.deadline.over:
+            self.population.take(new)
+            return
         deadline = tracker.deadline.part(max(seconds, self.params.least_recombining))
         self.add_child(new, new.best(), deadline.part(deadline.left / 2))
         self.population.take(new)

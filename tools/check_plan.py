@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -499,7 +500,7 @@ class Numbering:
         return number // 4 // self.stages if number % 4 == R else None
 
 
-class Model:
+class Model(ABC):
     """Columns and rows by name; ``price`` gives the costs of columns, ``constant`` what all points cost."""
 
     def __init__(self, graph: Graph, budget: int, stages: int, work: Work) -> None:
@@ -528,13 +529,13 @@ class Model:
             raise Wrong(f"{name!r} is no droppable value")
         return x, self.graph.maker[x]
 
+    @abstractmethod
     def terms(self, family: str, names: Sequence[str], k: int) -> tuple[Terms, int]:
         """Terms and right side of a row.
 
         Raises:
             Wrong: If there is no such row.
         """
-        raise NotImplementedError
 
     def row(self, found: object) -> Row:
         """The row that a file names."""

@@ -1,12 +1,9 @@
 """Minimal memory for a cost, against exhaustive search over schedules and budgets."""
 
-import importlib.util
 import json
 import random
-import sys
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,19 +16,9 @@ from hcp.least_peak import minimize_peak
 from hcp.planning.plan import Plan
 from hcp.planning.problem import InfeasibleBudget
 from tests.strategies import graphs, seeded_graphs
+from theory_checks.checkers import standalone
 
-TOOL = Path(__file__).parents[2] / "tools" / "check_plan.py"
-
-
-def loaded():
-    spec = importlib.util.spec_from_file_location("hcp_check", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["hcp_check"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = loaded()
+tool = standalone()
 
 
 def least_peak_for(graph, limit):

@@ -12,8 +12,7 @@ from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
 from hcp.graph.ir import Graph
-from hcp.planning.solution import Quantity
-from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.certificates.budgeted import BudgetCertificate
 from hcp.solvers.certificates.multipliers import Multipliers, read_denominator, read_pairs, round_up
 from hcp.solvers.formats import Format
 
@@ -39,33 +38,19 @@ Tree = tuple[int | Multipliers, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConflictCertificate:
+class ConflictCertificate(BudgetCertificate):
     """A tree over which nodes run again, with multipliers on conflicts; ``proven`` searches each conflict again.
 
     Attributes:
-        budget: Bytes for which the conflicts hold, as they do for every budget up to it.
-        of_peak: Whether an empty conflict shows that no schedule meets the budget; then no tree is needed.
         denominator: Of all multipliers.
         conflicts: By the numbers of nodes.
         tree: Bounds the cost in each of its parts.
     """
 
     format: ClassVar[Format] = CONFLICT_FORMAT
-    budget: int
-    of_peak: bool = False
     denominator: int = 1
     conflicts: tuple[Conflict, ...]
     tree: Tree = ()
-
-    @property
-    def of(self) -> Quantity:
-        """What is bounded."""
-        return "peak" if self.of_peak else "cost"
-
-    @property
-    def scope(self) -> str:
-        """Every schedule."""
-        return ORDER_FREE
 
     @property
     def needs_inputs(self) -> bool:
@@ -74,7 +59,7 @@ class ConflictCertificate:
 
     def proven(self, graph: Graph, budget: int) -> int:
         """The bound on cost, or on the peak, that the conflicts prove; 0 where they prove nothing."""
-        if budget > self.budget and not self.of_peak:
+        if not self.speaks_of(budget):
             return 0
         if self.of_peak and all(conflict.nodes for conflict in self.conflicts):
             return 0

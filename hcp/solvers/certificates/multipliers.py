@@ -18,8 +18,7 @@ from hcp.graph.cancellation import tick
 from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, shown, whole
 from hcp.graph.ir import Graph
-from hcp.planning.solution import Quantity
-from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.certificates.budgeted import BudgetCertificate
 from hcp.solvers.formats import Format
 from hcp.solvers.models.rows import FloatArray, Model
 
@@ -41,33 +40,18 @@ class DualFields(TypedDict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DualCertificate(ABC):
+class DualCertificate(BudgetCertificate, ABC):
     """Multipliers on the rows of a relaxation, which a subclass names the parts of and rebuilds.
 
     Attributes:
         format: What plan files call the certificates of the class.
-        budget: Bytes for which the rows were built; the proof holds for every budget up to it.
         multipliers: Pairs (row, numerator); rows count in the order in which the certificate names them.
         denominator: Of all multipliers.
-        of_peak: False where the multipliers bound the cost; True where they show that no schedule meets ``budget``,
-            so that the peak is at least one byte more.
     """
 
     format: ClassVar[Format]
-    budget: int
     multipliers: Multipliers
     denominator: int
-    of_peak: bool = False
-
-    @property
-    def of(self) -> Quantity:
-        """What the multipliers bound."""
-        return "peak" if self.of_peak else "cost"
-
-    @property
-    def scope(self) -> str:
-        """Of which schedules the rows speak; of every one unless a subclass says otherwise."""
-        return ORDER_FREE
 
     @abstractmethod
     def rebuilt(self, graph: Graph) -> Model | None:
@@ -75,7 +59,7 @@ class DualCertificate(ABC):
 
     def proven(self, graph: Graph, budget: int) -> int:
         """The bound on cost, or on the peak, that the multipliers prove; 0 where they prove nothing."""
-        if budget > self.budget and not self.of_peak:
+        if not self.speaks_of(budget):
             return 0
         model = self.rebuilt(graph)
         return 0 if model is None else self.evaluated(graph, model)

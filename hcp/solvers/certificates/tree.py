@@ -12,8 +12,7 @@ from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, as_list, shown, whole
 from hcp.graph.ir import Graph
 from hcp.planning.checks import check_size
-from hcp.planning.solution import Quantity
-from hcp.schedule.scopes import ORDER_FREE
+from hcp.solvers.certificates.budgeted import BudgetCertificate
 from hcp.solvers.certificates.cuts import is_chain, rebuilt_form
 from hcp.solvers.certificates.rows import CUT_ROWS, Rows, read_rows, to_lists
 from hcp.solvers.cut_relaxation.cuts import Cut, CutModel
@@ -36,11 +35,10 @@ _MOST_RUNS: Final = UNLIMITED // 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class TreeCertificate:
+class TreeCertificate(BudgetCertificate):
     """A tree whose leaves, or what its slopes fix, leave no schedule cheaper than the bound, or none at all.
 
     Attributes:
-        budget: Bytes for which the rows are built; the proof holds for every budget up to it.
         cutoff: Of the slopes that fix columns: no bound above it is proved.
         chain: Names of the chain's nodes.
         rows: The rows of the plain relaxation that have multipliers.
@@ -48,11 +46,9 @@ class TreeCertificate:
         columns: What the tree branches on beside sums.
         sums: What the tree branches on beside columns.
         content: The tree, which counts rows, columns and sums as they are listed; see ``hcp.solvers.tree.encoding``.
-        of_peak: False where the leaves bound the cost; True where all are empty, so that no schedule meets ``budget``.
     """
 
     format: ClassVar[Format] = TREE_FORMAT
-    budget: int
     cutoff: int
     chain: tuple[str, ...]
     rows: Rows
@@ -60,23 +56,12 @@ class TreeCertificate:
     columns: tuple[ColumnKey, ...]
     sums: tuple[RunSum, ...]
     content: bytes
-    of_peak: bool = False
-
-    @property
-    def of(self) -> Quantity:
-        """What is bounded."""
-        return "peak" if self.of_peak else "cost"
-
-    @property
-    def scope(self) -> str:
-        """Every schedule."""
-        return ORDER_FREE
 
     def proven(self, graph: Graph, budget: int) -> int:
         """The bound on the cost, or on the peak, that the tree proves; 0 where it proves none."""
         check_size(graph.index, len(self.chain) + 1)
         chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
-        if (budget > self.budget and not self.of_peak) or not is_chain(graph.index, chain):
+        if not self.speaks_of(budget) or not is_chain(graph.index, chain):
             return 0
         plain = build_cut_model(graph.index, self.budget, chain, whole=True)
         form = rebuilt_form(plain, self.rows, self.cuts)

@@ -10,13 +10,13 @@ import numpy as np
 from hcp.annealing.compiled import compiled_inside
 from hcp.solvers.conflicts.min_cut import Flow, fits
 from hcp.solvers.conflicts.sets import ALL, FOUND, GAVE_UP, MORE, WAITING, Sets, add
-from hcp.solvers.conflicts.walk import WORD, Net, Walk, Words, has, load, put
+from hcp.solvers.conflicts.walk import WORD, Net, Walk, Words, has, let_go_on, load_set, place_of, put
 
 
 @compiled_inside
 def _load_behind(net: Net, walk: Walk, done: Words, cut: Words, memory: int) -> None:
     """Goes to a set; ``missing`` counts successors in it then, and ``ready`` are its nodes without any."""
-    load(net, walk, done, cut, memory)
+    load_set(net, walk, done, cut, memory)
     walk.amount[0] = 0
     for v in range(len(net.needs)):
         walk.missing[v] = 0
@@ -65,14 +65,7 @@ def _leaves(net: Net, walk: Walk, flow: Flow, place: int) -> bool:
     if not fits(net, walk, flow, v):
         _put_back(net, walk, v)
         return False
-    walk.amount[0] -= 1
-    walk.ready[place] = walk.ready[walk.amount[0]]
-    for i in range(net.before_start[v], net.before_start[v + 1]):
-        p = net.before[i]
-        walk.missing[p] -= 1
-        if walk.missing[p] == 0:
-            walk.ready[walk.amount[0]] = p
-            walk.amount[0] += 1
+    let_go_on(walk, place, net.before_start, net.before)
     return True
 
 
@@ -122,10 +115,7 @@ def expand_behind(net: Net, walk: Walk, flow: Flow, sets: Sets) -> int:
     for v in walk.ready[: walk.amount[0]].copy():
         if (walk.done != done).any():
             _load_behind(net, walk, done, cut, held)
-        place = 0
-        while walk.ready[place] != v:
-            place += 1
-        if not _leaves(net, walk, flow, place):
+        if not _leaves(net, walk, flow, place_of(walk, v)):
             continue
         _leave_harmless(net, walk, flow)
         if walk.amount[0] == 0:

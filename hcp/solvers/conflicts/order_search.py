@@ -28,7 +28,7 @@ from hcp.solvers.conflicts.backward import expand_behind, start_behind
 from hcp.solvers.conflicts.min_cut import Flow, fits, new_flow
 from hcp.solvers.conflicts.net import build_net, neighbours
 from hcp.solvers.conflicts.sets import ALL, FOUND, GAVE_UP, MORE, NONE, WAITING, Sets, add, new_sets
-from hcp.solvers.conflicts.walk import WORD, Net, Walk, growth, load, new_walk, run
+from hcp.solvers.conflicts.walk import WORD, Net, Walk, growth, load, new_walk, place_of, run
 
 # Sets kept in one search times nodes, at most: beyond it a search gives up, after some seconds. No parameter: the check
 # of a certificate repeats the search and must get as far. The sets alone are limited as well, and the steps for cuts.
@@ -103,10 +103,7 @@ def _expand(net: Net, walk: Walk, flow: Flow, sets: Sets) -> int:
             load(net, walk, done, cut, held)
         if not fits(net, walk, flow, v):
             continue
-        place = 0
-        while walk.ready[place] != v:
-            place += 1
-        run(net, walk, place)
+        run(net, walk, place_of(walk, v))
         _run_harmless(net, walk, flow)
         if walk.amount[0] == 0:
             return FOUND

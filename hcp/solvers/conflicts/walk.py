@@ -117,30 +117,60 @@ def put(words: Words, place: int) -> None:
 
 
 @compiled_inside
-def load(net: Net, walk: Walk, done: Words, cut: Words, memory: int) -> None:
-    """Goes to a set with its cut and the bytes held."""
+def let_go_on(walk: Walk, place: int, start: Int32, around: Int32) -> None:
+    """Takes a node off the ready list; those around it that waited for it alone are ready then."""
+    v = walk.ready[place]
+    walk.amount[0] -= 1
+    walk.ready[place] = walk.ready[walk.amount[0]]
+    for i in range(start[v], start[v + 1]):
+        w = around[i]
+        walk.missing[w] -= 1
+        if walk.missing[w] == 0:
+            walk.ready[walk.amount[0]] = w
+            walk.amount[0] += 1
+
+
+@compiled_inside
+def place_of(walk: Walk, v: int) -> int:
+    """Where a node is in the ready list."""
+    place = 0
+    while walk.ready[place] != v:
+        place += 1
+    return place
+
+
+@compiled_inside
+def load_set(net: Net, walk: Walk, done: Words, cut: Words, memory: int) -> None:
+    """Goes to a set with its cut and the bytes held, but for the lists of nodes."""
     walk.done[:] = done
     walk.memory[0] = memory
-    walk.missing[:] = net.needs
     walk.left[:] = net.readers
     walk.born[:] = False
-    nodes = len(net.needs)
-    for v in range(nodes):
+    for v in range(len(net.needs)):
         if has(done, v):
-            for i in range(net.after_start[v], net.after_start[v + 1]):
-                walk.missing[net.after[i]] -= 1
             for i in range(net.read_start[v], net.read_start[v + 1]):
                 walk.left[net.reads[i]] -= 1
             for i in range(net.made_start[v], net.made_start[v + 1]):
                 walk.born[net.made[i]] = True
-    walk.amount[0] = 0
-    for v in range(nodes):
-        if walk.missing[v] == 0 and not has(done, v):
-            walk.ready[walk.amount[0]] = v
-            walk.amount[0] += 1
     if net.traced:
         for x in range(len(walk.cut)):
             walk.cut[x] = has(cut, x)
+
+
+@compiled_inside
+def load(net: Net, walk: Walk, done: Words, cut: Words, memory: int) -> None:
+    """Goes to a set with its cut and the bytes held; ``ready`` are the nodes that can run next."""
+    load_set(net, walk, done, cut, memory)
+    walk.missing[:] = net.needs
+    for v in range(len(net.needs)):
+        if has(done, v):
+            for i in range(net.after_start[v], net.after_start[v + 1]):
+                walk.missing[net.after[i]] -= 1
+    walk.amount[0] = 0
+    for v in range(len(net.needs)):
+        if walk.missing[v] == 0 and not has(done, v):
+            walk.ready[walk.amount[0]] = v
+            walk.amount[0] += 1
 
 
 @compiled_inside
@@ -168,11 +198,4 @@ def run(net: Net, walk: Walk, place: int) -> None:
             walk.cut[x] = True
     for i in range(net.made_start[v], net.made_start[v + 1]):
         walk.born[net.made[i]] = True
-    walk.amount[0] -= 1
-    walk.ready[place] = walk.ready[walk.amount[0]]
-    for i in range(net.after_start[v], net.after_start[v + 1]):
-        w = net.after[i]
-        walk.missing[w] -= 1
-        if walk.missing[w] == 0:
-            walk.ready[walk.amount[0]] = w
-            walk.amount[0] += 1
+    let_go_on(walk, place, net.after_start, net.after)

@@ -171,24 +171,25 @@ def test_files_that_are_no_store(tmp_path):
             Store(path)
 
 
-def test_a_changed_result_is_found_by_replay(tmp_path):
-    hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
-    with sqlite3.connect(tmp_path / "s.db") as database:
+def changed(folder, change):
+    """Keeps a result in a store and changes it there."""
+    hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=folder / "s.db")
+    with sqlite3.connect(folder / "s.db") as database:
         (outcome,) = database.execute("SELECT outcome FROM results").fetchone()
         data = json.loads(outcome)
-        data["cost"] -= 1
+        change(data)
         database.execute("UPDATE results SET outcome = ?", (json.dumps(data),))
+
+
+def test_a_changed_result_is_found_by_replay(tmp_path):
+    changed(tmp_path, lambda data: data.update(cost=data["cost"] - 1))
     with pytest.raises(StoreError, match=r"result of sqrt_n on training-chain-5 at 100% is damaged .*replay gives"):
         hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
 
 
 def test_a_stored_contradiction_is_said_in_a_sentence(tmp_path):
-    hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
-    with sqlite3.connect(tmp_path / "s.db") as database:
-        (outcome,) = database.execute("SELECT outcome FROM results").fetchone()
-        data = json.loads(outcome)
-        data["bounds"].append({"of": "cost", "value": data["cost"] + 1, "scope": "order-free", "certificate": None})
-        database.execute("UPDATE results SET outcome = ?", (json.dumps(data),))
+    wrong = {"of": "cost", "scope": "order-free", "certificate": None}
+    changed(tmp_path, lambda data: data["bounds"].append({**wrong, "value": data["cost"] + 1}))
     with pytest.raises(StoreError, match=r"is damaged .*contradicts itself: no cost below"):
         hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
 
@@ -203,12 +204,7 @@ def test_a_stored_contradiction_is_said_in_a_sentence(tmp_path):
     ],
 )
 def test_a_stored_result_that_is_none_of_its_task_is_refused(tmp_path, change, message):
-    hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
-    with sqlite3.connect(tmp_path / "s.db") as database:
-        (outcome,) = database.execute("SELECT outcome FROM results").fetchone()
-        data = json.loads(outcome)
-        change(data)
-        database.execute("UPDATE results SET outcome = ?", (json.dumps(data),))
+    changed(tmp_path, change)
     with pytest.raises(StoreError, match=rf"is damaged .*{message}"):
         hcp.compare(GRAPHS[0], "100%", "sqrt_n", store=tmp_path / "s.db")
 

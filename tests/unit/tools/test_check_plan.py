@@ -2,7 +2,6 @@
 
 import ast
 import base64
-import importlib.util
 import json
 import random
 import re
@@ -37,21 +36,14 @@ from hcp.solvers.fixed_order.stages import build_stage_grid, build_stage_model
 from hcp.solvers.host_bounds import host_bounds
 from hcp.solvers.tree.certify import certificate_of
 from hcp.solvers.tree.search import Tree
+from theory_checks.checkers import standalone
 
 ROOT = Path(__file__).parents[3]
 TOOL = ROOT / "tools" / "check_plan.py"
 WRITTEN = json.loads((ROOT / "tests/unit/solvers/certificates/written.json").read_text())
 
 
-def loaded():
-    spec = importlib.util.spec_from_file_location("hcp_check", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["hcp_check"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = loaded()
+tool = standalone()
 
 GRAPHS = ("unet:3", "transformer:3", "residual-net:6", "training-chain:12")
 

@@ -137,6 +137,13 @@ class GraphIndex:
         return int(self.size[self.producer < 0].sum())
 
     @cached_property
+    def needs(self) -> IntArray:
+        """Per node: bytes that it needs beside what is live when it runs, for all its outputs and its workspace."""
+        needs = self.workspace.copy()
+        np.add.at(needs, np.repeat(np.arange(self.n), np.diff(self.outputs.start)), self.size[self.outputs.items])
+        return needs
+
+    @cached_property
     def kept(self) -> IntArray:
         """Per node: bytes of the resident values that it makes, which stay to the end of every schedule."""
         kept = np.zeros(self.n, np.int64)

@@ -113,7 +113,8 @@ class Part:
 ANNEALING: Final = Part("annealing", "hcp.annealing.engine", "*.py")
 ORDER_SEARCH: Final = Part("order-search", "hcp.solvers.conflicts.order_search", "*.py")
 PATH_CUTS: Final = Part("path-cuts", "hcp.solvers.cut_relaxation.separation", "separation.py")
-PARTS: Final = (PATH_CUTS, ORDER_SEARCH, ANNEALING)
+SEQUENCES: Final = Part("sequences", "hcp.planning.compiled_sequences", "*sequences.py")
+PARTS: Final = (SEQUENCES, PATH_CUTS, ORDER_SEARCH, ANNEALING)
 
 
 def _disabled() -> bool:

@@ -1,10 +1,11 @@
 """The state of a running search: its best schedule, its best bound, its deadline and its trace."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hcp.graph.cancellation import Cancelled
 from hcp.planning.compilation import COMPILING, Part
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem, Progress
+from hcp.planning.sequences import evaluate
 from hcp.planning.solution import INTERRUPTED, TIMED_OUT, Bound, Solution, Status, TracePoint, meets
 from hcp.schedule.actions import Schedule, ScheduleError
 from hcp.schedule.replay import Usage, replay
@@ -67,14 +68,22 @@ class Tracker:
             return False
         if self.problem.order is not None and not schedule.follows(self.problem.order):
             return False
-        self.smallest_peak = min(usage.peak, usage.peak if self.smallest_peak is None else self.smallest_peak)
-        if usage.peak > self.problem.budget:
-            return False
-        if self.usage is not None and (usage.cost, usage.peak) >= (self.usage.cost, self.usage.peak):
+        if not self._improves(usage.cost, usage.peak):
             return False
         self.schedule, self.usage = schedule, usage
         self._mark()
         return True
+
+    def offer_sequence(self, nodes: Sequence[int]) -> bool:
+        """As ``offer``, of the schedule that runs these nodes of the graph's index; one not taken is never made."""
+        graph, order = self.problem.graph, self.problem.order
+        usage = evaluate(graph.index, nodes)
+        names = graph.index.node_names
+        if usage is None or (order is not None and tuple(names[v] for v in dict.fromkeys(nodes)) != order):
+            return False
+        if not self._improves(usage.cost, usage.peak):
+            return False
+        return self.offer(Schedule.from_computes(graph, (names[v] for v in nodes)))
 
     def raise_bound(self, value: int) -> None:
         """Notes a bound on the cost that a running solver reports."""
@@ -134,6 +143,13 @@ class Tracker:
         """The result where the budget is proved too small."""
         bounds = tuple(self.bounds) if bound is None else (bound,)
         return Solution(None, Status.INFEASIBLE, bounds, self.planner, self.deadline.seconds, tuple(self._trace), note)
+
+    def _improves(self, cost: int, peak: int) -> bool:
+        """Notes the peak of a legal schedule; says whether it is within the budget and better than the best."""
+        self.smallest_peak = min(peak, peak if self.smallest_peak is None else self.smallest_peak)
+        if peak > self.problem.budget:
+            return False
+        return self.usage is None or (cost, peak) < (self.usage.cost, self.usage.peak)
 
     def _all_bounds(self) -> tuple[Bound, ...]:
         """The bounds, with what a running solver reported last where it was stopped before it could hand that over."""

@@ -85,9 +85,10 @@ from numba.core.dispatcher import Dispatcher
 from hcp.planning.compilation import PARTS
 from hcp.graph.instances import instance
 import hcp.solvers.conflicts.order_search, hcp.solvers.cut_relaxation.separation, hcp.annealing.rounds, sys
+import hcp.planning.compiled_sequences
 for part in PARTS:
     sys.modules[part.module].compile_all()
-modules = [m for n, m in sys.modules.items() if n.startswith(("hcp.annealing.", "hcp.solvers."))]
+modules = [m for n, m in sys.modules.items() if n.startswith(("hcp.annealing.", "hcp.planning.", "hcp.solvers."))]
 found = {f"{f.__module__}.{f.__name__}": f for m in modules for f in vars(m).values() if isinstance(f, Dispatcher)}
 entries = {name: f for name, f in found.items() if f.signatures}
 before = {name: list(f.signatures) for name, f in entries.items()}

@@ -1,12 +1,13 @@
 """Actions and schedules."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
-from hcp.graph.cancellation import ticking
+from hcp.graph.cancellation import TICK_EVERY, tick, ticking
 from hcp.graph.errors import HcpError
-from hcp.graph.ir import Graph
+from hcp.graph.ir import Graph, Value
 
 
 class ScheduleError(HcpError):
@@ -69,7 +70,8 @@ class Schedule:
         Raises:
             ScheduleError: If a name is not a node of the graph.
         """
-        return cls.from_steps(graph, map(Compute, computes))
+        known = _tables(graph)
+        return cls(_freeing(known, [known.execution(place, name) for place, name in enumerate(ticking(computes))]))
 
     @classmethod
     def from_steps(cls, graph: Graph, steps: Iterable[Step]) -> "Schedule":
@@ -80,21 +82,8 @@ class Schedule:
         Raises:
             ScheduleError: If a name is not a node, or not a value, of the graph.
         """
-        listed = tuple(ticking(steps))
-        makes = [_makes(graph, place, step) for place, step in enumerate(ticking(listed))]
-        last_use: dict[str, int] = {}
-        frees: list[list[str]] = [[] for _ in listed]
-        for place in ticking(range(len(listed) - 1, -1, -1)):
-            for name in makes[place]:
-                frees[last_use.pop(name, place)].append(name)
-            for name in _reads(graph, listed[place]):
-                if not graph.values[name].resident:
-                    last_use.setdefault(name, place)
-        actions: list[Action] = []
-        for step, dead in ticking(zip(listed, frees, strict=True)):
-            actions.append(step)
-            actions.extend(Free(value) for value in reversed(dead))
-        return cls(tuple(actions))
+        known = _tables(graph)
+        return cls(_freeing(known, [known.use(place, step) for place, step in enumerate(ticking(steps))]))
 
     @cached_property
     def computes(self) -> tuple[str, ...]:
@@ -124,18 +113,70 @@ def keep_everything(graph: Graph, order: tuple[str, ...] | None = None) -> Sched
     return Schedule.from_computes(graph, graph.order if order is None else order)
 
 
-def _makes(graph: Graph, place: int, step: Step) -> list[str]:
-    """The values that are not resident of which a step makes an instance."""
-    if isinstance(step, Compute):
-        if step.node not in graph.node:
-            raise ScheduleError(f"step {place} computes unknown node {step.node!r}; the graph has no such node")
-        return [value.name for value in graph.node[step.node].outputs if not value.resident]
-    if step.value not in graph.values:
-        raise ScheduleError(f"step {place} moves unknown value {step.value!r}; the graph has no such value")
-    return [step.value] if isinstance(step, Fetch) else []
+class _Use(NamedTuple):
+    """A step, with the values that are not resident of which it makes an instance, and those that it reads."""
+
+    step: Step
+    makes: tuple[str, ...]
+    reads: tuple[str, ...]
 
 
-def _reads(graph: Graph, step: Step) -> tuple[str, ...]:
-    if isinstance(step, Compute):
-        return graph.node[step.node].inputs
-    return (step.value,) if isinstance(step, Offload) else ()
+@dataclass(frozen=True)
+class _Tables:
+    """A graph's executions by node and frees by value, made once for all its schedules."""
+
+    executions: Mapping[str, _Use]
+    frees: Mapping[str, Free]
+    values: Mapping[str, Value]
+
+    def execution(self, place: int, node: str) -> _Use:
+        found = self.executions.get(node)
+        if found is None:
+            raise ScheduleError(f"step {place} computes unknown node {node!r}; the graph has no such node")
+        return found
+
+    def use(self, place: int, step: Step) -> _Use:
+        if isinstance(step, Compute):
+            return self.execution(place, step.node)
+        if step.value not in self.values:
+            raise ScheduleError(f"step {place} moves unknown value {step.value!r}; the graph has no such value")
+        used = () if self.values[step.value].resident else (step.value,)
+        return _Use(step, (step.value,), ()) if isinstance(step, Fetch) else _Use(step, (), used)
+
+
+@lru_cache(maxsize=8)
+def _tables(graph: Graph) -> _Tables:
+    resident = {name for name, value in graph.values.items() if value.resident}
+    return _Tables(
+        {
+            node.name: _Use(
+                Compute(node.name),
+                tuple(value.name for value in node.outputs if not value.resident),
+                tuple(name for name in node.inputs if name not in resident),
+            )
+            for node in graph.nodes
+        },
+        {name: Free(name) for name in graph.values},
+        graph.values,
+    )
+
+
+def _freeing(known: _Tables, uses: list[_Use]) -> tuple[Action, ...]:
+    """These steps, and every instance's free after its last use."""
+    last_use: dict[str, int] = {}
+    dead: list[list[str]] = [[] for _ in uses]
+    for place in range(len(uses) - 1, -1, -1):
+        if place % TICK_EVERY == 0:
+            tick()
+        _, makes, reads = uses[place]
+        for name in makes:
+            dead[last_use.pop(name, place)].append(name)
+        for name in reads:
+            if name not in last_use:
+                last_use[name] = place
+    actions: list[Action] = []
+    for use, names in zip(uses, dead, strict=True):
+        actions.append(use.step)
+        for name in reversed(names):
+            actions.append(known.frees[name])
+    return tuple(actions)

@@ -1,15 +1,18 @@
 """The judge: replays a schedule action by action, and alone decides its cost and peak."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from hcp.graph.cancellation import TICK_EVERY, tick
-from hcp.graph.ir import Graph
+from hcp.graph.ir import Graph, Value
 from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule, ScheduleError, keep_everything
 from hcp.schedule.host import HostLink
 from hcp.schedule.transfers import HostCopies
+
+Moving = Free | Offload | Fetch
+_VERBS: Final = {Free: "frees", Offload: "offloads", Fetch: "fetches"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,10 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
     Raises:
         ScheduleError: Where an action is illegal or a node never runs; names the step and what is wrong.
     """
+    nodes, values = graph.node, graph.values
     live = {value.name for value in graph.inputs}
     held = sum(value.bytes for value in graph.inputs)
-    runs: Counter[str] = Counter()
+    runs: dict[str, int] = {}
     profile: list[int] = []
     cost = 0
     copies = HostCopies.of(schedule, host)
@@ -68,29 +72,31 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
         if step % TICK_EVERY == 0:
             tick()
         if isinstance(action, Compute):
-            node = graph.node.get(action.node)
+            node = nodes.get(action.node)
             if node is None:
                 raise ScheduleError(f"step {step} computes unknown node {action.node!r}")
-            if runs[node.name] and not node.recomputable:
+            if node.name in runs and not node.recomputable:
                 raise ScheduleError(f"step {step} runs node {node.name!r} again, which must run once")
-            missing = next((name for name in node.inputs if name not in live), None)
-            if missing is not None:
-                raise ScheduleError(
-                    f"step {step} runs node {node.name!r} while its input {missing!r} is not live; "
-                    f"compute {graph.producer[missing]!r} before it"
-                )
-            runs[node.name] += 1
+            for name in node.inputs:
+                if name not in live:
+                    raise ScheduleError(
+                        f"step {step} runs node {node.name!r} while its input {name!r} is not live; "
+                        f"compute {graph.producer[name]!r} before it"
+                    )
+            runs[node.name] = runs.get(node.name, 0) + 1
             cost += node.cost
-            profile.append(held + node.workspace + sum(value.bytes for value in node.outputs))
+            needed = held + node.workspace
             for value in node.outputs:
+                needed += value.bytes
                 if value.name not in live:
                     live.add(value.name)
                     held += value.bytes
+            profile.append(needed)
         else:
-            held += _moved(graph, live, copies, step, action)
+            held += _moved(values, live, copies, step, action)
             if not isinstance(action, Free):
                 profile.append(held)
-    never = next((node.name for node in graph.nodes if not runs[node.name]), None)
+    never = next((node.name for node in graph.nodes if node.name not in runs), None)
     if never is not None:
         raise ScheduleError(f"the schedule never runs node {never!r}; every node has to run once")
     peak = max(profile)
@@ -113,14 +119,15 @@ def keep_everything_usage(graph: Graph) -> Usage:
     return replay(graph, keep_everything(graph))
 
 
-def _moved(graph: Graph, live: set[str], copies: HostCopies, step: int, action: Free | Offload | Fetch) -> int:
+def _moved(values: Mapping[str, Value], live: set[str], copies: HostCopies, step: int, action: Moving) -> int:
     """Takes an action that computes nothing; returns the bytes that live values grow by."""
-    what = "frees" if isinstance(action, Free) else "fetches" if isinstance(action, Fetch) else "offloads"
-    value = graph.values.get(action.value)
+    value = values.get(action.value)
     if value is None:
-        raise ScheduleError(f"step {step} {what} unknown value {action.value!r}")
+        raise ScheduleError(f"step {step} {_VERBS[type(action)]} unknown value {action.value!r}")
     if value.resident:
-        raise ScheduleError(f"step {step} {what} value {value.name!r}, which is resident and stays to the end")
+        raise ScheduleError(
+            f"step {step} {_VERBS[type(action)]} value {value.name!r}, which is resident and stays to the end"
+        )
     if isinstance(action, Fetch):
         if value.name in live:
             raise ScheduleError(f"step {step} fetches value {value.name!r}, which is live; free it before")
@@ -128,7 +135,7 @@ def _moved(graph: Graph, live: set[str], copies: HostCopies, step: int, action: 
         live.add(value.name)
         return value.bytes
     if value.name not in live:
-        raise ScheduleError(f"step {step} {what} value {value.name!r}, which is not live")
+        raise ScheduleError(f"step {step} {_VERBS[type(action)]} value {value.name!r}, which is not live")
     if isinstance(action, Offload):
         copies.offload(step, value)
         return 0

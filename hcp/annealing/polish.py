@@ -16,6 +16,7 @@ from hcp.graph.errors import HcpError
 from hcp.planning.deadline import Deadline
 from hcp.planning.parameters import Count, Params
 from hcp.planning.problem import Problem
+from hcp.planning.sequences import evaluate
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
 
@@ -71,10 +72,12 @@ def polish(
     if moves < 0:
         raise HcpError(f"moves is {moves}; give zero or more")
     graph = problem.graph
-    given = Schedule.from_computes(graph, start.computes)
-    replay(graph, given)
     annealer = Annealer(graph, problem.budget, problem.order, params)
-    outcome = annealer.run(annealer.indices(start.computes), cooling, moves=moves, seed=seed, deadline=deadline)
+    nodes = annealer.indices(start.computes)
+    if evaluate(graph.index, nodes) is None:
+        # Says what is wrong.
+        replay(graph, Schedule.from_computes(graph, start.computes))
+    outcome = annealer.run(nodes, cooling, moves=moves, seed=seed, deadline=deadline)
     if deadline is not None:
         deadline.spend(outcome.moves / MOVES_PER_UNIT)
     return None if outcome.within is None else annealer.schedule(outcome.within)

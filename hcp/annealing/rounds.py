@@ -143,8 +143,8 @@ class Rounds:
         order = self.annealer.indices(self.tracker.problem.given_order)
         starts = {"order": order, "eviction": self.annealer.evicted(order)}
         arms = [Arm(run.name, starts[run.start], run.cooling) for run in self.params.runs]
-        for arm in arms:
-            self.tracker.offer(self.annealer.schedule(arm.start))
+        for start in starts.values():
+            self.tracker.offer_sequence(start)
         return arms
 
     def near(self, schedule: Schedule | None, runs: Iterable[RunConfig]) -> list[Arm]:
@@ -202,10 +202,10 @@ class Rounds:
         return [(chosen[place], outcome) for place, outcome in sorted(outcomes.items())]
 
     def offer(self, outcome: Outcome) -> None:
-        """Offers what a run has found; building what is no better than the best takes as long as many moves."""
+        """Offers what a run has found."""
         cost = self.tracker.cost
         if cost is None or (outcome.within is not None and self.annealer.cost(outcome.within) < cost):
-            self.tracker.offer(self.annealer.schedule(outcome.least))
+            self.tracker.offer_sequence(outcome.least)
 
 
 def ranked(arms: Sequence[Arm]) -> list[Arm]:

@@ -222,4 +222,4 @@ class _State:
         if found is not None:
             population.add(annealer.graph.index, 0, found[0])
             if tracker.cost is None or annealer.cost(found[0]) < tracker.cost:
-                tracker.offer(annealer.schedule(found[0]))
+                tracker.offer_sequence(found[0])

@@ -32,9 +32,9 @@ def first_incumbent(tracker: Tracker, problem: Problem, params: StartParams, eng
     tracker.report("annealing a first incumbent")
     annealer = Annealer(problem.graph, problem.budget, problem.order, engine)
     start = annealer.evicted(annealer.indices(problem.given_order))
-    tracker.offer(annealer.schedule(start))
+    tracker.offer_sequence(start)
     deadline = tracker.deadline.part(tracker.deadline.left * params.share)
     seed = tracker.limits.seed
     outcome = annealer.run(start, params.cooling, moves=params.moves, seed=seed, deadline=deadline)
     deadline.spend(outcome.moves / MOVES_PER_UNIT)
-    tracker.offer(annealer.schedule(outcome.least))
+    tracker.offer_sequence(outcome.least)

@@ -1,11 +1,13 @@
 """Between integer points of a cut relaxation and schedules."""
 
+import math
+
 import numpy as np
 
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
+from hcp.planning.sequences import evaluate
 from hcp.schedule.actions import Schedule
-from hcp.schedule.replay import replay
 from hcp.schedule.states import states
 from hcp.solvers.cut_relaxation.cuts import CutModel
 from hcp.solvers.models.rows import FloatArray
@@ -22,10 +24,11 @@ def lift(graph: Graph, form: CutModel, point: FloatArray) -> Schedule:
     rank = np.empty(index.n, np.int64)
     rank[index.order] = np.arange(index.n)
     orders = (_in_graph_order(stages, form, rank), _just_in_time(index, stages, form, rank))
-    schedules = [
-        Schedule.from_computes(graph, [index.node_names[v] for stage in order for v in stage]) for order in orders
-    ]
-    return min(schedules, key=lambda schedule: replay(graph, schedule).peak)
+    sequences = [[v for stage in order for v in stage] for order in orders]
+    usages = [evaluate(index, sequence) for sequence in sequences]
+    peaks = [math.inf if usage is None else usage.peak for usage in usages]
+    least = sequences[peaks.index(min(peaks))]
+    return Schedule.from_computes(graph, [index.node_names[v] for v in least])
 
 
 def stage_sets(form: CutModel, point: FloatArray) -> list[set[int]]:

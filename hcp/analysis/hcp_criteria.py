@@ -20,10 +20,13 @@ these are estimates.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
+
+import numpy as np
 
 from hcp.analysis.frontier_width import frontier_profile
 from hcp.graph.cancellation import ticking
+from hcp.graph.index import IntArray
 from hcp.graph.ir import Graph
 
 
@@ -48,16 +51,24 @@ class RiseProfile:
     peak: int
 
     @cached_property
+    def _frontier(self) -> IntArray:
+        return np.array(self.frontier, np.int64)
+
+    @cached_property
+    def _total(self) -> IntArray:
+        """Per cut, droppable bytes made before it, and those made in all."""
+        return np.array([0, *accumulate(self.made)], np.int64)
+
+    @cached_property
     def width(self) -> int:
         """The widest frontier."""
         return max(self.frontier)
 
     def predicted_peak(self, blocks: int) -> int:
         """The claim's bytes for equal blocks by number of nodes."""
-        starts = [-(-i * self.length // blocks) for i in range(blocks + 1)]
-        boundary = max((self.frontier[start] for start in starts[1:-1]), default=0)
-        total = [0, *accumulate(self.made)]
-        block = max(total[b] - total[a] for a, b in pairwise(starts))
+        starts = -(-np.arange(blocks + 1) * self.length // blocks)
+        boundary = int(self._frontier[starts[1:-1]].max(initial=0))
+        block = int(np.diff(self._total[starts]).max())
         return self.staying + log2_ceiling(blocks) * boundary + self.width + block + self.node
 
     def best_blocks(self) -> int:

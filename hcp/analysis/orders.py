@@ -1,12 +1,15 @@
 """Orders of a graph by simple rules: each a function from a graph and a seed to its nodes, by index."""
 
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import exp
 from random import Random
 from typing import Final
 
-from hcp.graph.cancellation import tick, ticking
+import numpy as np
+
+from hcp.graph.cancellation import tick
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 
@@ -74,7 +77,7 @@ def random_greedy(graph: Graph, seed: int) -> list[int]:
     """The best of several greedy orders that draw among the best few ready nodes."""
     rng = Random(seed)
     index = graph.index
-    tries = (_greedy(index, lambda ready: rng.choice(ready[:_CHOICES])) for _ in range(_TRIES))
+    tries = (_greedy(index, rng.choice) for _ in range(_TRIES))
     return min(tries, key=lambda order: order_peak(index, order))
 
 
@@ -110,54 +113,84 @@ def annealed(graph: Graph, seed: int) -> list[int]:
 
 def order_peak(index: GraphIndex, order: Sequence[int]) -> int:
     """Most bytes held while a node runs, where every node runs once in this order."""
-    return max(_running(index, order))
+    place = np.empty(index.n, np.int64)
+    place[order] = np.arange(index.n)
+    read = np.flatnonzero(np.diff(index.readers.start))
+    last = np.maximum.reduceat(place[index.readers.items], index.readers.start[read]) if len(read) else read
+    read, last = read[index.droppable[read]], last[index.droppable[read]]
+    # Before each step, what is live: all that was kept so far but what has had its last reader.
+    change = np.zeros(index.n + 1, np.int64)
+    change[0] = index.base_bytes
+    np.add.at(change, last + 1, -index.size[read])
+    np.add.at(change, place[index.producer[read]] + 1, index.size[read])
+    change[1:] += index.kept[order]
+    return int((np.cumsum(change)[:-1] + index.needs[order]).max())
 
 
-def _running(index: GraphIndex, order: Sequence[int]) -> Iterator[int]:
-    state = _Live(index)
-    for v in ticking(order):
-        yield state.held + state.fresh[v]
-        state.run(v)
+class _Ready:
+    """The nodes of a growing order that can come next, by the bytes that they leave live.
 
-
-class _Live:
-    """The live bytes of a growing order."""
+    Attributes:
+        sorted: Of each: the bytes more that are live when it has run, the bytes that it needs to run beside what is
+            live, its rank in the graph's own order, and the node; sorted.
+    """
 
     def __init__(self, index: GraphIndex) -> None:
         size: list[int] = index.size.tolist()
         resident: list[bool] = index.resident.tolist()
-        readers = index.readers.tolists()
+        self.readers = index.readers.tolists()
         self.reads = [[x for x in row if not resident[x]] for row in index.inputs.tolists()]
         outputs = index.outputs.tolists()
         self.size = size
-        self.left = [len(row) for row in readers]
-        self.fresh = [sum(size[x] for x in row) + int(index.workspace[v]) for v, row in enumerate(outputs)]
-        self.kept = [sum(size[x] for x in row if resident[x] or readers[x]) for row in outputs]
-        self.held = index.base_bytes
+        self.left = [len(row) for row in self.readers]
+        self.needs: list[int] = index.needs.tolist()
+        self.kept = [sum(size[x] for x in row if resident[x] or self.readers[x]) for row in outputs]
+        self.rank = {v: i for i, v in enumerate(index.order.tolist())}
+        self.sorted: list[tuple[int, int, int, int]] = []
+        self._nodes: set[int] = set()
 
-    def gain(self, node: int) -> int:
-        """Bytes more that are live when a node has run."""
-        return self.kept[node] - sum(self.size[x] for x in self.reads[node] if self.left[x] == 1)
+    def add(self, node: int) -> None:
+        """Takes a node that has become ready."""
+        self._nodes.add(node)
+        insort(self.sorted, self._key(node))
 
     def run(self, node: int) -> None:
-        """Runs a node."""
-        self.held += self.gain(node)
+        """Runs a node that is ready."""
+        self._remove(node)
         for x in self.reads[node]:
-            self.left[x] -= 1
+            if self.left[x] == 2:
+                # Its only reader left frees it from now on.
+                waiting = [v for v in self.readers[x] if v in self._nodes]
+                for v in waiting:
+                    self._remove(v)
+                self.left[x] = 1
+                for v in waiting:
+                    self.add(v)
+            else:
+                self.left[x] -= 1
+
+    def _remove(self, node: int) -> None:
+        del self.sorted[bisect_left(self.sorted, self._key(node))]
+        self._nodes.remove(node)
+
+    def _key(self, node: int) -> tuple[int, int, int, int]:
+        gain = self.kept[node] - sum([self.size[x] for x in self.reads[node] if self.left[x] == 1])
+        return gain, self.needs[node], self.rank[node], node
 
 
-def _greedy(index: GraphIndex, pick: Callable[[list[int]], int]) -> list[int]:
-    rank = {v: i for i, v in enumerate(index.order.tolist())}
+def _greedy(index: GraphIndex, pick: Callable[[Sequence[int]], int]) -> list[int]:
+    """An order by one of the best few nodes that are ready at each step."""
     waiting = [len(row) for row in index.predecessors]
     successors = _successors(index)
-    state = _Live(index)
-    ready = {v for v in range(index.n) if not waiting[v]}
+    ready = _Ready(index)
+    for v in range(index.n):
+        if not waiting[v]:
+            ready.add(v)
     found = []
-    while ready:
+    while ready.sorted:
         tick()
-        v = pick(sorted(ready, key=lambda u: (state.gain(u), state.fresh[u], rank[u])))
-        ready.remove(v)
-        state.run(v)
+        v = pick([node for *_, node in ready.sorted[:_CHOICES]])
+        ready.run(v)
         found.append(v)
         for w in successors[v]:
             waiting[w] -= 1

@@ -1,6 +1,7 @@
 """The bounds that every order-free search begins with: conflicts, then the cut relaxation."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from hcp.planning.compilation import COMPILING, ORDER_SEARCH, PATH_CUTS
 from hcp.planning.deadline import Deadline
@@ -50,7 +51,7 @@ def solve_root(tracker: Tracker, seconds: float, params: RootParams) -> Root:
     """Bounds a problem within some seconds; the tracker gets the bounds on the cost."""
     graph, budget = tracker.problem.graph, tracker.problem.budget
     deadline = tracker.deadline.part(seconds)
-    relaxer = Relaxer(graph, budget, deadline, params.relaxation)
+    relaxer = Relaxer(graph, budget, deadline, params.relaxation, partial(_add, tracker))
     if not (ORDER_SEARCH.ready() and PATH_CUTS.ready()):
         # What is solved without them meanwhile is a bound already, and all there is if they do not come in time.
         plain = _relaxed(tracker, relaxer.best())
@@ -103,6 +104,6 @@ def _relaxed(tracker: Tracker, relaxation: Relaxation | None, conflicts: Bound |
     proved = [bound for bound in proofs if bound is not None and bound.of == "peak"]
     if proved:
         return Root(infeasibility=max(proved, key=lambda bound: bound.value))
-    if relaxation is not None:
+    if relaxation is not None and relaxation.bound not in tracker.bounds:
         tracker.add_bound(relaxation.bound)
     return Root(relaxation)

@@ -1,6 +1,6 @@
 """Solved linear relaxations: for several chains, strengthened by cuts, with certified bounds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,16 +11,25 @@ from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
 from hcp.planning.parameters import Params, Positive, Share, Whole
+from hcp.planning.problem import ignore
 from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.cuts import certify_cost, certify_peak
-from hcp.solvers.cut_relaxation.chains import SIZES, candidate_chains
+from hcp.solvers.cut_relaxation.chains import SIZES, candidate_chains, quickest_first
 from hcp.solvers.cut_relaxation.cuts import MEMORY, Cut, CutModel
 from hcp.solvers.cut_relaxation.families import NAMES, violated
 from hcp.solvers.cut_relaxation.model import build_cut_model
 from hcp.solvers.models.highs import LinearProgram, LpResult, LpStatus
 
 SOURCE: Final = "cut relaxation"
+
+Chain = tuple[int, ...]
+Promising = Callable[[Chain, int], bool]
+
+
+def _always(*_: object) -> bool:
+    """Every chain promises something."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,8 @@ class RelaxationParams(Params):
         least_violation: Cuts that are violated by less are not added; the row is scaled to a largest coefficient of 1.
         patience: Separation ends when this many rounds together raised the bound by too little.
         least_gain: How much these rounds have to raise the bound, as a share of the keep-everything cost.
+        promising: Cuts are put off for chains whose bound without them is above the keep-everything cost by less than
+            this share of the best one's: on large graphs they take minutes, and seldom make up for it.
     """
 
     stages: tuple[Whole, ...] = SIZES
@@ -41,6 +52,7 @@ class RelaxationParams(Params):
     least_violation: Positive = 1e-3
     patience: Whole = 6
     least_gain: Share = 2e-5
+    promising: Share = 0.75
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,60 +76,95 @@ class Relaxation:
 
 @dataclass(frozen=True)
 class Relaxer:
-    """Solves cut relaxations of one graph under one budget before a deadline."""
+    """Solves cut relaxations of one graph under one budget before a deadline.
+
+    Attributes:
+        graph: The computation.
+        budget: Bytes.
+        deadline: Of all of them.
+        params: Tuned choices.
+        on_bound: Called with what is proved before cuts are looked for, which may take long.
+    """
 
     graph: Graph
     budget: int
     deadline: Deadline
     params: RelaxationParams = DEFAULT_RELAXATION
+    on_bound: Callable[[Bound], None] = ignore
 
     def best(self) -> Relaxation | None:
         """The strongest relaxation found in time, or None.
 
-        Solves and strengthens the relaxation for one candidate chain after the other; of about equal ones the smallest
+        Solves and strengthens the relaxation for one candidate chain after the other; of about equal ones the first
         is best. A chain that shows the budget to be infeasible ends the search, with a bound on the peak.
 
         Time grows with the square of a chain's length at least, so chains that would not be done in time are left out.
         """
+        found: list[Relaxation] = []
+        for relaxation in self._in_time():
+            if relaxation.bound.of == "peak":
+                return relaxation
+            found.append(relaxation)
+        chains = candidate_chains(self.graph, self.params.stages)
         best: Relaxation | None = None
-        for found in self._in_time():
-            if found.bound.of == "peak":
-                return found
-            if best is None or found.bound.value > best.bound.value + self.least_gain:
-                best = found
+        for relaxation in sorted(found, key=lambda each: chains.index(each.form.chain)):
+            if best is None or relaxation.bound.value > best.bound.value + self.least_gain:
+                best = relaxation
         return best
 
     def _in_time(self) -> Iterator[Relaxation]:
-        """The relaxations for the candidate chains that are done in time, one after the other."""
-        pace = 0.0
-        for chain in candidate_chains(self.graph, self.params.stages):
+        """The relaxations for the candidate chains that are done in time, those that promise little at last."""
+        pace, base, most = 0.0, self.graph.base_cost, self.graph.base_cost
+        put_off: list[tuple[int, Chain]] = []
+
+        def promising(chain: Chain, plain: int) -> bool:
+            nonlocal most
+            most = max(most, plain)
+            if plain - base >= self.params.promising * (most - base):
+                return True
+            put_off.append((plain, chain))
+            return False
+
+        for chain in quickest_first(self.graph, self.params.stages):
             left = self.deadline.left
             if pace * len(chain) ** 2 >= left:
                 continue
-            found = self.solve_chain(chain)
+            found = self.solve_chain(chain, promising)
             pace = max(pace, (left - self.deadline.left) / len(chain) ** 2)
             if found is not None:
                 yield found
+        for _, chain in sorted(put_off, reverse=True):
+            if pace * len(chain) ** 2 < self.deadline.left:
+                found = self.solve_chain(chain)
+                if found is not None:
+                    yield found
 
     @property
     def least_gain(self) -> float:
         """What is worth the effort, in the graph's unit of cost."""
         return self.params.least_gain * self.graph.base_cost
 
-    def solve_chain(self, chain: tuple[int, ...]) -> Relaxation | None:
-        """The relaxation for one chain, strengthened; None where there was no time, or no proof of infeasibility."""
+    def solve_chain(self, chain: Chain, promising: Promising = _always) -> Relaxation | None:
+        """The relaxation for one chain; None where there was no time, or no proof of infeasibility.
+
+        Args:
+            chain: Nodes to divide the time at.
+            promising: Told the chain and the bound without cuts; says whether to strengthen it by cuts.
+        """
         try:
             with self.deadline.enforced():
-                return self._solve_chain(chain)
+                return self._solve_chain(chain, promising)
         except Cancelled:
             return None
 
-    def _solve_chain(self, chain: tuple[int, ...]) -> Relaxation | None:
+    def _solve_chain(self, chain: Chain, promising: Promising) -> Relaxation | None:
         form = build_cut_model(self.graph.index, self.budget, chain)
         program = LinearProgram(form.model)
         result = program.solve(self.deadline)
         if result.status is LpStatus.OPTIMAL:
-            return self.strengthened(self.certified(form, result), program, result)
+            plain = self.certified(form, result)
+            self.on_bound(plain.bound)
+            return self.strengthened(plain, program, result) if promising(chain, plain.bound.value) else plain
         proof = self.infeasibility(chain) if result.status is LpStatus.INFEASIBLE else None
         return None if proof is None else Relaxation(form, proof)
 
@@ -152,7 +199,7 @@ class Relaxer:
                 break
         return self.certified(plain.form.with_cuts(cuts), result)
 
-    def infeasibility(self, chain: tuple[int, ...]) -> Bound | None:
+    def infeasibility(self, chain: Chain) -> Bound | None:
         """The largest bound on the peak that a chain's relaxation gives above the budget, with its certificate."""
         form = build_cut_model(self.graph.index, self.budget, chain)
         relief = LinearProgram(form.model, relieved=form.model.blocks[MEMORY]).solve(self.deadline)

@@ -113,8 +113,9 @@ def annealed(graph: Graph, seed: int) -> list[int]:
 
 def order_peak(index: GraphIndex, order: Sequence[int]) -> int:
     """Most bytes held while a node runs, where every node runs once in this order."""
+    nodes = np.array(order, np.int64)
     place = np.empty(index.n, np.int64)
-    place[order] = np.arange(index.n)
+    place[nodes] = np.arange(index.n)
     read = np.flatnonzero(np.diff(index.readers.start))
     last = np.maximum.reduceat(place[index.readers.items], index.readers.start[read]) if len(read) else read
     read, last = read[index.droppable[read]], last[index.droppable[read]]
@@ -123,8 +124,8 @@ def order_peak(index: GraphIndex, order: Sequence[int]) -> int:
     change[0] = index.base_bytes
     np.add.at(change, last + 1, -index.size[read])
     np.add.at(change, place[index.producer[read]] + 1, index.size[read])
-    change[1:] += index.kept[order]
-    return int((np.cumsum(change)[:-1] + index.needs[order]).max())
+    change[1:] += index.kept[nodes]
+    return int((np.cumsum(change)[:-1] + index.needs[nodes]).max())
 
 
 class _Ready:

@@ -230,26 +230,29 @@ def _cells(graph: Graph, schedule: Schedule) -> tuple[NDArray[np.uint8], int]:
     block = -(-n // _FINEST)
     side = -(-n // block)
     cells = np.zeros((side, side), np.uint8)
+    makers = {name: column[maker] // block for name, maker in graph.producer.items()}
     stage = 0
 
-    def mark(row: int, name: str, kind: int) -> None:
+    def mark(place: int, kind: int) -> None:
         # Runs behind the last first execution are legal, if useless.
-        cell = (min(row, n - 1) // block, column[name] // block)
+        cell = (min(stage, n - 1) // block, place)
         cells[cell] = max(cells[cell], kind)
 
     for state in states(graph, schedule):
         step = state.step
         if isinstance(step, Fetch):
-            mark(stage, graph.producer[step.value], _FETCHED)
+            mark(makers[step.value], _FETCHED)
         if not isinstance(step, Compute):
             continue
-        mark(stage, step.node, _AGAIN if state.again else _FIRST)
+        mark(column[step.node] // block, _AGAIN if state.again else _FIRST)
         if not state.again:
             stage += 1
-            made = (value.name for value in graph.node[step.node].outputs)
-            retained = {graph.producer[name] for name in (*state.live, *made) if name in graph.producer}
-            for maker in retained if stage < n else ():
-                mark(stage, maker, _RETAINED)
+            if stage == n:
+                continue
+            retained = [makers[name] for name in state.live if name in makers]
+            retained += [makers[value.name] for value in graph.node[step.node].outputs]
+            row = cells[stage // block]
+            row[retained] = np.maximum(row[retained], _RETAINED)
     return cells, block
 
 

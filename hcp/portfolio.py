@@ -19,7 +19,7 @@ from hcp.heuristics.rotor import Rotor
 from hcp.heuristics.sqrt_n import SqrtN
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
 from hcp.planning.deadline import Stop
-from hcp.planning.parameters import Count, Params, Positive, Share
+from hcp.planning.parameters import Amount, Count, Params, Positive, Share
 from hcp.planning.planner import Planner
 from hcp.planning.problem import (
     DEFAULT_CONTROL,
@@ -34,6 +34,7 @@ from hcp.planning.problem import (
 from hcp.planning.solution import Solution, Status
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import keep_everything
+from hcp.solvers.coarse import Coarse, CoarseParams
 from hcp.solvers.cpsat import CpSat
 from hcp.solvers.cut_relaxation.relaxation import Relaxation
 from hcp.solvers.memetic import Evolution, MemeticParams
@@ -69,6 +70,8 @@ class AutoParams(Params):
         all_first_share: In place of all_quick_share until then.
         compiling_share: In place of quick_share while the compiled searches are not ready.
         all_compiling_share: In place of all_quick_share while they are not.
+        coarse_share: Share of the remaining time for the search on a coarse graph; 0 leaves it out.
+        coarse_from: Least nodes per second of the remaining time for that search: fewer need no coarse graph.
         tree_share: Share of the remaining time for the tree of relaxations, which proves in integers; 0 leaves it out.
         proof_share: Share of the time that remains then for the solver of integer programs; 0 leaves it out.
         last_tree_share: Share of the time that remains then for the tree again; 0 leaves that out.
@@ -80,6 +83,7 @@ class AutoParams(Params):
         least_search: Share of the remaining time that the memetic search gets in parallel with the quick heuristics and
             the relaxation, even where these take less.
         least_seconds: Least seconds of a turn, since it has to load its solver.
+        coarse: Parameters of the search on a coarse graph.
         memetic: Parameters of the memetic search.
         search: Parameters of the first bounds, whose share of the time is its root_share, and of the exact search,
             which needs them: a root_share of 0 leaves out both.
@@ -91,6 +95,8 @@ class AutoParams(Params):
     all_first_share: Share = 0.3
     compiling_share: Share = 0.2
     all_compiling_share: Share = 0.6
+    coarse_share: Share = 0.5
+    coarse_from: Amount = 50
     tree_share: Share = 0.3
     proof_share: Share = 0.3
     last_tree_share: Share = 0.5
@@ -99,6 +105,7 @@ class AutoParams(Params):
     most_columns_proved: Count = 20_000
     least_search: Share = 0.06
     least_seconds: Positive = 0.1
+    coarse: CoarseParams = field(default_factory=CoarseParams)
     memetic: MemeticParams = field(default_factory=MemeticParams)
     search: SearchParams = field(default_factory=SearchParams)
 
@@ -163,6 +170,9 @@ class _Portfolio:
             root = self.root()
         if root.infeasibility is not None:
             return partial(tracker.infeasible, root.infeasibility, root.note)
+        result = self.coarse()
+        if result is not None:
+            return result
         # A relaxation that says no more than "every node runs once" has no skeleton of a schedule either.
         if root.relaxation is not None and root.relaxation.bound.value > graph.base_cost:
             result = self.exact(root.relaxation)
@@ -206,6 +216,13 @@ class _Portfolio:
         if not params.root_share or self.met():
             return Root()
         return solve_root(self.tracker, self.tracker.deadline.left * params.root_share, params.root)
+
+    def coarse(self) -> _Result | None:
+        """The search on a coarse graph, where the limit is short for the whole one."""
+        params, left = self.params, self.tracker.deadline.left
+        if self.met() or self.tracker.problem.graph.index.n < params.coarse_from * left:
+            return None
+        return self.turn(Coarse(params.coarse), params.coarse_share)
 
     def exact(self, relaxation: Relaxation) -> _Result | None:
         """The exact searches, one after the other; returns how to make the result where one ends it."""

@@ -1,0 +1,1 @@
+"""Graphs with fewer nodes, whose schedules are schedules of the graph."""

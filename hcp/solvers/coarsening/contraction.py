@@ -1,0 +1,131 @@
+"""Contraction: a graph whose nodes stand for groups of nodes that run one after the other.
+
+Every schedule of the contracted graph expands to one of the graph: each execution becomes those of the group's members.
+The expanded schedule is legal, costs no more and holds no more at any time (``docs/formulations.md``, "Contracted
+graphs"): a value that only members read is a part of the group's workspace.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+
+from hcp.graph.cancellation import ticking
+from hcp.graph.ir import Graph, Node
+from hcp.graph.topo import topological_order
+
+Groups = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """A graph and one that stands for it.
+
+    Attributes:
+        graph: The computation.
+        coarse: Its contraction: one node for each group, called as the group's first member.
+        members: By name of a node of ``coarse``, the nodes of ``graph`` that it stands for, as they run.
+    """
+
+    graph: Graph
+    coarse: Graph
+    members: Mapping[str, tuple[str, ...]]
+
+    def expand(self, computes: Iterable[str]) -> tuple[str, ...]:
+        """What a schedule of the coarse graph runs, without executions of members that nobody makes use of.
+
+        Args:
+            computes: Nodes of the coarse graph as they run.
+        """
+        return without_unread(self.graph, [member for name in ticking(computes) for member in self.members[name]])
+
+
+def contract(graph: Graph, groups: Groups) -> Contraction:
+    """Contracts groups of nodes.
+
+    Args:
+        graph: The computation.
+        groups: Nodes of the graph's index, each in one group; a group in an order in which it can run. No group may
+            depend on another that depends on it.
+
+    Raises:
+        GraphError: If groups depend on each other.
+    """
+    index = graph.index
+    place = [0] * index.n
+    for rank, node in enumerate(index.order.tolist()):
+        place[node] = rank
+    builder = _Builder(graph)
+    nodes: list[Node] = []
+    members: dict[str, tuple[str, ...]] = {}
+    middle: dict[str, int] = {}
+    for group in ticking(groups):
+        node = builder.node(group)
+        nodes.append(node)
+        members[node.name] = tuple(index.node_names[v] for v in group)
+        middle[node.name] = sum(place[v] for v in group) // len(group)
+    coarse = Graph(tuple(nodes), graph.inputs, name=graph.name, cost_unit=graph.cost_unit)
+    return Contraction(graph, replace(coarse, order=topological_order(coarse, middle)), members)
+
+
+def without_unread(graph: Graph, computes: Sequence[str]) -> tuple[str, ...]:
+    """Leaves out executions whose outputs are not read before they are made again, down to one of each node."""
+    earlier = Counter(computes)
+    kept: list[str] = []
+    ran: set[str] = set()
+    wanted: set[str] = set()
+    for name in ticking(reversed(computes)):
+        node = graph.node[name]
+        made = {value.name for value in node.outputs}
+        earlier[name] -= 1
+        if wanted.isdisjoint(made) and (name in ran or earlier[name]):
+            continue
+        kept.append(name)
+        ran.add(name)
+        wanted -= made
+        wanted.update(node.inputs)
+    return tuple(reversed(kept))
+
+
+class _Builder:
+    """Makes nodes of groups."""
+
+    def __init__(self, graph: Graph) -> None:
+        index = graph.index
+        self.graph = graph
+        self.values = tuple(graph.values.values())
+        self.inputs = index.inputs.tolists()
+        self.outputs = index.outputs.tolists()
+        self.readers = index.readers.tolists()
+        self.size: list[int] = index.size.tolist()
+
+    def node(self, group: Sequence[int]) -> Node:
+        """The node that stands for a group."""
+        nodes = [self.graph.nodes[v] for v in group]
+        if len(group) == 1:
+            return nodes[0]
+        inside = set(group)
+        made = [x for v in group for x in self.outputs[v]]
+        leaving = {x for x in made if self.values[x].resident or not inside.issuperset(self.readers[x])}
+        own = set(made)
+        reads = dict.fromkeys(x for v in group for x in self.inputs[v] if x not in own)
+        return Node(
+            nodes[0].name,
+            nodes[0].op,
+            tuple(self.values[x].name for x in reads),
+            tuple(self.values[x] for x in made if x in leaving),
+            sum(node.cost for node in nodes),
+            self.workspace(group, leaving),
+            all(node.recomputable for node in nodes),
+        )
+
+    def workspace(self, group: Sequence[int], leaving: Set[int]) -> int:
+        """Most bytes that a run of the group holds beside its inputs and all that leaves it."""
+        size, last = self.size, {x: step for step, v in enumerate(group) for x in self.inputs[v]}
+        inner = {x for v in group for x in self.outputs[v]} - leaving
+        held = most = 0
+        for step, v in enumerate(group):
+            made = self.outputs[v]
+            most = max(most, held + sum(size[x] for x in made) + self.graph.nodes[v].workspace)
+            held += sum(size[x] for x in made if x in leaving or x in last)
+            held -= sum(size[x] for x in self.inputs[v] if x in inner and last[x] == step)
+        return max(0, most - sum(size[x] for x in leaving))

@@ -131,8 +131,10 @@ def graph_with_checkpoints(axes: "Axes", plan: Plan) -> "Axes":
     live = {(graph.producer[v], reader) for v in marks.frontier if v in graph.producer for reader in graph.readers[v]}
     for edges, colour, widest in ((set(graph.edges) - live, "0.75", 0.4), (live, PINK, 0.8)):
         width = min(widest, max(0.25, 60 / max(1, len(edges))))
-        arcs = [_arc(place[a], place[b]) for a, b in edges]
-        axes.add_collection(LineCollection(arcs, colors=colour, linewidths=width, zorder=1 if edges is live else 0))
+        arcs = _arcs(np.array([(place[a], place[b]) for a, b in edges], np.float64).reshape(-1, 2))
+        axes.add_collection(
+            LineCollection(list(arcs), colors=colour, linewidths=width, zorder=1 if edges is live else 0)
+        )
     holding = {graph.producer[name] for name in marks.checkpoints}
     again = {name for name in place if marks.extra(name)}
     dot = max(0.5, min(14.0, (170 / len(place)) ** 2))
@@ -256,8 +258,8 @@ def _cells(graph: Graph, schedule: Schedule) -> tuple[NDArray[np.uint8], int]:
     return cells, block
 
 
-def _arc(start: int, end: int) -> NDArray[np.float64]:
-    """Half a circle above the axis, as points."""
+def _arcs(ends: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half a circle above the axis for each pair of a start and an end, as points."""
     angle = np.linspace(np.pi, 0, 24)
-    radius = (end - start) / 2
-    return np.column_stack([start + radius + radius * np.cos(angle), radius * np.sin(angle)])
+    start, radius = ends[:, :1], (ends[:, 1:] - ends[:, :1]) / 2
+    return np.stack([start + radius + radius * np.cos(angle), radius * np.sin(angle)], axis=-1)

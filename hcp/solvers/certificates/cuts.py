@@ -1,6 +1,7 @@
 """Certificates of the cut relaxation: multipliers on some of its rows and on those of cuts that strengthen it."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar, Final
 
@@ -10,7 +11,7 @@ from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.planning.checks import MOST_ENTRIES, BeyondLimit, check_size
 from hcp.solvers.certificates.multipliers import DualCertificate, dual_fields, rounded
-from hcp.solvers.certificates.rows import CUT_ROWS, Rows, read_rows, restricted, to_lists
+from hcp.solvers.certificates.rows import CUT_ROWS, Rows, numbered, read_rows, to_lists
 from hcp.solvers.cut_relaxation.cuts import Cut, CutModel
 from hcp.solvers.cut_relaxation.families import read_cut
 from hcp.solvers.cut_relaxation.model import ROWS_VERSION, build_cut_model
@@ -41,7 +42,7 @@ class CutCertificate(DualCertificate):
         chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
         if not is_chain(graph.index, chain):
             return None
-        form = rebuilt_form(build_cut_model(graph.index, self.budget, chain, whole=True), self.rows, self.cuts)
+        form = rebuilt_form(plain_form(graph, self.budget, chain), self.rows, self.cuts)
         return None if form is None else form.model
 
     def to_dict(self, graph: Graph) -> dict[str, object]:
@@ -65,6 +66,12 @@ def read_cuts(record: Record, graph: Graph) -> CutCertificate:
     )
 
 
+@lru_cache(maxsize=1)
+def plain_form(graph: Graph, budget: int, chain: tuple[int, ...]) -> CutModel:
+    """The plain relaxation of a chain; certificates of one plan mostly speak of the same one."""
+    return build_cut_model(graph.index, budget, chain, whole=True)
+
+
 def rebuilt_form(plain: CutModel, rows: Rows, cuts: tuple[Cut, ...]) -> CutModel | None:
     """A plain relaxation with some of its rows, then those of cuts; None where it has no such row, or no such cut.
 
@@ -81,8 +88,10 @@ def rebuilt_form(plain: CutModel, rows: Rows, cuts: tuple[Cut, ...]) -> CutModel
             raise BeyondLimit(f"cuts have entries beyond the limit of {MOST_ENTRIES:,}")
     count = plain.model.shape[0]
     form = plain.with_cuts(cuts)
-    model = restricted(form.model, rows, range(count, count + len(cuts)))
-    return None if model is None else replace(form, model=model)
+    numbers = numbered(plain.model, rows)
+    if numbers is None:
+        return None
+    return replace(form, model=form.model.restricted([*numbers, *range(count, count + len(cuts))]))
 
 
 def is_chain(index: GraphIndex, nodes: tuple[int, ...]) -> bool:

@@ -3,7 +3,7 @@
 A row is ``[family, node, value, stage]``, without the parts that its family has none of; see ``docs/format.md``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from hcp.graph.errors import GraphError
@@ -66,9 +66,13 @@ def _read(item: object, owner: str, index: GraphIndex, shapes: Mapping[str, Shap
     raise GraphError(f"{owner} has row {shown(item)}; expected a family of rows, names of the graph, and a stage")
 
 
-def restricted(model: Model, rows: Rows, others: Sequence[int] = ()) -> Model | None:
-    """The named rows of a model, then those of given numbers; None where it has no such row, or one is named twice."""
+def numbered(model: Model, rows: Rows) -> list[int] | None:
+    """The numbers of a model's named rows; None where it has no such row, or one is named twice."""
     numbers = [model.row_of.get(row, NONE) for row in rows]
-    if NONE in numbers or len(set(numbers)) < len(numbers):
-        return None
-    return model.restricted([*numbers, *others])
+    return None if NONE in numbers or len(set(numbers)) < len(numbers) else numbers
+
+
+def restricted(model: Model, rows: Rows) -> Model | None:
+    """The named rows of a model; None where it has no such row, or one is named twice."""
+    numbers = numbered(model, rows)
+    return None if numbers is None else model.restricted(numbers)

@@ -13,12 +13,12 @@ from hcp.graph.fields import Record, as_list, shown, whole
 from hcp.graph.ir import Graph
 from hcp.planning.checks import check_size
 from hcp.solvers.certificates.budgeted import BudgetCertificate
-from hcp.solvers.certificates.cuts import is_chain, rebuilt_form
+from hcp.solvers.certificates.cuts import is_chain, plain_form, rebuilt_form
 from hcp.solvers.certificates.rows import CUT_ROWS, Rows, read_rows, to_lists
 from hcp.solvers.cut_relaxation.cuts import Cut, CutModel
 from hcp.solvers.cut_relaxation.families import read_cut
 from hcp.solvers.cut_relaxation.grid import ColumnKey
-from hcp.solvers.cut_relaxation.model import ROWS_VERSION, build_cut_model
+from hcp.solvers.cut_relaxation.model import ROWS_VERSION
 from hcp.solvers.formats import Format, NotChecked
 from hcp.solvers.tree.box import UNLIMITED, Branch, whole_box
 from hcp.solvers.tree.encoding import COLUMN, EMPTY, FIX, LEAF, SUM, Damaged, Reader
@@ -63,7 +63,7 @@ class TreeCertificate(BudgetCertificate):
         chain = tuple(graph.index.node_of.get(name, -1) for name in self.chain)
         if not self.speaks_of(budget) or not is_chain(graph.index, chain):
             return 0
-        plain = build_cut_model(graph.index, self.budget, chain, whole=True)
+        plain = plain_form(graph, self.budget, chain)
         form = rebuilt_form(plain, self.rows, self.cuts)
         known = all(key in plain.grid.column_of for key in self.columns)
         if form is None or not known or not all(each.is_valid(plain.grid) for each in ticking(self.sums)):

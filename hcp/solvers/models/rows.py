@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -65,10 +66,10 @@ class Model:
     @cached_property
     def row_of(self) -> Mapping[RowKey, int]:
         """The number of every row that has a key."""
-        found = {}
+        found: dict[RowKey, int] = {}
         for block, span in self.blocks.items():
-            for number, parts in enumerate(self.parts[span].tolist(), span.start):
-                found[RowKey(block, *parts)] = number
+            keys = map(RowKey._make, zip(repeat(block), *self.parts[span].T.tolist(), strict=False))
+            found.update(zip(keys, range(span.start, span.stop), strict=True))
         return found
 
     def keys(self, rows: Sequence[int]) -> tuple[RowKey, ...]:

@@ -41,15 +41,15 @@ from hcp.solvers.memetic import Evolution, MemeticParams
 from hcp.solvers.milp import Milp
 from hcp.solvers.proof import Proof
 from hcp.solvers.prover import Prover
-from hcp.solvers.root import Root, solve_root
+from hcp.solvers.root import Root, first_bound, solve_root
 from hcp.solvers.search import SearchParams
 
 _Result = Callable[[], Solution]
 
-# Those first that are mostly the best: on graphs of many thousands of nodes there is no time for all.
+# Those first that are the best for the time that they take: on graphs of many thousands of nodes there is none for all.
 QUICK: Final[tuple[Planner, ...]] = (
-    LowerSets(),
     Rotor(),
+    LowerSets(),
     Eviction(),
     ChenGreedy(),
     SqrtN(),
@@ -68,6 +68,7 @@ class AutoParams(Params):
         all_quick_share: Share of the remaining time for all of them.
         first_share: In place of quick_share until a schedule has been found, which takes long on large graphs.
         all_first_share: In place of all_quick_share until then.
+        first_bound_share: Share of the remaining time for the first bound, which comes after the first quick heuristic.
         compiling_share: In place of quick_share while the compiled searches are not ready.
         all_compiling_share: In place of all_quick_share while they are not.
         coarse_share: Share of the remaining time for the search on a coarse graph; 0 leaves it out.
@@ -93,6 +94,7 @@ class AutoParams(Params):
     all_quick_share: Share = 0.08
     first_share: Share = 0.1
     all_first_share: Share = 0.3
+    first_bound_share: Share = 0.1
     compiling_share: Share = 0.2
     all_compiling_share: Share = 0.6
     coarse_share: Share = 0.5
@@ -184,7 +186,9 @@ class _Portfolio:
         """The heuristics that take no time worth speaking of; returns how to make the result where one ends it."""
         deadline = self.tracker.deadline
         begun, left = deadline.passed, deadline.left
-        for planner in QUICK:
+        for position, planner in enumerate(QUICK):
+            if position == 1:
+                self.first_bound()
             share, of_all = self.quick_shares()
             if self.met() or deadline.passed - begun > left * of_all:
                 break
@@ -209,6 +213,12 @@ class _Portfolio:
         if not self.found:
             return params.first_share, params.all_first_share
         return params.quick_share, params.all_quick_share
+
+    def first_bound(self) -> None:
+        """A bound before anything that may take long, so that there always is one."""
+        params = self.params
+        if params.search.root_share and params.first_bound_share and not self.met():
+            first_bound(self.tracker, self.tracker.deadline.left * params.first_bound_share, params.search.root)
 
     def root(self) -> Root:
         """The first bounds, unless they are needless."""

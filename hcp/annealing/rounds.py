@@ -9,7 +9,7 @@ from hcp.annealing.engine import MOVES_PER_UNIT, REORDER_MIX, Annealer, Cooling,
 from hcp.annealing.parallel import Run, run_together
 from hcp.graph.errors import HcpError
 from hcp.planning.cores import cores
-from hcp.planning.parameters import Amount, Params, Positive, Range, Whole
+from hcp.planning.parameters import Amount, Growth, Params, Positive, Range, Whole
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 
@@ -67,6 +67,8 @@ class RoundsParams(Params):
         first_seconds_per_node: Seconds of a run of the first round for each node.
         first_share: Share of all moves or seconds that a run of the first round takes at most.
         longest_start: Most executions per node of a schedule that a run starts from: moves on long sequences are slow.
+        longest_fresh: Runs do not start from what is so many times longer than the best schedule found, and in the
+            first round than the order.
         runs: Run configurations that start from the order alone; the rounds keep those that do best on the graph.
         engine: Parameters of every run.
     """
@@ -75,6 +77,7 @@ class RoundsParams(Params):
     first_seconds_per_node: Positive = 1.5e-3
     first_share: Annotated[float, Range(0, 1, above=True)] = 0.02
     longest_start: Amount = 6
+    longest_fresh: Growth = 2.5
     runs: tuple[FreshRunConfig, ...] = (
         FreshRunConfig("the order, low penalty", "order", Cooling(_COOL, _LOW, REORDER_MIX)),
         FreshRunConfig("the order, lowest penalty", "order", Cooling(_COOL, _LOWEST, REORDER_MIX)),
@@ -153,6 +156,14 @@ class Rounds:
         if schedule is None or len(schedule.computes) > self.params.longest_start * annealer.graph.index.n:
             return []
         return [Arm(run.name, annealer.indices(schedule.computes), run.cooling) for run in runs]
+
+    def within_reach(self, arms: Sequence[Arm]) -> list[Arm]:
+        """The arms whose start is not several times too long; all of them where every one is."""
+        shortest = self.annealer.graph.index.n
+        if self.number:
+            best = self.tracker.schedule
+            shortest = max(shortest, max(len(arm.start) for arm in arms) if best is None else len(best.computes))
+        return [arm for arm in arms if len(arm.start) <= self.params.longest_fresh * shortest] or list(arms)
 
     def first_length(self) -> float:
         """Moves or seconds of a run in the first round."""

@@ -3,17 +3,22 @@
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from threading import get_ident
 from time import monotonic
 from typing import Final, Protocol
 
 from hcp.graph.cancellation import cancelled_when
 from hcp.graph.errors import HcpError
+from hcp.planning.cpu_time import cpu_seconds
 
 Stop = Callable[[], bool]
 
 # Of a limit, and in seconds, what finishing may take: judging what was found at the last moment.
 GRACE_SHARE: Final = 0.05
 GRACE_SECONDS: Final = 0.3
+
+# A share of CPU time ends at the latest when so many times as much has passed on the clock.
+MOST_STARVED: Final = 2.0
 
 
 def never() -> bool:
@@ -99,6 +104,11 @@ class Deadline:
         return 0.0 if self.stopped else max(0.0, self.limit - self.passed)
 
     @property
+    def left_on_clock(self) -> float:
+        """What is left on the clock alone, for solvers that measure nothing else."""
+        return self.left
+
+    @property
     def over(self) -> bool:
         """Whether the search should end: nothing is left."""
         return self.left <= 0
@@ -108,7 +118,7 @@ class Deadline:
         """Whether even finishing what was begun has taken too long."""
         if self.stopped:
             return monotonic() - (self._stopped_at or 0.0) > GRACE_SECONDS
-        return self.passed > self.limit * (1 + GRACE_SHARE) + GRACE_SECONDS
+        return _late(self.passed, self.limit)
 
     @property
     def stopped(self) -> bool:
@@ -128,6 +138,51 @@ class Deadline:
     def part(self, limit: float, stop: Stop = never) -> "Deadline":
         """A deadline that comes no later than this one, and also ends when ``stop`` says so."""
         return Deadline(min(limit, self.left), lambda: stop() or self.stopped, self.clock)
+
+    def share(self, amount: float) -> "Deadline":
+        """A part by CPU time: what other processes take from it on a busy machine it gets later, within limits.
+
+        Args:
+            amount: Seconds of CPU time, of the calling thread and the native work it waits for, or units of work.
+        """
+        if self.counts_work:
+            return self.part(amount)
+        return _CpuDeadline(amount, min(MOST_STARVED * amount, self.left), lambda: self.stopped, self.clock)
+
+
+class _CpuDeadline(Deadline):
+    """Ends when a share of CPU time is used up, or its limit on the clock is reached."""
+
+    def __init__(self, share: float, limit: float, stop: Stop, clock: Clock) -> None:
+        super().__init__(limit, stop, clock)
+        self._share = share
+        self._owner = get_ident()
+        self._before = cpu_seconds()
+
+    @property
+    def _spent(self) -> float:
+        # Other threads have clocks of their own, which say nothing of this part.
+        return cpu_seconds() - self._before if get_ident() == self._owner else 0.0
+
+    @property
+    def left(self) -> float:
+        """What is left of the share or on the clock, whichever is less."""
+        return min(super().left, max(0.0, self._share - self._spent))
+
+    @property
+    def left_on_clock(self) -> float:
+        """What is left on the clock alone."""
+        return super().left
+
+    @property
+    def overdue(self) -> bool:
+        """Whether finishing has taken too long by either measure."""
+        return super().overdue or _late(self._spent, self._share)
+
+
+def _late(passed: float, limit: float) -> bool:
+    """Whether a limit is passed by more than finishing may take."""
+    return passed > limit * (1 + GRACE_SHARE) + GRACE_SECONDS
 
 
 def check_moves(moves: int | None) -> None:

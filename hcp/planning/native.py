@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from typing import Final, TypeVar
 
 from hcp.graph.cancellation import tick
+from hcp.planning.cpu_time import NativeTime
 from hcp.planning.deadline import Stop, never
 
 T = TypeVar("T")
@@ -34,7 +35,8 @@ def run_native(
         Cancelled: If the limit of the scope is over; what the solver works on must not be used any more.
     """
     outcome: Future[T] = Future()
-    thread = threading.Thread(target=_run, args=(work, outcome))
+    spent = NativeTime()
+    thread = threading.Thread(target=_run, args=(lambda: spent.measuring(work), outcome))
     thread.start()
     try:
         while True:
@@ -44,6 +46,7 @@ def run_native(
                 if outcome.done():
                     # Its own error, or its result if that came just now.
                     return outcome.result()
+                spent.note()
                 if stop():
                     halt()
                 if poll is not None:
@@ -52,6 +55,8 @@ def run_native(
     except BaseException:
         halt()
         raise
+    finally:
+        spent.note()
 
 
 def _run(work: Callable[[], T], outcome: "Future[T]") -> None:

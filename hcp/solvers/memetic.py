@@ -165,7 +165,7 @@ class _State:
         tracker = rounds.tracker
         while not tracker.done and rounds.left() > 0:
             self.take_lifted()
-            chosen = halved([*self.fresh, *self.lifted])
+            chosen = rounds.within_reach(halved([*self.fresh, *self.lifted]))
             runs = [*chosen, *rounds.near(tracker.schedule, params.near if rounds.number else params.near[:1])]
             length = min(self.length, params.longest_round * rounds.left() / rounds.spent(1.0, len(runs)))
             new = self.run(chosen, runs, length)

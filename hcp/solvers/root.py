@@ -1,6 +1,6 @@
 """The bounds that every order-free search begins with: conflicts, then the cut relaxation."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hcp.planning.compilation import COMPILING, ORDER_SEARCH, PATH_CUTS
@@ -9,6 +9,7 @@ from hcp.planning.parameters import Params, Share
 from hcp.planning.solution import Bound
 from hcp.planning.tracker import Tracker
 from hcp.solvers.conflicts.bound import ConflictParams, Conflicts
+from hcp.solvers.cut_relaxation.chains import quickest_first
 from hcp.solvers.cut_relaxation.relaxation import Relaxation, RelaxationParams, Relaxer, infeasibility_note
 
 
@@ -47,10 +48,20 @@ class Root:
         return "" if self.infeasibility is None else infeasibility_note(self.infeasibility)
 
 
+def first_bound(tracker: Tracker, seconds: float, params: RootParams) -> None:
+    """The first bound on the cost, within some seconds: that of the chain whose program is solved the soonest."""
+    problem, relaxation = tracker.problem, replace(params.relaxation, families=())
+    tracker.report("linear relaxation")
+    relaxer = Relaxer(
+        problem.graph, problem.budget, tracker.deadline.share(seconds), relaxation, partial(_add, tracker)
+    )
+    relaxer.solve_chain(quickest_first(problem.graph, relaxation.stages)[0])
+
+
 def solve_root(tracker: Tracker, seconds: float, params: RootParams) -> Root:
     """Bounds a problem within some seconds; the tracker gets the bounds on the cost."""
     graph, budget = tracker.problem.graph, tracker.problem.budget
-    deadline = tracker.deadline.part(seconds)
+    deadline = tracker.deadline.share(seconds)
     relaxer = Relaxer(graph, budget, deadline, params.relaxation, partial(_add, tracker))
     if not (ORDER_SEARCH.ready() and PATH_CUTS.ready()):
         # What is solved without them meanwhile is a bound already, and all there is if they do not come in time.

@@ -157,7 +157,7 @@ class LinearProgram:
             # HiGHS counts iterations of each run, and its time limit from the first run of an instance.
             most = min(most, int(deadline.left * ITERATIONS_PER_UNIT) + 1)
         else:
-            self._solver.setOptionValue("time_limit", self._solver.getRunTime() + max(0.05, deadline.left))
+            self._solver.setOptionValue("time_limit", self._solver.getRunTime() + max(0.05, deadline.left_on_clock))
         self._solver.setOptionValue("simplex_iteration_limit", most)
         run_native(self._solver.run, self._solver.cancelSolve, lambda: deadline.over)
         deadline.spend(max(0, self._solver.getInfo().simplex_iteration_count) / ITERATIONS_PER_UNIT)

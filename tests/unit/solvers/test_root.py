@@ -16,7 +16,7 @@ from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.conflicts.bound import conflict_bound
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.lp import Lp
-from hcp.solvers.root import RootParams, solve_root
+from hcp.solvers.root import RootParams, first_bound, solve_root
 from tests.strategies import problems
 
 
@@ -80,3 +80,13 @@ def test_conflicts_are_taken_further_where_the_cut_relaxation_says_nothing():
     first = conflict_bound(graph, budget, Deadline(30), inputs=False)
     assert best.value > (graph.base_cost if first is None else first.value)
     assert best.certificate.proven(graph, budget) == best.value
+
+
+def test_the_first_bound_is_certified():
+    graph = instance("transformer:2")
+    budget = replay(graph, keep_everything(graph)).peak * 3 // 5
+    tracker = Tracker(Problem(graph, budget), Limits(30), DEFAULT_CONTROL, "test")
+    first_bound(tracker, 30, RootParams())
+    (bound,) = tracker.bounds
+    assert bound.value > graph.base_cost
+    assert bound.certificate.proven(graph, budget) == bound.value

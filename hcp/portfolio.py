@@ -71,8 +71,8 @@ class AutoParams(Params):
         first_bound_share: Share of the remaining time for the first bound, which comes after the first quick heuristic.
         compiling_share: In place of quick_share while the compiled searches are not ready.
         all_compiling_share: In place of all_quick_share while they are not.
-        coarse_share: Share of the remaining time for the search on a coarse graph; 0 leaves it out.
-        coarse_from: Least nodes per second of the remaining time for that search: fewer need no coarse graph.
+        coarse_share: Share of the remaining time for few long runs, on a coarse graph if there is one; 0 leaves it out.
+        coarse_from: Least nodes per second of the remaining time for that search: graphs with fewer have time for many.
         tree_share: Share of the remaining time for the tree of relaxations, which proves in integers; 0 leaves it out.
         proof_share: Share of the time that remains then for the solver of integer programs; 0 leaves it out.
         last_tree_share: Share of the time that remains then for the tree again; 0 leaves that out.
@@ -98,7 +98,7 @@ class AutoParams(Params):
     compiling_share: Share = 0.2
     all_compiling_share: Share = 0.6
     coarse_share: Share = 0.5
-    coarse_from: Amount = 50
+    coarse_from: Amount = 75
     tree_share: Share = 0.3
     proof_share: Share = 0.3
     last_tree_share: Share = 0.5
@@ -228,7 +228,7 @@ class _Portfolio:
         return solve_root(self.tracker, self.tracker.deadline.left * params.root_share, params.root)
 
     def coarse(self) -> _Result | None:
-        """The search on a coarse graph, where the limit is short for the whole one."""
+        """Few long runs, where the limit is short for the graph."""
         params, left = self.params, self.tracker.deadline.left
         if self.met() or self.tracker.problem.graph.index.n < params.coarse_from * left:
             return None

@@ -144,7 +144,9 @@ class Rounds:
     def fresh(self) -> list[Arm]:
         """The kinds of run that start from the order alone; offers what they start from."""
         order = self.annealer.indices(self.tracker.problem.given_order)
-        starts = {"order": order, "eviction": self.annealer.evicted(order)}
+        starts = {"order": order}
+        if any(run.start == "eviction" for run in self.params.runs):
+            starts["eviction"] = self.annealer.evicted(order)
         arms = [Arm(run.name, starts[run.start], run.cooling) for run in self.params.runs]
         for start in starts.values():
             self.tracker.offer_sequence(start)

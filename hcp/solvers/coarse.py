@@ -1,18 +1,18 @@
-"""A search on a graph with fewer nodes: nodes that lose little together are merged, and the schedule is expanded.
+"""A search for graphs that are large for its limit: few long runs, on a graph with fewer nodes where there is one.
 
 Multilevel search as for partitioning graphs (Hendrickson and Leland, "A multilevel algorithm for partitioning graphs",
 1995), with contractions that keep schedules legal. On graphs of many thousands of nodes a search makes few moves a
-node within its limit; here the nodes are fewer, and each move counts for several. Where it ends, the schedule is
-expanded and polished on the whole graph.
+node within its limit. So only the run configurations run that serve most graphs, each for long, and on a coarse graph
+each move counts for several. The best schedule is then expanded and polished on the whole graph.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from hcp.annealing.rounds import Rounds
+from hcp.annealing.rounds import Rounds, RoundsParams
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
 from hcp.planning.parameters import Params, Share
-from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, NotApplicable, Problem, Progress
+from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem, Progress
 from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
@@ -23,26 +23,35 @@ from hcp.solvers.memetic import Memetic, MemeticParams
 NAME: Final = "coarse"
 
 
+def _few_long_runs() -> MemeticParams:
+    """A memetic search whose first round is of two run configurations and takes a third of its time."""
+    rounds = RoundsParams()
+    few = rounds.runs[:2]
+    return MemeticParams(
+        rounds=replace(rounds, runs=few, first_share=0.3, first_seconds_per_node=1.0, first_moves_per_node=10**6)
+    )
+
+
 @dataclass(frozen=True)
 class CoarseParams(Params):
     """Parameters of the search on a coarse graph.
 
     Attributes:
-        most_left: The search is made where merging leaves at most this share of the nodes.
+        most_left: Nodes are merged where that leaves at most this share of them; else the whole graph is searched.
         search_share: Share of the time for the coarse graph; the rest is for the whole graph.
         merges: Which nodes are merged.
         memetic: Parameters of the search.
     """
 
     most_left: Share = 0.85
-    search_share: Share = 0.85
+    search_share: Share = 0.9
     merges: MergeParams = field(default_factory=MergeParams)
-    memetic: MemeticParams = field(default_factory=MemeticParams)
+    memetic: MemeticParams = field(default_factory=_few_long_runs)
 
 
 @dataclass(frozen=True)
 class Coarse:
-    """A memetic search on a coarse graph, whose best schedule is expanded and polished.
+    """A memetic search of few long runs, on a coarse graph where merging pays and the order is free.
 
     Attributes:
         params: Tuned choices.
@@ -53,30 +62,38 @@ class Coarse:
     def __call__(
         self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
     ) -> Solution:
-        """Searches until the limit or Ctrl-C.
-
-        Raises:
-            NotApplicable: If the order is given, or merging leaves too many nodes.
-        """
-        if problem.order is not None:
-            raise NotApplicable("coarse merges nodes that a given order keeps apart; leave the order free")
+        """Searches until the limit or Ctrl-C."""
         return Tracker(problem, limits, control, NAME).run(self._planned)
 
     def _planned(self, tracker: Tracker) -> Solution:
-        graph = tracker.problem.graph
-        tracker.report("merging nodes")
-        contraction = coarsened(graph, tracker.problem.budget, self.params.merges)
-        left = contraction.coarse.index.n
-        if left > self.params.most_left * graph.index.n:
-            raise NotApplicable(f"coarse leaves {left} of {graph.index.n} nodes, too many to gain from; try 'memetic'")
         if not tracker.wait_for(ANNEALING):
             return tracker.solution(STILL_COMPILING)
-        tracker.offer(self._searched(tracker, contraction))
-        self._polish(tracker)
+        contraction = self._contraction(tracker)
+        if contraction is None:
+            tracker.offer(self._searched(tracker, tracker.problem, 1.0, tracker.schedule))
+        else:
+            coarse = Problem(contraction.coarse, tracker.problem.budget)
+            found = self._searched(tracker, coarse, self.params.search_share)
+            if found is not None:
+                computes = contraction.expand(found.computes)
+                tracker.offer(Schedule.from_computes(tracker.problem.graph, computes))
+            self._polish(tracker)
         return tracker.solution("" if tracker.schedule else f"no schedule found within {tracker.problem.budget} bytes")
 
-    def _searched(self, tracker: Tracker, contraction: Contraction) -> Schedule | None:
-        """The best schedule of the coarse graph, expanded."""
+    def _contraction(self, tracker: Tracker) -> Contraction | None:
+        """The graph with nodes merged; None where too many are left, or the order is given."""
+        problem = tracker.problem
+        if problem.order is not None:
+            return None
+        tracker.report("merging nodes")
+        contraction = coarsened(problem.graph, problem.budget, self.params.merges)
+        pays = contraction.coarse.index.n <= self.params.most_left * problem.graph.index.n
+        return contraction if pays else None
+
+    def _searched(
+        self, tracker: Tracker, problem: Problem, share: float, incumbent: Schedule | None = None
+    ) -> Schedule | None:
+        """The best schedule of a graph that stands for the tracker's, within a share of the time."""
         deadline = tracker.deadline
 
         def monitor(progress: Progress) -> None:
@@ -84,15 +101,9 @@ class Coarse:
             own = Progress(NAME, deadline.seconds, min(costs, default=None), tracker.bound, progress.phase)
             tracker.control.monitor(own)
 
-        found = Memetic(params=self.params.memetic)(
-            Problem(contraction.coarse, tracker.problem.budget),
-            tracker.limits.part(deadline, deadline.left * self.params.search_share),
-            Control(lambda: deadline.stopped, monitor),
-        )
-        if found.schedule is None:
-            return None
-        graph = tracker.problem.graph
-        return Schedule.from_computes(graph, contraction.expand(found.schedule.computes))
+        limits = tracker.limits.part(deadline, deadline.left * share)
+        control = Control(lambda: deadline.stopped, monitor, incumbent)
+        return Memetic(params=self.params.memetic)(problem, limits, control).schedule
 
     def _polish(self, tracker: Tracker) -> None:
         """One round of runs near the best schedule of the whole graph, for the rest of the limit."""

@@ -28,13 +28,13 @@ class MergeParams(Params):
 
     Attributes:
         cheap: Most that a node costs that runs each time with its only reader, as a share of what that one costs.
-        widest: Most bytes that two merged nodes read, make and need, as a share of the budget that values which stay
-            leave.
+        widest: Most bytes that two merged nodes read, make and need where they need more than one of them, as a share
+            of the budget less what stays. What a run needs at once leaves less for what is kept.
         least_gain: Merging goes on while a pass takes away this share of the nodes.
     """
 
     cheap: Amount = 0.1
-    widest: Share = 0.5
+    widest: Share = 0.01
     least_gain: Share = 0.01
 
 
@@ -101,11 +101,17 @@ class _Merges:
         """Loss, first and second node of every pair that may be merged."""
         found = []
         for first, readers in enumerate(ticking(self.after)):
-            if len(readers) == 1 and self.needs[first] + self.needs[readers[0]] <= self.room:
+            if len(readers) == 1 and self.fits(first, readers[0]):
                 loss = self.loss(first, readers[0])
                 if loss is not None:
                     found.append((loss, first, readers[0]))
         return found
+
+    def fits(self, first: int, second: int) -> bool:
+        """Whether both together hold about what one of them does, or little."""
+        needs = self.needs
+        together = self.bytes_of(self.inputs[first] - self.inputs[second]) + needs[second]
+        return max(needs[first], together) <= max(needs[first], needs[second], self.room)
 
     def loss(self, first: int, second: int) -> int | None:
         """What merging a node with its only reader loses each time that one runs again; None where too much."""

@@ -6,7 +6,7 @@ import pytest
 
 from hcp.graph.instances import training_chain
 from hcp.graph.ir import Graph, Node, Value
-from hcp.planning.problem import Control, Limits, NotApplicable, Problem
+from hcp.planning.problem import Control, Limits, Problem
 from hcp.planning.solution import Status
 from hcp.portfolio import Auto, AutoParams
 from hcp.schedule.actions import keep_everything
@@ -71,15 +71,21 @@ def test_progress_is_of_the_whole_search():
     assert costs == sorted(costs, reverse=True)
 
 
-def test_a_graph_of_which_little_is_merged_is_left_to_others():
-    graph = training_chain(10)
-    with pytest.raises(NotApplicable, match="leaves 20 of 20 nodes"):
-        Coarse()(Problem(graph, 8), WORK)
+@pytest.mark.parametrize("order", [None, GRAPH.order])
+def test_the_whole_graph_is_searched_where_merging_does_not_pay(monkeypatch, order):
+    searched = []
 
+    class Noting(Memetic):
+        def __call__(self, problem, limits, control, /):
+            searched.append(problem)
+            return super().__call__(problem, limits, control)
 
-def test_a_given_order_is_left_to_others():
-    with pytest.raises(NotApplicable, match="order"):
-        Coarse()(replace(PROBLEM, order=GRAPH.order), WORK)
+    monkeypatch.setattr("hcp.solvers.coarse.Memetic", Noting)
+    problem = replace(PROBLEM, order=order)
+    schedule = Coarse(CoarseParams(most_left=0.1))(problem, WORK).schedule
+    assert searched == [problem]
+    assert replay(GRAPH, schedule).peak <= problem.budget
+    assert order is None or schedule.follows(order)
 
 
 def test_a_budget_that_no_schedule_meets_gives_none():

@@ -4,9 +4,11 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -95,6 +97,32 @@ def _answer(sender: Connection, task: Callable[[], object]) -> None:
         sender.send((None, first if isinstance(error, HcpError) else f"{type(error).__name__}: {first}"))
 
 
+@contextmanager
+def busy(cores: int | None) -> Iterator[None]:
+    """Keeps cores busy elsewhere while the block runs, each with a process that only counts; none for None."""
+    context = get_context("spawn")
+    processes = [context.Process(target=_count_for_ever, daemon=True) for _ in range(cores or 0)]
+    try:
+        for process in processes:
+            process.start()
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def _count_for_ever() -> None:
+    for _ in count():
+        pass
+
+
+def state_of_cores(loaded: bool) -> str:
+    """What else the cores have to do when a benchmark begins: its own busy processes, and the load that was there."""
+    load = f"load average {os.getloadavg()[0]:.1f} at the start"
+    return f"{load}, and a busy process for each core during each solve" if loaded else load
+
+
 def failure(error: str | None) -> str:
     """A table's cell for why a measurement is missing; the result file has the whole of it."""
     return "" if error is None else shorten(error, _CELL, placeholder=" ...")
@@ -134,13 +162,30 @@ def graphs_in(folder: Path, names: list[str] | None = None) -> list[Graph]:
     return [load_graph(path) for name, path in files.items() if names is None or name in names]
 
 
-def publish(name: str, table: Table, rows: list[dict[str, object]], out: Path | None, **settings: object) -> None:
-    """Prints a table and writes it as Markdown and JSON into a folder."""
+def publish(
+    name: str, table: Table, rows: list[dict[str, object]], out: Path | None, state: str = "", **settings: object
+) -> None:
+    """Prints a table and writes it as Markdown and JSON into a folder.
+
+    Args:
+        name: Of the benchmark and the files.
+        table: The rows, for people.
+        rows: What was measured.
+        out: The folder; None only prints.
+        state: What else the machine had to do, where that was noted.
+        settings: What the benchmark was asked for.
+    """
     print(table.to_text())
     if out is None:
         return
     out.mkdir(parents=True, exist_ok=True)
-    data: dict[str, object] = {"benchmark": name, "machine": machine(), "settings": settings, "rows": rows}
+    data: dict[str, object] = {
+        "benchmark": name,
+        "machine": machine(),
+        "state": state,
+        "settings": settings,
+        "rows": rows,
+    }
     write_atomically(out / f"{name}.json", json.dumps(data, indent=1) + "\n")
     write_atomically(out / f"{name}.md", f"# {name}\n\n{_described(data)}\n\n{table.to_markdown()}")
 
@@ -148,7 +193,8 @@ def publish(name: str, table: Table, rows: list[dict[str, object]], out: Path | 
 def _described(data: dict[str, object]) -> str:
     here = machine()
     settings = ", ".join(f"{key} {value}" for key, value in dict(data["settings"]).items())  # type: ignore[call-overload]
-    return f"{here['processor']}, {here['cores']} cores, {here['memory_gib']} GiB; {settings}."
+    where = f"{here['processor']}, {here['cores']} cores, {here['memory_gib']} GiB"
+    return f"{'; '.join(filter(None, (where, str(data['state']), settings)))}."
 
 
 def _processor() -> str:

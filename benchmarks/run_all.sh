@@ -26,14 +26,14 @@ heuristics=(sqrt_n chen_greedy interval_tree rotor lower_sets treewidth eviction
 exact=(lp staged moccasin cpsat auto)
 case "$profile" in
 small)
-    solvers=("${heuristics[@]}" lp auto) budgets=(70% 50%) seconds=5 layers=(4 8)
+    solvers=("${heuristics[@]}" lp auto) budgets=(70% 50%) seconds=5 sizes=(transformer:{4,8} random-layered:200)
     ;;
 medium)
-    solvers=("${heuristics[@]}" anneal memetic "${exact[@]}") budgets=(70% 50% 30%) seconds=20 layers=(8 24 72)
+    solvers=("${heuristics[@]}" anneal memetic "${exact[@]}") budgets=(70% 50% 30%) seconds=20 sizes=(transformer:{8,24,72} random-layered:{200,1000})
     ;;
 large)
     # Every planner, every size.
-    solvers=() budgets=(70% 50% 30%) seconds=60 layers=(8 24 72 180 360)
+    solvers=() budgets=(70% 50% 30%) seconds=60 sizes=()
     ;;
 *) echo "unknown profile '$profile'; choose small, medium or large" >&2 && exit 2 ;;
 esac
@@ -52,9 +52,9 @@ run() { # run NAME ARGUMENT...: one that fails does not keep the others from run
 
 mapfile -t of_solvers < <(each --solver ${solvers[@]+"${solvers[@]}"})
 mapfile -t of_budgets < <(each --budget "${budgets[@]}")
-mapfile -t of_layers < <(each --layers "${layers[@]}")
+mapfile -t of_sizes < <(each --graph ${sizes[@]+"${sizes[@]}"})
 run captured --time-limit "$seconds" "${of_budgets[@]}" ${of_solvers[@]+"${of_solvers[@]}"}
-run scaling --time-limit "$((2 * seconds))" "${of_layers[@]}"
+run scaling --time-limit "$((2 * seconds))" ${of_sizes[@]+"${of_sizes[@]}"}
 if [ -n "$data" ]; then
     run published --data "$data" --time-limit "$seconds"
 fi

@@ -42,6 +42,9 @@ class UnknownSolver(HcpError):
 # listing planners needs no solver.
 Factory = Callable[[], AnyPlanner]
 
+# Of a limit, what the search itself gets, however long loading took.
+LEAST_SEARCHED: Final = 0.5
+
 _TABLE: Final[dict[str, tuple[str | Factory, str]]] = {
     "auto": ("hcp.portfolio:Auto", "portfolio: heuristics, annealing, bounds and exact solvers within the time limit"),
     "keep_all": ("hcp.heuristics.keep_all:KeepAll", "keep everything, recompute nothing"),
@@ -197,11 +200,13 @@ def solve_problem(
         UnknownSolver: If there is no planner of that name.
         InfeasibleBudget: Where it is proved that no schedule meets the budget.
     """
-    planner = planner_named(solver) if isinstance(solver, str) else solver
     clock = Deadline(limits.time_limit)
-    check_budget(problem, clock.left)
+    planner = planner_named(solver) if isinstance(solver, str) else solver
+    # Loading solvers takes seconds on a busy machine; it counts, but a short limit is not used up by it.
+    least = max(LEAST_PART, LEAST_SEARCHED * limits.time_limit)
+    check_budget(problem, max(least, clock.left))
     # What that took counts as well.
-    limits = replace(limits, time_limit=max(LEAST_PART, clock.left))
+    limits = replace(limits, time_limit=max(least, clock.left))
     with stop_on_interrupt(control.stop) as asked:
         wrapped = problem.host is None or isinstance(planner, WithHost)
         control = replace(control, stop=asked)

@@ -18,7 +18,7 @@ from hcp.heuristics.revolve import Revolve
 from hcp.heuristics.rotor import Rotor
 from hcp.heuristics.sqrt_n import SqrtN
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
-from hcp.planning.deadline import Stop
+from hcp.planning.deadline import MOST_STARVED, Stop
 from hcp.planning.parameters import Amount, Count, Params, Positive, Share
 from hcp.planning.planner import Planner
 from hcp.planning.problem import (
@@ -297,7 +297,8 @@ class _Portfolio:
         def monitor(progress: Progress) -> None:
             self.background_cost = progress.incumbent
 
-        limits = replace(self.limits(share), workers=1)
+        # On a busy machine the block's own share may end so much later on the clock.
+        limits = replace(self.limits(min(1.0, MOST_STARVED * share)), workers=1)
         control = self.control(monitor, lambda: enough.is_set() or self.met())
         with ThreadPoolExecutor(1) as pool:
             search = pool.submit(self.evolution, tracker.problem, limits, control)

@@ -1,5 +1,7 @@
 """What benchmarks share: processes of their own whose failures are errors, and steps that take turns."""
 
+import json
+import multiprocessing
 import os
 import signal
 from functools import partial
@@ -8,7 +10,8 @@ import pytest
 
 import hcp
 from benchmarks import harness
-from benchmarks.harness import alone, failure, paired
+from benchmarks.harness import alone, busy, failure, paired, publish
+from hcp.report.tables import Table
 
 
 def test_each_call_has_a_process_of_its_own():
@@ -62,3 +65,18 @@ def test_a_long_error_is_cut_in_tables_alone():
     assert failure(None) == ""
     assert failure("word " * 50).endswith("word ...")
     assert len(failure("word " * 50)) <= 80
+
+
+def test_busy_processes_end_with_the_block():
+    before = set(multiprocessing.active_children())
+    with busy(2):
+        assert len(set(multiprocessing.active_children()) - before) == 2
+    assert set(multiprocessing.active_children()) == before
+    with busy(None):
+        assert set(multiprocessing.active_children()) == before
+
+
+def test_what_else_the_machine_had_to_do_is_published(tmp_path):
+    publish("b", Table(("a",), (("1",),), (True,)), [{"a": 1}], tmp_path, "load average 0.0 at the start", limit=5)
+    assert "load average 0.0 at the start; limit 5." in (tmp_path / "b.md").read_text()
+    assert json.loads((tmp_path / "b.json").read_text())["state"] == "load average 0.0 at the start"

@@ -71,8 +71,9 @@ class AutoParams(Params):
         first_bound_share: Share of the remaining time for the first bound, which comes after the first quick heuristic.
         compiling_share: In place of quick_share while the compiled searches are not ready.
         all_compiling_share: In place of all_quick_share while they are not.
-        coarse_share: Share of the remaining time for few long runs, on a coarse graph if there is one; 0 leaves it out.
-        coarse_from: Least nodes per second of the remaining time for that search: graphs with fewer have time for many.
+        coarse_from: Nodes per second of the limit from which a graph is large for it: the memetic search then makes few
+            runs and long ones, as that on the coarse graph does.
+        coarse_share: Share of the remaining time, for such a graph, for the search on a coarse one; 0 leaves it out.
         tree_share: Share of the remaining time for the tree of relaxations, which proves in integers; 0 leaves it out.
         proof_share: Share of the time that remains then for the solver of integer programs; 0 leaves it out.
         last_tree_share: Share of the time that remains then for the tree again; 0 leaves that out.
@@ -97,8 +98,8 @@ class AutoParams(Params):
     first_bound_share: Share = 0.1
     compiling_share: Share = 0.2
     all_compiling_share: Share = 0.6
+    coarse_from: Amount = 60
     coarse_share: Share = 0.5
-    coarse_from: Amount = 75
     tree_share: Share = 0.3
     proof_share: Share = 0.3
     last_tree_share: Share = 0.5
@@ -145,17 +146,21 @@ class _Portfolio:
     Attributes:
         tracker: Best schedule and bounds.
         params: Tuned choices.
+        large: Whether the graph is large for the limit, so that runs have to be few and long.
         evolution: The memetic search, which goes on from turn to turn.
         background_cost: Cost of the best schedule that the parallel search has found and the tracker does not have yet.
     """
 
     tracker: Tracker
     params: AutoParams
+    large: bool = field(init=False)
     evolution: Evolution = field(init=False)
     background_cost: int | None = None
 
     def __post_init__(self) -> None:
-        self.evolution = Evolution(params=self.params.memetic)
+        tracker, params = self.tracker, self.params
+        self.large = tracker.problem.graph.index.n >= params.coarse_from * tracker.deadline.left
+        self.evolution = Evolution(params=params.coarse.memetic if self.large else params.memetic)
 
     def run(self) -> _Result:
         """Lets the members take their turns; returns how to make the result when all threads have ended."""
@@ -228,11 +233,10 @@ class _Portfolio:
         return solve_root(self.tracker, self.tracker.deadline.left * params.root_share, params.root)
 
     def coarse(self) -> _Result | None:
-        """Few long runs, where the limit is short for the graph."""
-        params, left = self.params, self.tracker.deadline.left
-        if self.met() or self.tracker.problem.graph.index.n < params.coarse_from * left:
+        """The search on a coarse graph, where the graph is large for the limit."""
+        if self.met() or not self.large:
             return None
-        return self.turn(Coarse(params.coarse), params.coarse_share)
+        return self.turn(Coarse(self.params.coarse), self.params.coarse_share)
 
     def exact(self, relaxation: Relaxation) -> _Result | None:
         """The exact searches, one after the other; returns how to make the result where one ends it."""

@@ -11,7 +11,7 @@ from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import keep_everything_usage, replay
 
-SIZES: Final = (4, 8, 16, 32, 70)
+SIZES: Final = (1, 2, 4, 8, 16, 32, 70)
 
 
 def candidate_chains(graph: Graph, sizes: Sequence[int] = SIZES) -> list[tuple[int, ...]]:

@@ -22,6 +22,8 @@ from hcp.solvers.cut_relaxation.model import build_cut_model
 from hcp.solvers.models.highs import LinearProgram, LpResult, LpStatus
 
 SOURCE: Final = "cut relaxation"
+# Shorter chains count as chains of this length where time is foretold.
+LEAST_EFFORT: Final = 5
 
 Chain = tuple[int, ...]
 Promising = Callable[[Chain, int], bool]
@@ -50,7 +52,7 @@ class RelaxationParams(Params):
     stages: tuple[Whole, ...] = SIZES
     families: tuple[str, ...] = NAMES
     least_violation: Positive = 1e-3
-    patience: Whole = 6
+    patience: Whole = 12
     least_gain: Share = 2e-5
     promising: Share = 0.75
 
@@ -98,7 +100,7 @@ class Relaxer:
         Solves and strengthens the relaxation for one candidate chain after the other; of about equal ones the first
         is best. A chain that shows the budget to be infeasible ends the search, with a bound on the peak.
 
-        Time grows with the square of a chain's length at least, so chains that would not be done in time are left out.
+        Chains that would not be done in time, as those before suggest, are left out.
         """
         found: list[Relaxation] = []
         for relaxation in self._in_time():
@@ -127,14 +129,14 @@ class Relaxer:
 
         for chain in quickest_first(self.graph, self.params.stages):
             left = self.deadline.left
-            if pace * len(chain) ** 2 >= left:
+            if pace * _effort(chain) >= left:
                 continue
             found = self.solve_chain(chain, promising)
-            pace = max(pace, (left - self.deadline.left) / len(chain) ** 2)
+            pace = max(pace, (left - self.deadline.left) / _effort(chain))
             if found is not None:
                 yield found
         for _, chain in sorted(put_off, reverse=True):
-            if pace * len(chain) ** 2 < self.deadline.left:
+            if pace * _effort(chain) < self.deadline.left:
                 found = self.solve_chain(chain)
                 if found is not None:
                     yield found
@@ -211,6 +213,14 @@ class Relaxer:
             if certificate is not None:
                 return Bound(raised + 1, "peak", ORDER_FREE, certificate, SOURCE)
         return None
+
+
+def _effort(chain: Chain) -> int:
+    """What a chain's relaxation takes, up to a factor: its time grows with the square of a chain's length at least.
+
+    That of the shortest chains is spent on cuts, of which longer ones have no more.
+    """
+    return max(len(chain), LEAST_EFFORT) ** 2
 
 
 def infeasibility_note(bound: Bound) -> str:

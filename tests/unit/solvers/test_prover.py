@@ -28,7 +28,9 @@ def test_stages_are_added_until_a_tree_proves_the_optimum(name):
     """The first chain alone is too coarse: its tree ends at a whole point that breaks the budget."""
     tracker = tracker_of(name, 60 if name == "unet:3" else 40)
     problem = tracker.problem
-    coarse = Relaxer(problem.graph, problem.budget, Deadline(20)).solve_chain(candidate_chains(problem.graph)[1])
+    coarse = Relaxer(problem.graph, problem.budget, Deadline(20)).solve_chain(
+        candidate_chains(problem.graph, (4, 8))[1]
+    )
     lifter = Lifter(tracker, tracker.deadline, LiftingParams())
     assert Prover(coarse, TreeParams()).prove(lifter, tracker.deadline) is None
     assert tracker.certified
@@ -40,7 +42,9 @@ def test_stages_are_added_until_a_tree_proves_the_optimum(name):
 def test_without_refinement_a_coarse_chain_leaves_a_gap():
     tracker = tracker_of("residual-net:6", 40)
     problem = tracker.problem
-    coarse = Relaxer(problem.graph, problem.budget, Deadline(20)).solve_chain(candidate_chains(problem.graph)[1])
+    coarse = Relaxer(problem.graph, problem.budget, Deadline(20)).solve_chain(
+        candidate_chains(problem.graph, (4, 8))[1]
+    )
     lifter = Lifter(tracker, tracker.deadline, LiftingParams(refine_share=0))
     Prover(coarse, TreeParams()).prove(lifter, tracker.deadline)
     (bound,) = tracker.bounds

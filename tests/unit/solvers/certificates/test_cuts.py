@@ -11,7 +11,7 @@ from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 from hcp.solvers.cut_relaxation.relaxation import RelaxationParams, Relaxer
 
-PATHS = RelaxationParams(families=("path",))
+PATHS = RelaxationParams(stages=(4, 8), families=("path",))
 
 
 @pytest.fixture(scope="module")

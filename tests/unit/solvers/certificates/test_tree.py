@@ -25,7 +25,7 @@ OPTIMUM = 168_198_144
 def proof():
     graph = instance("transformer:3")
     budget = replay(graph, keep_everything(graph)).peak * 3 // 5
-    tree = Tree(graph, build_cut_model(graph.index, budget, candidate_chains(graph)[1]), OPTIMUM, Deadline(60))
+    tree = Tree(graph, build_cut_model(graph.index, budget, candidate_chains(graph, (4, 8))[1]), OPTIMUM, Deadline(60))
     tree.grow()
     certificate = certificate_of(tree, budget)
     assert tree.nodes > 1

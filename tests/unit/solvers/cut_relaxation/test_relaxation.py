@@ -122,7 +122,7 @@ def test_integer_points_bound_and_lift_to_legal_schedules(drawn):
 def test_path_cuts_strengthen_a_transformer():
     graph = instance("transformer:3")
     budget = replay(graph, keep_everything(graph)).peak * 3 // 5
-    chain = candidate_chains(graph)[0]
+    chain = candidate_chains(graph, (4,))[0]
     plain = LinearProgram(build_cut_model(graph.index, budget, chain).model).solve(Deadline(20)).value
     found = Relaxer(graph, budget, Deadline(20), RelaxationParams(families=("path",))).solve_chain(chain)
     assert found.form.cuts
@@ -155,7 +155,7 @@ def test_a_limit_within_separation_leaves_what_is_proved_without(monkeypatch):
 
     graph = instance("unet:3")
     budget = replay(graph, keep_everything(graph)).peak * 3 // 4
-    chain = candidate_chains(graph)[0]
+    chain = candidate_chains(graph, (4, 8))[0]
     plain = Relaxer(graph, budget, Deadline(20), RelaxationParams(families=())).solve_chain(chain)
     monkeypatch.setattr(families, "FAMILIES", tuple(replace(family, separate=late) for family in FAMILIES))
     assert Relaxer(graph, budget, Deadline(20)).solve_chain(chain).bound == plain.bound
@@ -176,7 +176,7 @@ def test_separated_cuts_are_violated_staircases():
 
 def test_the_hint_of_keep_everything_has_every_run_once():
     graph = instance("training-chain:6")
-    form = build_cut_model(graph.index, 10**9, candidate_chains(graph)[0])
+    form = build_cut_model(graph.index, 10**9, candidate_chains(graph, (4, 8))[0])
     known = hint(graph, form, keep_everything(graph))
     point = np.zeros(form.model.shape[1])
     point[[column for column, value in known.items() if value]] = 1

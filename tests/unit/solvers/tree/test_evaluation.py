@@ -24,7 +24,7 @@ from tests.strategies import seeded_graphs
 def test_no_point_of_a_box_is_below_its_value(graph, seed):
     random = np.random.default_rng(seed)
     budget = max(1, replay(graph, keep_everything(graph)).peak * int(random.integers(5, 10)) // 10)
-    form = build_cut_model(graph.index, budget, candidate_chains(graph)[0])
+    form = build_cut_model(graph.index, budget, candidate_chains(graph, (4, 8))[0])
     model, sums = form.model, run_sums(form.grid)
     evaluator = Evaluator(model, form.grid, sums)
     rows, columns = model.shape
@@ -70,7 +70,7 @@ def _points(box, random):
 
 def test_sums_that_are_none_are_refused():
     graph = instance("unet:2")
-    grid = build_cut_model(graph.index, 500, candidate_chains(graph)[0]).grid
+    grid = build_cut_model(graph.index, 500, candidate_chains(graph, (4, 8))[0]).grid
     good = run_sums(grid)[0]
     assert good.is_valid(grid)
     once = int(np.flatnonzero(grid.once)[0])

@@ -72,7 +72,7 @@ def test_trees_show_that_budgets_are_too_small():
         luck, graph = Random(seed), random_graph(6 + seed % 5, seed, edge_probability=0.5)
         graph = replace(graph, nodes=tuple(replace(node, recomputable=luck.random() < 0.5) for node in graph.nodes))
         budget = least_peak(graph) - 1
-        tree = Tree(graph, build_cut_model(graph.index, budget, candidate_chains(graph)[0]), None, Deadline(20))
+        tree = Tree(graph, build_cut_model(graph.index, budget, candidate_chains(graph, (4, 8))[0]), None, Deadline(20))
         tree.grow()
         shown += tree.empty
     assert shown > 12
@@ -82,7 +82,7 @@ def test_trees_show_that_budgets_are_too_small():
 def test_a_tree_closes_what_the_relaxation_leaves_open(params):
     graph = instance("transformer:3")
     budget = replay(graph, keep_everything(graph)).peak * 3 // 5
-    form = build_cut_model(graph.index, budget, candidate_chains(graph)[1])
+    form = build_cut_model(graph.index, budget, candidate_chains(graph, (4, 8))[1])
     tree = Tree(graph, form, 168_198_144, Deadline(60), params)
     tree.grow()
     assert tree.complete
@@ -94,7 +94,7 @@ def test_a_tree_closes_what_the_relaxation_leaves_open(params):
 def test_what_a_tree_proves_rises_and_holds_when_the_time_is_up():
     graph = instance("unet:4")
     budget = replay(graph, keep_everything(graph)).peak // 2
-    form = build_cut_model(graph.index, budget, candidate_chains(graph)[2])
+    form = build_cut_model(graph.index, budget, candidate_chains(graph, (4, 8))[2])
     proved = []
     for work in (0.01, 0.1, 1):
         tree = Tree(graph, form, 10**6, Deadline(work, clock=WorkClock()), PLAIN)
@@ -108,7 +108,7 @@ def test_what_a_tree_proves_rises_and_holds_when_the_time_is_up():
 def test_the_same_work_grows_the_same_tree():
     graph = instance("unet:4")
     budget = replay(graph, keep_everything(graph)).peak // 2
-    form = build_cut_model(graph.index, budget, candidate_chains(graph)[2])
+    form = build_cut_model(graph.index, budget, candidate_chains(graph, (4, 8))[2])
 
     def grown():
         tree = Tree(graph, form, 10**6, Deadline(0.5, clock=WorkClock()))

@@ -2,9 +2,9 @@
 
 A training step of a model with L equal layers has a forward section, in which the layers come one after the other, and
 a backward section, in which they come the other way round; often others, such as casts of the parameters before and
-updates after. In each section a layer has as many nodes. Layers are equal where their nodes do the same (up to names and
-costs, which are often measured) and read from the same places: of the layer itself, of a layer at a fixed distance, or
-of what lies outside of the stack.
+updates after. In each section a layer has as many nodes. Layers are equal where their nodes do the same, up to names
+and costs, which are often measured, and read from the same places: of the layer itself, of a layer at a fixed distance,
+or of what lies outside of the stack.
 """
 
 from collections import Counter
@@ -104,7 +104,9 @@ class Repetition:
         """Per node of the graph's index that belongs to a stack: the stack's number and where in it the node is."""
         order = self.graph.index.order
         return {
-            int(order[place]): (number, spot) for number, stack in enumerate(self.stacks) for place, spot in stack.spots()
+            int(order[place]): (number, spot)
+            for number, stack in enumerate(self.stacks)
+            for place, spot in stack.spots()
         }
 
     @property
@@ -149,7 +151,7 @@ def _labels(graph: Graph) -> IntArray:
 
 
 class _Link(NamedTuple):
-    """How the copies of one part pair with those of another: copy c of it with copy ``step * c + shift`` of the other."""
+    """How the copies of one part pair with those of another: copy c with copy ``step * c + shift`` of the other."""
 
     step: int
     shift: int

@@ -1,6 +1,6 @@
 """The bounds that every order-free search begins with: conflicts, then the cut relaxation."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from hcp.planning.compilation import COMPILING, ORDER_SEARCH, PATH_CUTS
@@ -9,7 +9,6 @@ from hcp.planning.parameters import Params, Share
 from hcp.planning.solution import Bound
 from hcp.planning.tracker import Tracker
 from hcp.solvers.conflicts.bound import ConflictParams, Conflicts
-from hcp.solvers.cut_relaxation.chains import quickest_first
 from hcp.solvers.cut_relaxation.relaxation import Relaxation, RelaxationParams, Relaxer, infeasibility_note
 
 
@@ -49,13 +48,10 @@ class Root:
 
 
 def first_bound(tracker: Tracker, seconds: float, params: RootParams) -> None:
-    """The first bound on the cost, within some seconds: that of the chain whose program is solved the soonest."""
-    problem, relaxation = tracker.problem, replace(params.relaxation, families=())
+    """The first bounds on the cost, within some seconds: of the chains whose programs are solved the soonest."""
+    graph, budget = tracker.problem.graph, tracker.problem.budget
     tracker.report("linear relaxation")
-    relaxer = Relaxer(
-        problem.graph, problem.budget, tracker.deadline.share(seconds), relaxation, partial(_add, tracker)
-    )
-    relaxer.solve_chain(quickest_first(problem.graph, relaxation.stages)[0])
+    Relaxer(graph, budget, tracker.deadline.share(seconds), params.relaxation, partial(_add, tracker)).first()
 
 
 def solve_root(tracker: Tracker, seconds: float, params: RootParams) -> Root:

@@ -1,6 +1,7 @@
 """Solved linear relaxations: for several chains, strengthened by cuts, with certified bounds."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -24,6 +25,8 @@ from hcp.solvers.models.highs import LinearProgram, LpResult, LpStatus
 SOURCE: Final = "cut relaxation"
 # Shorter chains count as chains of this length where time is foretold.
 LEAST_EFFORT: Final = 5
+# Chains that the very first bounds come from.
+FIRST: Final = 4
 
 Chain = tuple[int, ...]
 Promising = Callable[[Chain, int], bool]
@@ -113,6 +116,23 @@ class Relaxer:
             if best is None or relaxation.bound.value > best.bound.value + self.least_gain:
                 best = relaxation
         return best
+
+    def first(self) -> None:
+        """Proves something in little time: tells ``on_bound`` what the chains with the fewest stages prove.
+
+        Multipliers of any quality prove a bound, and without presolve a dual simplex that is stopped has some: where
+        the time is too short for an optimum, that is what there is.
+        """
+        with suppress(Cancelled), self.deadline.enforced():
+            for chain in quickest_first(self.graph, self.params.stages)[:FIRST]:
+                if self.deadline.over:
+                    return
+                form = build_cut_model(self.graph.index, self.budget, chain)
+                program = LinearProgram(form.model)
+                program.keep_rows()
+                result = program.solve(self.deadline)
+                if result.status is not LpStatus.INFEASIBLE:
+                    self.on_bound(self.certified(form, result).bound)
 
     def _in_time(self) -> Iterator[Relaxation]:
         """The relaxations for the candidate chains that are done in time, those that promise little at last."""

@@ -14,8 +14,10 @@ from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.conflicts.bound import conflict_bound
+from hcp.solvers.cut_relaxation.relaxation import RelaxationParams
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.lp import Lp
+from hcp.solvers.models.highs import LinearProgram
 from hcp.solvers.root import RootParams, first_bound, solve_root
 from tests.strategies import problems
 
@@ -87,6 +89,15 @@ def test_the_first_bound_is_certified():
     budget = replay(graph, keep_everything(graph)).peak * 3 // 5
     tracker = Tracker(Problem(graph, budget), Limits(30), DEFAULT_CONTROL, "test")
     first_bound(tracker, 30, RootParams())
-    (bound,) = tracker.bounds
-    assert bound.value > graph.base_cost
-    assert bound.certificate.proven(graph, budget) == bound.value
+    assert tracker.bound > graph.base_cost
+    assert all(bound.certificate.proven(graph, budget) == bound.value for bound in tracker.bounds)
+
+
+def test_a_first_program_that_is_stopped_proves_a_bound(monkeypatch):
+    solve, graph = LinearProgram.solve, instance("transformer:3")
+    monkeypatch.setattr(LinearProgram, "solve", lambda program, deadline: solve(program, deadline, 300))
+    budget = replay(graph, keep_everything(graph)).peak * 3 // 5
+    tracker = Tracker(Problem(graph, budget), Limits(30), DEFAULT_CONTROL, "test")
+    first_bound(tracker, 30, RootParams(relaxation=RelaxationParams(stages=(70,))))
+    assert tracker.bound > graph.base_cost
+    assert all(bound.certificate.proven(graph, budget) == bound.value for bound in tracker.bounds)

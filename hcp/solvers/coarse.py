@@ -3,7 +3,8 @@
 Multilevel search as for partitioning graphs (Hendrickson and Leland, "A multilevel algorithm for partitioning graphs",
 1995), with contractions that keep schedules legal. On graphs of many thousands of nodes a search makes few moves a
 node within its limit. So only the run configurations run that serve most graphs, each for long, and on a coarse graph
-each move counts for several. The best schedule is then expanded and polished on the whole graph.
+each move counts for several. Runs there start from the order and from the best schedule, gathered; what they find is
+expanded and polished on the whole graph.
 """
 
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
 from hcp.solvers.coarsening.contraction import Contraction
 from hcp.solvers.coarsening.merges import MergeParams, coarsened
-from hcp.solvers.memetic import Memetic, MemeticParams
+from hcp.solvers.memetic import Evolution, MemeticParams
 
 NAME: Final = "coarse"
 
@@ -68,15 +69,19 @@ class Coarse:
     def _planned(self, tracker: Tracker) -> Solution:
         if not tracker.wait_for(ANNEALING):
             return tracker.solution(STILL_COMPILING)
+        problem, evolution = tracker.problem, Evolution(params=self.params.memetic)
         contraction = self._contraction(tracker)
         if contraction is None:
-            tracker.offer(self._searched(tracker, tracker.problem, 1.0, tracker.schedule))
+            tracker.offer(self._searched(tracker, evolution, problem, 1.0, tracker.schedule))
         else:
-            coarse = Problem(contraction.coarse, tracker.problem.budget)
-            found = self._searched(tracker, coarse, self.params.search_share)
+            coarse = contraction.coarse
+            if tracker.schedule is not None:
+                computes = contraction.gathered(tracker.schedule.computes)
+                evolution.start_from(Schedule.from_computes(coarse, computes))
+            share = self.params.search_share
+            found = self._searched(tracker, evolution, Problem(coarse, problem.budget), share)
             if found is not None:
-                computes = contraction.expand(found.computes)
-                tracker.offer(Schedule.from_computes(tracker.problem.graph, computes))
+                tracker.offer(Schedule.from_computes(problem.graph, contraction.expand(found.computes)))
             self._polish(tracker)
         return tracker.solution("" if tracker.schedule else f"no schedule found within {tracker.problem.budget} bytes")
 
@@ -91,7 +96,12 @@ class Coarse:
         return contraction if pays else None
 
     def _searched(
-        self, tracker: Tracker, problem: Problem, share: float, incumbent: Schedule | None = None
+        self,
+        tracker: Tracker,
+        evolution: Evolution,
+        problem: Problem,
+        share: float,
+        incumbent: Schedule | None = None,
     ) -> Schedule | None:
         """The best schedule of a graph that stands for the tracker's, within a share of the time."""
         deadline = tracker.deadline
@@ -103,7 +113,7 @@ class Coarse:
 
         limits = tracker.limits.part(deadline, deadline.left * share)
         control = Control(lambda: deadline.stopped, monitor, incumbent)
-        return Memetic(params=self.params.memetic)(problem, limits, control).schedule
+        return evolution(problem, limits, control).schedule
 
     def _polish(self, tracker: Tracker) -> None:
         """One round of runs near the best schedule of the whole graph, for the rest of the limit."""

@@ -38,6 +38,33 @@ class Contraction:
         """
         return without_unread(self.graph, [member for name in ticking(computes) for member in self.members[name]])
 
+    def gathered(self, computes: Iterable[str]) -> tuple[str, ...]:
+        """A legal sequence of the coarse graph near a schedule of the graph; it may break the budget that one keeps.
+
+        A group runs where its last member does, and before that the groups that it reads from and that have not run.
+
+        Args:
+            computes: Nodes of the graph as they run.
+        """
+        coarse = self.coarse
+        ends = {members[-1]: name for name, members in self.members.items()}
+        ran: set[str] = set()
+        found: list[str] = []
+        for computed in ticking(computes):
+            stack = [ends[computed]] if computed in ends else []
+            while stack:
+                node = coarse.node[stack[-1]]
+                makers = (coarse.producer[value] for value in node.inputs if value in coarse.producer)
+                missing = next((maker for maker in makers if maker not in ran), None)
+                if missing is not None:
+                    stack.append(missing)
+                    continue
+                stack.pop()
+                if node.recomputable or node.name not in ran:
+                    found.append(node.name)
+                    ran.add(node.name)
+        return without_unread(coarse, found)
+
 
 def contract(graph: Graph, groups: Groups) -> Contraction:
     """Contracts groups of nodes.

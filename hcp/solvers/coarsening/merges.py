@@ -46,8 +46,8 @@ def coarsened(graph: Graph, budget: int, params: MergeParams) -> Contraction:
         budget: Bytes.
         params: Tuned choices.
     """
-    groups: list[list[int]] = [[node] for node in range(graph.index.n)]
-    contraction = contract(graph, groups)
+    groups = [[node] for node in range(graph.index.n)]
+    contraction = Contraction(graph, graph, {name: (name,) for name in graph.index.node_names})
     while True:
         pairs = _disjoint(_Merges(contraction.coarse.index, budget, params).candidates())
         if len(pairs) <= params.least_gain * len(groups):

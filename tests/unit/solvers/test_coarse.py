@@ -13,7 +13,7 @@ from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 from hcp.solvers.coarse import Coarse, CoarseParams
 from hcp.solvers.coarsening.merges import coarsened
-from hcp.solvers.memetic import Memetic
+from hcp.solvers.memetic import Evolution, Memetic
 from hcp.solvers.search import SearchParams
 
 WORK = Limits(60, workers=1, work_limit=1.0)
@@ -75,12 +75,12 @@ def test_progress_is_of_the_whole_search():
 def test_the_whole_graph_is_searched_where_merging_does_not_pay(monkeypatch, order):
     searched = []
 
-    class Noting(Memetic):
+    class Noting(Evolution):
         def __call__(self, problem, limits, control, /):
             searched.append(problem)
             return super().__call__(problem, limits, control)
 
-    monkeypatch.setattr("hcp.solvers.coarse.Memetic", Noting)
+    monkeypatch.setattr("hcp.solvers.coarse.Evolution", Noting)
     problem = replace(PROBLEM, order=order)
     schedule = Coarse(CoarseParams(most_left=0.1))(problem, WORK).schedule
     assert searched == [problem]

@@ -55,6 +55,16 @@ def test_expanded_schedules_are_legal_and_cost_and_hold_no_more(graph, seed):
 
 
 @given(st.one_of(graphs(), seeded_graphs()), st.integers(0, 10**6))
+def test_schedules_of_the_graph_are_gathered_to_legal_ones_of_the_coarse_graph(graph, seed):
+    random = Random(seed)
+    contraction = contract(graph, pieces(graph, random))
+    coarse = contraction.coarse
+    usage(coarse, contraction.gathered(wandering(graph, random)))
+    whole = [member for name in coarse.order for member in contraction.members[name]]
+    assert contraction.gathered(whole) == coarse.order
+
+
+@given(st.one_of(graphs(), seeded_graphs()), st.integers(0, 10**6))
 def test_unread_executions_are_left_out_without_harm(graph, seed):
     computes = wandering(graph, Random(seed))
     kept = without_unread(graph, computes)

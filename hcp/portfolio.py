@@ -41,6 +41,7 @@ from hcp.solvers.memetic import Evolution, MemeticParams
 from hcp.solvers.milp import Milp
 from hcp.solvers.proof import Proof
 from hcp.solvers.prover import Prover
+from hcp.solvers.repetition.search import LayerParams, LayerSearch
 from hcp.solvers.root import Root, first_bound, solve_root
 from hcp.solvers.search import SearchParams
 
@@ -85,6 +86,7 @@ class AutoParams(Params):
         least_search: Share of the remaining time that the memetic search gets in parallel with the quick heuristics and
             the relaxation, even where these take less.
         least_seconds: Least seconds of a turn, since it has to load its solver.
+        layers: Parameters of the search of few of many equal layers.
         coarse: Parameters of the search on a coarse graph.
         memetic: Parameters of the memetic search.
         search: Parameters of the first bounds, whose share of the time is its root_share, and of the exact search,
@@ -108,6 +110,7 @@ class AutoParams(Params):
     most_columns_proved: Count = 20_000
     least_search: Share = 0.06
     least_seconds: Positive = 0.1
+    layers: LayerParams = field(default_factory=LayerParams)
     coarse: CoarseParams = field(default_factory=CoarseParams)
     memetic: MemeticParams = field(default_factory=MemeticParams)
     search: SearchParams = field(default_factory=SearchParams)
@@ -148,6 +151,7 @@ class _Portfolio:
         params: Tuned choices.
         large: Whether the graph is large for the limit, so that runs have to be few and long.
         evolution: The memetic search, which goes on from turn to turn.
+        layers: The same after a search of few layers, where the graph has many equal ones.
         background_cost: Cost of the best schedule that the parallel search has found and the tracker does not have yet.
     """
 
@@ -155,12 +159,14 @@ class _Portfolio:
     params: AutoParams
     large: bool = field(init=False)
     evolution: Evolution = field(init=False)
+    layers: LayerSearch = field(init=False)
     background_cost: int | None = None
 
     def __post_init__(self) -> None:
         tracker, params = self.tracker, self.params
         self.large = tracker.problem.graph.index.n >= params.coarse_from * tracker.deadline.left
         self.evolution = Evolution(params=params.coarse.memetic if self.large else params.memetic)
+        self.layers = LayerSearch(self.evolution, tracker.deadline.left, params.layers)
 
     def run(self) -> _Result:
         """Lets the members take their turns; returns how to make the result when all threads have ended."""
@@ -185,7 +191,7 @@ class _Portfolio:
             result = self.exact(root.relaxation)
             if result is not None:
                 return result
-        return self.turn(self.evolution, 1.0) or tracker.solution
+        return self.turn(self.layers, 1.0) or tracker.solution
 
     def quick(self) -> _Result | None:
         """The heuristics that take no time worth speaking of; returns how to make the result where one ends it."""
@@ -234,7 +240,7 @@ class _Portfolio:
 
     def coarse(self) -> _Result | None:
         """The search on a coarse graph, where the graph is large for the limit."""
-        if self.met() or not self.large:
+        if self.met() or not self.large or self.layers.repeats:
             return None
         return self.turn(Coarse(self.params.coarse), self.params.coarse_share)
 
@@ -292,7 +298,7 @@ class _Portfolio:
         """
         tracker = self.tracker
         if tracker.deadline.counts_work:
-            self.turn(self.evolution, share / 2)
+            self.turn(self.layers, share / 2)
             yield
             return
         enough = threading.Event()
@@ -305,7 +311,7 @@ class _Portfolio:
         limits = replace(self.limits(min(1.0, MOST_STARVED * share)), workers=1)
         control = self.control(monitor, lambda: enough.is_set() or self.met())
         with ThreadPoolExecutor(1) as pool:
-            search = pool.submit(self.evolution, tracker.problem, limits, control)
+            search = pool.submit(self.layers, tracker.problem, limits, control)
             try:
                 yield
                 while not tracker.done and not deadline.over and not wait([search], timeout=0.05).done:

@@ -106,9 +106,10 @@ class Evolution:
         self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
     ) -> Solution:
         """Searches until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C."""
-        return Tracker(problem, limits, control, NAME).run(self._planned)
+        return Tracker(problem, limits, control, NAME).run(self.goes_on)
 
-    def _planned(self, tracker: Tracker) -> Solution:
+    def goes_on(self, tracker: Tracker) -> Solution:
+        """The same, for a search that has begun already."""
         self._search(tracker)
         if not ANNEALING.ready():
             return tracker.solution(STILL_COMPILING)

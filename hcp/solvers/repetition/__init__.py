@@ -1,0 +1,1 @@
+"""Planning graphs of many equal layers by planning few of them."""

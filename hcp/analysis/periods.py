@@ -1,6 +1,7 @@
 """Periodic parts of a sequence: where the same labels come again and again at a fixed distance."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ from hcp.graph.index import IntArray
 
 # Fewer equal parts in a row are no repetition: a part that is there twice is not worth a smaller problem.
 LEAST_COPIES: Final = 3
+# Shorter patterns come by chance within longer ones; they count for little unless they cover such a part of all.
+LEAST_PERIOD: Final = 3
+LARGE_PART: Final = 0.125
 
 
 class Periodic(NamedTuple):
@@ -19,11 +23,13 @@ class Periodic(NamedTuple):
         start: Its first place.
         period: Length of the pattern.
         copies: How often it comes, whole.
+        slack: How many places after it go on with the pattern: it may start so many places later.
     """
 
     start: int
     period: int
     copies: int
+    slack: int = 0
 
     @property
     def stop(self) -> int:
@@ -31,50 +37,101 @@ class Periodic(NamedTuple):
         return self.start + self.period * self.copies
 
 
-def periodic_parts(labels: IntArray, least: int) -> list[Periodic]:
+class _Run(NamedTuple):
+    """A longest stretch in which every place has the label of the one a period before it."""
+
+    begin: int
+    end: int
+    period: int
+
+
+class _Choice(NamedTuple):
+    """Some whole copies in a run."""
+
+    end: int
+    start: int
+    copies: int
+    run: _Run
+
+
+def periodic_parts(labels: IntArray) -> list[Periodic]:
     """Disjoint periodic parts of a sequence, in its order.
 
-    The part that covers most comes first, of several periods the smallest; then the same on either side of it.
+    Of all choices of disjoint parts it is one that spares most, where two copies of each pattern are kept.
 
     Args:
         labels: One number a place; equal places have equal numbers.
-        least: Parts that cover less are left out.
     """
-    found: list[Periodic] = []
-    waiting = [(0, len(labels))]
-    while waiting:
-        begin, end = waiting.pop()
-        part = _longest(labels[begin:end]) if end - begin >= least else None
-        if part is None or part.period * part.copies < least:
-            continue
-        part = part._replace(start=begin + part.start)
-        found.append(part)
-        waiting += [(begin, part.start), (part.stop, end)]
-    return sorted(found)
+    chosen = _heaviest([choice for run in _runs(labels) for choice in _choices(run)], len(labels))
+    parts: list[Periodic] = []
+    free = 0
+    for place, choice in enumerate(chosen):
+        after = chosen[place + 1].start if place + 1 < len(chosen) else len(labels)
+        begin, end = max(free, choice.run.begin), min(after, choice.run.end)
+        copies, slack = divmod(end - begin, choice.run.period)
+        parts.append(Periodic(begin, choice.run.period, copies, slack))
+        free = end
+    return parts
 
 
-def _longest(labels: IntArray) -> Periodic | None:
-    """The periodic part that covers most."""
-    best: Periodic | None = None
-    covered = 0
-    for period, equal in _equal_at_distance(labels, LEAST_COPIES):
-        # A stretch of r places that equal those a period later holds r + period places, so r // period + 1 copies.
-        if int(equal.sum()) + period <= covered:
-            continue
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], equal.view(np.int8), [0]))))
-        starts, lengths = edges[::2], edges[1::2] - edges[::2]
-        if not len(starts):
-            continue
-        longest = int(lengths.argmax())
-        copies = int(lengths[longest]) // period + 1
-        if copies >= LEAST_COPIES and copies * period > covered:
-            best, covered = Periodic(int(starts[longest]), period, copies), copies * period
-    return best
-
-
-def _equal_at_distance(labels: IntArray, copies: int) -> Iterator[tuple[int, np.ndarray]]:
-    """For every distance at which so many copies fit: which places equal those at that distance after them."""
-    for period in range(1, len(labels) // copies + 1):
+def _runs(labels: IntArray) -> Iterator[_Run]:
+    """The runs of several copies, short periods first; multiples of a period are left out where they add nothing."""
+    _, numbers = np.unique(labels, return_inverse=True)
+    packed = numbers.astype(np.int32)
+    seen: set[tuple[int, int]] = set()
+    for period in range(1, len(packed) // LEAST_COPIES + 1):
         if period % 64 == 0:
             tick()
-        yield period, labels[:-period] == labels[period:]
+        # Wherever copies begin, two multiples of the period in a row and their successors lie within three of them.
+        probes = packed[::period]
+        equal = probes[1:] == probes[:-1]
+        if not (equal[1:] & equal[:-1]).any():
+            continue
+        breaks = np.flatnonzero(packed[period:] != packed[:-period])
+        edges = np.concatenate(([-1], breaks, [len(packed) - period]))
+        for gap in np.flatnonzero(np.diff(edges) > (LEAST_COPIES - 1) * period).tolist():
+            span = int(edges[gap]) + 1, int(edges[gap + 1]) + period
+            if span not in seen:
+                seen.add(span)
+                yield _Run(*span, period)
+
+
+def _choices(run: _Run) -> Iterator[_Choice]:
+    """All copies of a run, or all but the outer ones, which neighbouring runs may overlap."""
+    most = (run.end - run.begin) // run.period
+    for left in (0, 1):
+        for right in (0, 1):
+            copies = most - left - right
+            if copies < LEAST_COPIES:
+                continue
+            # As early as the run allows, and as late.
+            for start in {run.begin + left * run.period, run.end - (most - left) * run.period}:
+                yield _Choice(start + copies * run.period, start, copies, run)
+
+
+def _heaviest(choices: Sequence[_Choice], length: int) -> list[_Choice]:
+    """Disjoint choices of the greatest weight together: weighted interval scheduling."""
+    ordered = sorted(choices, key=lambda choice: (choice.end, choice.run.period))
+    ends = [choice.end for choice in ordered]
+    best = [0]
+    taken: list[int] = []
+    for place, choice in enumerate(ordered):
+        before = bisect_right(ends, choice.start, 0, place)
+        total = best[before] + _weight(choice, length)
+        taken.append(before if total > best[-1] else -1)
+        best.append(max(total, best[-1]))
+    found = []
+    place = len(ordered)
+    while place:
+        place -= 1
+        if taken[place] >= 0:
+            found.append(ordered[place])
+            place = taken[place]
+    return found[::-1]
+
+
+def _weight(choice: _Choice, length: int) -> int:
+    period = choice.run.period
+    substantial = period >= LEAST_PERIOD or choice.copies * period >= LARGE_PART * length
+    # Nothing that is not substantial outweighs what is.
+    return (choice.copies + 1 - LEAST_COPIES) * period * (length if substantial else 1)

@@ -7,6 +7,7 @@ from typing import Any
 from hcp.analysis.frontier_width import FrontierSummary, frontier_profile, summarize_frontier
 from hcp.analysis.hcp_criteria import HcpCriteria, evaluate_hcp
 from hcp.analysis.lower_bounds import LowerBound, lower_bound_report
+from hcp.analysis.repetition import Stack, find_repetition, stacks_text
 from hcp.analysis.width_heuristics import OrderStats, evaluate_orders
 from hcp.graph.ir import Graph
 from hcp.graph.units import bytes_text, cost_text
@@ -22,6 +23,7 @@ class GraphAnalysisReport:
         cost_unit: Of the costs.
         base_cost: Cost of running every node once.
         frontier: The frontier of the graph's own order.
+        stacks: Of equal layers.
         orders: Orders by simple rules, without recomputation.
         criteria: Whether the graph is height-compressible.
         bounds: Lower bounds with their scopes.
@@ -34,6 +36,7 @@ class GraphAnalysisReport:
     cost_unit: str
     base_cost: int
     frontier: FrontierSummary
+    stacks: tuple[Stack, ...]
     orders: tuple[OrderStats, ...]
     criteria: HcpCriteria
     bounds: tuple[LowerBound, ...]
@@ -43,6 +46,8 @@ class GraphAnalysisReport:
         data = asdict(self)
         for entry in data["orders"]:
             del entry["order"]
+        for entry, stack in zip(data["stacks"], self.stacks, strict=True):
+            entry["sections"] = [section._asdict() for section in stack.sections]
         for entry, bound in zip(data["bounds"], self.bounds, strict=True):
             entry["holds"] = bound.holds
         return data
@@ -60,6 +65,7 @@ class GraphAnalysisReport:
                 f"width {bytes_text(frontier.width)}, average {bytes_text(frontier.average)}, "
                 f"tail {bytes_text(frontier.tail)}",
             ),
+            ("repetition", stacks_text(self.stacks, self.nodes)),
             *(
                 (
                     f"order: {entry.rule}",
@@ -107,6 +113,7 @@ def analyze_graph(graph: Graph, seed: int = 0, solved: Iterable[LowerBound] = ()
         cost_unit=graph.cost_unit,
         base_cost=graph.base_cost,
         frontier=summarize_frontier(frontier_profile(graph)),
+        stacks=find_repetition(graph).stacks,
         orders=evaluate_orders(graph, seed),
         criteria=evaluate_hcp(graph),
         bounds=lower_bound_report(graph, solved),

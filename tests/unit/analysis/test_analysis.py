@@ -13,6 +13,7 @@ from hcp.analysis.hcp_criteria import evaluate_hcp, log2_ceiling, rise_profile
 from hcp.analysis.liu import tree_order
 from hcp.analysis.lower_bounds import NO_BOUND, lower_bound_report
 from hcp.analysis.orders import order_peak
+from hcp.analysis.repetition import find_repetition
 from hcp.analysis.width_heuristics import ORDERS, best_heuristic_order, evaluate_orders
 from hcp.graph.instances import INSTANCES, instance, training_chain
 from hcp.graph.ir import Graph, Node, Value
@@ -147,4 +148,13 @@ def test_reports_print_and_are_json(name):
     data = json.loads(json.dumps(report.to_dict()))
     assert data["frontier"]["peak"] == report.frontier.peak
     assert "height-compressible" in str(report)
+    assert dict(report.rows())["repetition"] == str(find_repetition(instance(f"{name}:3")))
     assert all(row[0] in str(report) for row in report.rows())
+
+
+def test_reports_say_what_repeats():
+    report = hcp.analyze_graph(instance("transformer:8"))
+    assert "6 equal layers of 8 with 27 nodes in 2 sections: 73% of the nodes" in str(report)
+    (stack,) = json.loads(json.dumps(report.to_dict()))["stacks"]
+    assert (stack["layers"], stack["core"], stack["reach"]) == (8, [1, 7], 1)
+    assert [(section["length"], section["step"]) for section in stack["sections"]] == [(12, -1), (15, 1)]

@@ -48,6 +48,11 @@ class Repetition:
             for place, spot in stack.spots()
         }
 
+    @cached_property
+    def node_at(self) -> dict[tuple[int, Spot], int]:
+        """The node of the graph's index at each place of each stack."""
+        return {where: node for node, where in self.spot_of.items()}
+
     @property
     def covered(self) -> float:
         """The part of the nodes that lie in equal layers."""

@@ -106,10 +106,9 @@ class Evolution:
         self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, /
     ) -> Solution:
         """Searches until the time limit or the moves are spent, nothing is recomputed, or Ctrl-C."""
-        return Tracker(problem, limits, control, NAME).run(self.goes_on)
+        return Tracker(problem, limits, control, NAME).run(self._planned)
 
-    def goes_on(self, tracker: Tracker) -> Solution:
-        """The same, for a search that has begun already."""
+    def _planned(self, tracker: Tracker) -> Solution:
         self._search(tracker)
         if not ANNEALING.ready():
             return tracker.solution(STILL_COMPILING)

@@ -129,29 +129,16 @@ def _folded(stack: Stack, layers: int) -> FoldedStack:
 
 def _without(repetition: Repetition, stacks: Sequence[FoldedStack]) -> Graph | None:
     """The graph without what the stacks drop; None where that is no graph."""
-    graph, index = repetition.graph, repetition.graph.index
-    spot_of = repetition.spot_of
-    node_at = {where: index.node_names[node] for node, where in spot_of.items()}
+    graph, spot_of = repetition.graph, repetition.spot_of
     nodes: list[Node] = []
     for number, node in enumerate(ticking(graph.nodes)):
         here = spot_of.get(number)
         if here is not None and stacks[here[0]].drops(here[1].layer):
             continue
-        inputs = []
-        for name in node.inputs:
-            source = spot_of.get(int(index.producer[index.value_of[name]]))
-            if source is None or not stacks[source[0]].drops(source[1].layer):
-                inputs.append(name)
-            elif here is not None and here[0] == source[0]:
-                # What lies outside and reads every layer reads fewer of them.
-                spot = source[1]
-                other = stacks[source[0]].across(spot.layer, here[1].layer)
-                maker = graph.node.get(node_at.get((source[0], Spot(spot.section, other, spot.place)), ""))
-                if maker is None:
-                    return None
-                outputs = graph.node[graph.producer[name]].outputs
-                inputs.append(maker.outputs[[value.name for value in outputs].index(name)].name)
-        nodes.append(replace(node, inputs=tuple(inputs)))
+        inputs = _inputs(repetition, stacks, node, here)
+        if inputs is None:
+            return None
+        nodes.append(replace(node, inputs=inputs))
     left = {node.name for node in nodes}
     read = {name for node in nodes for name in node.inputs}
     try:
@@ -164,3 +151,29 @@ def _without(repetition: Repetition, stacks: Sequence[FoldedStack]) -> Graph | N
         )
     except GraphError:
         return None
+
+
+def _inputs(
+    repetition: Repetition, stacks: Sequence[FoldedStack], node: Node, here: tuple[int, Spot] | None
+) -> tuple[str, ...] | None:
+    """What a node reads where layers are left out; None where a layer that takes the place of one has no such value.
+
+    A node of the same stack reads from the layer that takes the place; what lies outside and reads every layer reads
+    fewer of them.
+    """
+    index = repetition.graph.index
+    found = []
+    for name in node.inputs:
+        value = index.value_of[name]
+        maker = int(index.producer[value])
+        source = repetition.spot_of.get(maker)
+        if source is None or not stacks[source[0]].drops(source[1].layer):
+            found.append(name)
+        elif here is not None and here[0] == source[0]:
+            layer = stacks[source[0]].across(source[1].layer, here[1].layer)
+            other = repetition.node_at.get((source[0], source[1]._replace(layer=layer)))
+            output = index.outputs[maker].tolist().index(value)
+            if other is None or output >= len(index.outputs[other]):
+                return None
+            found.append(index.value_names[index.outputs[other][output]])
+    return tuple(found)

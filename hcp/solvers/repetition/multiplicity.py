@@ -115,7 +115,7 @@ class Multiplicity:
             )
         )
         for row, rest in zip(np.array(slopes).T, room.tolist(), strict=True):
-            if row.any():
+            if row.any() or rest < 0:
                 program.add(row, rest)
         return program.solved(self.deadline)
 
@@ -129,12 +129,19 @@ class Multiplicity:
         row[most] -= 1
         return (*counts[:stack], tuple(row), *counts[stack + 1 :])
 
+    def _equal(self, segment: Segment) -> bool:
+        """Whether a segment is one of the equal layers, which come in what patterns they do."""
+        if segment.between:
+            return False
+        begin, end = self.stacks[segment.stack].core
+        return begin <= segment.layer < end
+
     def _peaks(self, tile: Tile) -> IntArray:
-        """The most bytes held in what lies between sections, and in the first and the last layer of each pattern."""
+        """The most bytes held in all segments but equal layers, and in the first and the last layer of each pattern."""
         layout = self.tiling.base.layout
         held = np.zeros(len(layout.segments), np.int64)
         np.maximum.at(held, self.tiling.owners(tile.sequence), tile.usage.profile)
-        found = [held[place] for place, segment in enumerate(layout.segments) if segment.between]
+        found = [held[place] for place, segment in enumerate(layout.segments) if not self._equal(segment)]
         for number, (stack, row) in enumerate(zip(self.stacks, tile.counts, strict=True)):
             ends = (stack.core[0] + np.cumsum((0, *row))).tolist()
             for section in range(len(stack.sections)):

@@ -8,7 +8,7 @@ graph.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hcp.analysis.repetition import find_repetition
@@ -111,15 +111,18 @@ class LayerSearch:
     ) -> Solution:
         """Searches until the limit is reached, nothing is recomputed, or Ctrl-C."""
         tracker = Tracker(problem, limits, control, NAME)
-        return tracker.run(self._planned)
+        solution = tracker.run(self._few)
+        if tracker.over:
+            return solution
+        rest = tracker.limits.part(tracker.deadline, tracker.deadline.left)
+        return self.whole(problem, rest, replace(control, incumbent=tracker.schedule))
 
-    def _planned(self, tracker: Tracker) -> Solution:
+    def _few(self, tracker: Tracker) -> Solution:
+        """Makes the stages that are left, as far as there is time."""
         if tracker.problem.order in {None, tracker.problem.graph.order} and tracker.wait_for(ANNEALING):
             while not tracker.over and self._stage(tracker):
                 pass
-        if tracker.over:
-            return tracker.solution()
-        return self.whole.goes_on(tracker)
+        return tracker.solution()
 
     def _stage(self, tracker: Tracker) -> bool:
         """Goes on with a stage for as long as it may; says whether there was one."""

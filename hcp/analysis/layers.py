@@ -13,6 +13,8 @@ from hcp.graph.index import GraphIndex, IntArray
 
 # Nodes outside that read from a stack's layers, as a part of its nodes: where there are more, the layers are no whole.
 MOST_READERS: Final = 0.25
+# A layer read by more of the others, as a part of them, holds what all share; it is left outside.
+MOST_LAYERS: Final = 0.5
 
 
 class _Layers(NamedTuple):
@@ -23,12 +25,22 @@ class _Layers(NamedTuple):
         reach: How many layers away from it a layer reads.
         chained: Whether it reads another layer of the same section.
         readers: The nodes outside that read from it.
+        layers: The layers that read from it.
     """
 
     kinds: list[int]
     reach: list[int]
     chained: list[bool]
     readers: list[set[int]]
+    layers: list[set[int]]
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """The layers between those that hold what all share, first and end."""
+        count = len(self.kinds)
+        shared = [layer for layer in range(count) if len(self.layers[layer]) > max(LEAST_COPIES, MOST_LAYERS * count)]
+        begin = max((layer + 1 for layer in shared if layer < count // 2), default=0)
+        return begin, min((layer for layer in shared if layer >= count // 2), default=count)
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,12 @@ class LayerComparison:
         if not self._large(stack.size, stack.layers * stack.size):
             return
         layers = self._layers(stack)
+        begin, end = layers.window
+        if end - begin < LEAST_COPIES:
+            return
+        if end - begin < stack.layers:
+            stack = stack.window(begin, end - begin, 1)
+            layers = self._layers(stack)
         parts = periodic_parts(np.array(layers.kinds, np.int64))
         for place, part in enumerate(parts):
             begin = parts[place - 1].stop if place else 0
@@ -112,12 +130,14 @@ class LayerComparison:
         rows: list[list[object]] = [[] for _ in range(stack.layers)]
         reach, chained = [0] * stack.layers, [False] * stack.layers
         outside: list[set[int]] = [set() for _ in range(stack.layers)]
+        inside: list[set[int]] = [set() for _ in range(stack.layers)]
         for node, spot in ticking(sorted(spot_of.items(), key=lambda item: item[1])):
             row = rows[spot.layer]
             for value in self.inputs[node]:
                 source = spot_of.get(self.producer[value])
                 row.append((spot.section, spot.place, self._source(value, spot, source)))
                 if source is not None:
+                    inside[source.layer].add(spot.layer)
                     apart = abs(source.layer - spot.layer)
                     reach[spot.layer] = max(reach[spot.layer], apart)
                     chained[spot.layer] |= apart > 0 and source.section == spot.section
@@ -126,7 +146,7 @@ class LayerComparison:
                 outside[spot.layer].update(others)
                 row.append((spot.section, spot.place, number, *sorted(self.label[reader] for reader in others)))
         names: dict[tuple[object, ...], int] = {}
-        return _Layers([names.setdefault(tuple(row), len(names)) for row in rows], reach, chained, outside)
+        return _Layers([names.setdefault(tuple(row), len(names)) for row in rows], reach, chained, outside, inside)
 
     def _source(self, value: int, spot: Spot, source: Spot | None) -> object:
         """Where a node's input comes from, as seen from its layer."""

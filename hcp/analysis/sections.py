@@ -110,8 +110,12 @@ class _Edges:
         )
         passing = np.cumsum(change)
         borders = part.period * np.arange(1, part.copies)
-        phase = min(range(part.slack + 1), key=lambda phase: (int(passing[borders + phase].sum()), phase))
-        return part._replace(start=part.start + phase, slack=0)
+        counts = [int(passing[borders].sum())]
+        for phase in range(part.slack):
+            # What is made before the first copy does not pass from copy to copy.
+            passing[phase + 1 : latest[phase] + 1] -= 1
+            counts.append(int(passing[borders + phase + 1].sum()))
+        return part._replace(start=part.start + int(np.argmin(counts)), slack=0)
 
     def pairs(self, parts: Sequence[Periodic]) -> _Pairs:
         """The parts between which values go, with how their copies pair."""

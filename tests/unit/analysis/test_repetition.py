@@ -96,6 +96,19 @@ def reading(pattern):
     return step.graph(step.forward("head", [x], 4, 64))
 
 
+def masked(layers):
+    """All layers read what the first one makes on its way."""
+    step = Step()
+    x = step.forward("embed", ["x"], 8, 64)
+    mask = ""
+    for _ in range(layers):
+        x = step.forward("norm", [x])
+        own = step.forward("mask", [x], 2)
+        mask = mask or own
+        x = step.forward("add", [x, mask])
+    return step.graph(step.forward("head", [x], 4, 64))
+
+
 def probed(layers, at):
     """One layer has a further node, in the forward alone."""
     step = Step()
@@ -167,6 +180,12 @@ def test_layers_may_read_across_a_layer():
     check(find_repetition(skipping(16)))
     assert stack.reach == 2
     assert stack.equal >= 10
+
+
+def test_a_layer_whose_values_all_layers_share_is_left_outside():
+    ((layers, equal, size, sections),) = found(masked(16))
+    assert (size, sections) == (6, 2)
+    assert 15 >= layers >= equal >= 11
 
 
 def test_layers_that_differ_in_what_they_read_alone_are_told_apart():

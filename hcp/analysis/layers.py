@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -90,10 +91,11 @@ class LayerComparison:
             stack = stack.window(begin, end - begin, 1)
             layers = self._layers(stack)
         parts = periodic_parts(np.array(layers.kinds, np.int64))
+        # Layers between two parts go half to either.
+        middles = [(part.stop + after.start) // 2 for part, after in pairwise(parts)]
+        borders = [0, *middles, stack.layers]
         for place, part in enumerate(parts):
-            begin = parts[place - 1].stop if place else 0
-            end = parts[place + 1].start if place + 1 < len(parts) else stack.layers
-            found = self._restricted(stack, layers, part, (begin, end))
+            found = self._restricted(stack, layers, part, (borders[place], borders[place + 1]))
             if found is not None:
                 yield found
 

@@ -191,6 +191,7 @@ def test_a_layer_whose_values_all_layers_share_is_left_outside():
 def test_layers_that_differ_in_what_they_read_alone_are_told_apart():
     assert found(reading("ab" * 8)) == [(7, 5, 24, 2)]
     assert found(reading("aab" * 6)) == [(5, 3, 36, 2)]
+    assert found(reading("aaaaaaaabbbbbbbbb")) == [(8, 6, 12, 2), (7, 5, 12, 2)]
 
 
 @pytest.mark.parametrize(

@@ -17,34 +17,20 @@ SIZES: Final = (1, 2, 4, 8, 16, 32, 70)
 def candidate_chains(graph: Graph, sizes: Sequence[int] = SIZES) -> list[tuple[int, ...]]:
     """Chains worth trying, small ones first and without repetition: each gives a valid bound.
 
-    For each size: the local maxima along a longest path of what a node alone holds, and of the keep-everything profile,
+    For each size: the local maxima along a longest path of the keep-everything profile, and of what a node alone holds,
     at most that many of them. At last all of the path, or nodes spread evenly over it where it is longer than the
-    largest size.
+    largest size. The highest place of the profile alone proves most of what there is to prove on graphs of many equal
+    layers, and takes seconds on 10,000 nodes.
     """
-    return list(dict.fromkeys(chain for pair in _chains_by_size(graph, sizes) for chain in pair))
-
-
-def quickest_first(graph: Graph, sizes: Sequence[int] = SIZES) -> list[tuple[int, ...]]:
-    """The candidate chains in the order of the time that they take.
-
-    Among equally long ones those by what a node alone holds come first: their programs are solved several times sooner
-    on graphs of thousands of nodes.
-    """
-    return list(dict.fromkeys(chain for pair in _chains_by_size(graph, sizes) for chain in reversed(pair)))
-
-
-def _chains_by_size(graph: Graph, sizes: Sequence[int]) -> list[list[tuple[int, ...]]]:
-    """For each size the chains by the profile and by what nodes alone hold; the last chain by itself."""
     index = graph.index
     path = longest_path(index)
-    profile = keep_everything_usage(graph).profile
-    held = dict(zip(index.order.tolist(), profile, strict=True))
+    held = dict(zip(index.order.tolist(), keep_everything_usage(graph).profile, strict=True))
     floor = index.floor.tolist()
     chains = []
     for size in sizes:
-        chains.append([peaks(path, [held[v] for v in path], size), peaks(path, [floor[v] for v in path], size)])
-    chains.append([tuple(path) if len(path) <= sizes[-1] else spaced(path, sizes[-1])])
-    return chains
+        chains += [peaks(path, [held[v] for v in path], size), peaks(path, [floor[v] for v in path], size)]
+    chains.append(tuple(path) if len(path) <= sizes[-1] else spaced(path, sizes[-1]))
+    return list(dict.fromkeys(chains))
 
 
 def longest_path(index: GraphIndex) -> list[int]:

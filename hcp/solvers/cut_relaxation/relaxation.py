@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,25 +17,17 @@ from hcp.planning.problem import ignore
 from hcp.planning.solution import Bound
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.cuts import certify_cost, certify_peak
-from hcp.solvers.cut_relaxation.chains import SIZES, candidate_chains, quickest_first
+from hcp.solvers.cut_relaxation.chains import SIZES, candidate_chains
 from hcp.solvers.cut_relaxation.cuts import MEMORY, Cut, CutModel
 from hcp.solvers.cut_relaxation.families import NAMES, violated
 from hcp.solvers.cut_relaxation.model import build_cut_model
 from hcp.solvers.models.highs import LinearProgram, LpResult, LpStatus
 
 SOURCE: Final = "cut relaxation"
-# Shorter chains count as chains of this length where time is foretold.
-LEAST_EFFORT: Final = 5
 # Chains that the very first bounds come from.
 FIRST: Final = 4
 
 Chain = tuple[int, ...]
-Promising = Callable[[Chain, int], bool]
-
-
-def _always(*_: object) -> bool:
-    """Every chain promises something."""
-    return True
 
 
 @dataclass(frozen=True)
@@ -48,8 +41,6 @@ class RelaxationParams(Params):
         least_violation: Cuts that are violated by less are not added; the row is scaled to a largest coefficient of 1.
         patience: Separation ends when this many rounds together raised the bound by too little.
         least_gain: How much these rounds have to raise the bound, as a share of the keep-everything cost.
-        promising: Cuts are put off for chains whose bound without them is above the keep-everything cost by less than
-            this share of the best one's: on large graphs they take minutes, and seldom make up for it.
     """
 
     stages: tuple[Whole, ...] = SIZES
@@ -57,7 +48,6 @@ class RelaxationParams(Params):
     least_violation: Positive = 1e-3
     patience: Whole = 12
     least_gain: Share = 2e-5
-    promising: Share = 0.75
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,21 +90,15 @@ class Relaxer:
     def best(self) -> Relaxation | None:
         """The strongest relaxation found in time, or None.
 
-        Solves and strengthens the relaxation for one candidate chain after the other; of about equal ones the first
+        Solves and strengthens the relaxation for one candidate chain after the other; of about equal ones the smallest
         is best. A chain that shows the budget to be infeasible ends the search, with a bound on the peak.
-
-        Chains that would not be done in time, as those before suggest, are left out.
         """
-        found: list[Relaxation] = []
-        for relaxation in self._in_time():
-            if relaxation.bound.of == "peak":
-                return relaxation
-            found.append(relaxation)
-        chains = candidate_chains(self.graph, self.params.stages)
         best: Relaxation | None = None
-        for relaxation in sorted(found, key=lambda each: chains.index(each.form.chain)):
-            if best is None or relaxation.bound.value > best.bound.value + self.least_gain:
-                best = relaxation
+        for found in self._in_time():
+            if found.bound.of == "peak":
+                return found
+            if best is None or found.bound.value > best.bound.value + self.least_gain:
+                best = found
         return best
 
     def first(self) -> None:
@@ -124,7 +108,7 @@ class Relaxer:
         the time is too short for an optimum, that is what there is.
         """
         with suppress(Cancelled), self.deadline.enforced():
-            for chain in quickest_first(self.graph, self.params.stages)[:FIRST]:
+            for chain in candidate_chains(self.graph, self.params.stages)[:FIRST]:
                 if self.deadline.over:
                     return
                 form = build_cut_model(self.graph.index, self.budget, chain)
@@ -135,58 +119,48 @@ class Relaxer:
                     self.on_bound(self.certified(form, result).bound)
 
     def _in_time(self) -> Iterator[Relaxation]:
-        """The relaxations for the candidate chains that are done in time, those that promise little at last."""
-        pace, base, most = 0.0, self.graph.base_cost, self.graph.base_cost
-        put_off: list[tuple[int, Chain]] = []
+        """The relaxations for the candidate chains, but for those that take too long, as the ones before suggest.
 
-        def promising(chain: Chain, plain: int) -> bool:
-            nonlocal most
-            most = max(most, plain)
-            if plain - base >= self.params.promising * (most - base):
-                return True
-            put_off.append((plain, chain))
-            return False
-
-        for chain in quickest_first(self.graph, self.params.stages):
+        What takes time is the first program; what follows may end at any time.
+        """
+        pace = 0.0
+        for chain in candidate_chains(self.graph, self.params.stages):
             left = self.deadline.left
             if pace * _effort(chain) >= left:
                 continue
-            found = self.solve_chain(chain, promising)
-            pace = max(pace, (left - self.deadline.left) / _effort(chain))
+            plain: list[float] = []
+            found = self.solve_chain(chain, partial(_note, plain, self.deadline))
+            pace = max(pace, (left - (plain or [self.deadline.left])[0]) / _effort(chain))
             if found is not None:
                 yield found
-        for _, chain in sorted(put_off, reverse=True):
-            if pace * _effort(chain) < self.deadline.left:
-                found = self.solve_chain(chain)
-                if found is not None:
-                    yield found
 
     @property
     def least_gain(self) -> float:
         """What is worth the effort, in the graph's unit of cost."""
         return self.params.least_gain * self.graph.base_cost
 
-    def solve_chain(self, chain: Chain, promising: Promising = _always) -> Relaxation | None:
-        """The relaxation for one chain; None where there was no time, or no proof of infeasibility.
+    def solve_chain(self, chain: Chain, on_plain: Callable[[], object] = ignore) -> Relaxation | None:
+        """The relaxation for one chain, strengthened; None where there was no time, or no proof of infeasibility.
 
         Args:
             chain: Nodes to divide the time at.
-            promising: Told the chain and the bound without cuts; says whether to strengthen it by cuts.
+            on_plain: Called when the relaxation is solved without cuts.
         """
         try:
             with self.deadline.enforced():
-                return self._solve_chain(chain, promising)
+                return self._solve_chain(chain, on_plain)
         except Cancelled:
             return None
 
-    def _solve_chain(self, chain: Chain, promising: Promising) -> Relaxation | None:
+    def _solve_chain(self, chain: Chain, on_plain: Callable[[], object]) -> Relaxation | None:
         form = build_cut_model(self.graph.index, self.budget, chain)
         program = LinearProgram(form.model)
         result = program.solve(self.deadline)
         if result.status is LpStatus.OPTIMAL:
             plain = self.certified(form, result)
             self.on_bound(plain.bound)
-            return self.strengthened(plain, program, result) if promising(chain, plain.bound.value) else plain
+            on_plain()
+            return self.strengthened(plain, program, result)
         proof = self.infeasibility(chain) if result.status is LpStatus.INFEASIBLE else None
         return None if proof is None else Relaxation(form, proof)
 
@@ -235,12 +209,13 @@ class Relaxer:
         return None
 
 
-def _effort(chain: Chain) -> int:
-    """What a chain's relaxation takes, up to a factor: its time grows with the square of a chain's length at least.
+def _note(times: list[float], deadline: Deadline) -> None:
+    times.append(deadline.left)
 
-    That of the shortest chains is spent on cuts, of which longer ones have no more.
-    """
-    return max(len(chain), LEAST_EFFORT) ** 2
+
+def _effort(chain: Chain) -> int:
+    """What a chain's first program takes, up to a factor: time grows with the square of a chain's length at least."""
+    return len(chain) ** 2
 
 
 def infeasibility_note(bound: Bound) -> str:

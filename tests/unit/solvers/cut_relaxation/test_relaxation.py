@@ -12,7 +12,6 @@ from hcp.graph.instances import instance
 from hcp.graph.ir import Graph
 from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
-from hcp.planning.solution import Bound
 from hcp.schedule.actions import Compute, Schedule, keep_everything
 from hcp.schedule.replay import replay
 from hcp.solvers.cut_relaxation import families
@@ -127,26 +126,6 @@ def test_path_cuts_strengthen_a_transformer():
     found = Relaxer(graph, budget, Deadline(20), RelaxationParams(families=("path",))).solve_chain(chain)
     assert found.form.cuts
     assert found.bound.value > plain
-
-
-def test_cuts_are_put_off_for_chains_that_promise_little():
-    graph = instance("transformer:3")
-    budget = replay(graph, keep_everything(graph)).peak * 3 // 5
-    told: list[Bound] = []
-
-    def cuts_looked_for(params):
-        told.clear()
-        Relaxer(graph, budget, Deadline(1000), params, told.append).best()
-        return [bound.value for bound in told]
-
-    chains = candidate_chains(graph)
-    all_at_once = cuts_looked_for(RelaxationParams(promising=0))
-    assert len(all_at_once) == len(chains)
-    # Those that were put off are solved once more at last, the best of them first.
-    late = cuts_looked_for(RelaxationParams(promising=1))
-    assert late[: len(chains)] == all_at_once
-    assert late[len(chains) :] == sorted(late[len(chains) :], reverse=True)
-    assert len(late) > len(chains)
 
 
 def test_a_limit_within_separation_leaves_what_is_proved_without(monkeypatch):

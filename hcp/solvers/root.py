@@ -70,7 +70,8 @@ def solve_root(tracker: Tracker, seconds: float, params: RootParams) -> Root:
         tracker.report("conflicts")
         conflicts.search(deadline.part(deadline.left * params.first_conflict_share), inputs=False)
         _add(tracker, conflicts.bound)
-        if not tracker.done and _explained(tracker, params.explained):
+        # A relaxation may have proved more before; what counts here is what conflicts do.
+        if not tracker.done and _explained(tracker, params.explained, _value(conflicts.bound)):
             conflicts.search(deadline.part(deadline.left * params.conflict_share), exact=True)
             _add(tracker, conflicts.bound)
         if tracker.done:
@@ -82,10 +83,16 @@ def solve_root(tracker: Tracker, seconds: float, params: RootParams) -> Root:
     return _deepened(tracker, conflicts, root, deadline, params.conflict_share)
 
 
-def _explained(tracker: Tracker, share: float) -> bool:
-    """Whether the bounds account for some share of the best schedule's extra cost."""
+def _explained(tracker: Tracker, share: float, bound: int | None = None) -> bool:
+    """Whether a bound, the best one where none is given, accounts for some share of the best schedule's extra cost."""
     base = tracker.problem.graph.base_cost
-    return tracker.cost is not None and tracker.bound - base >= share * (tracker.cost - base)
+    proved = tracker.bound if bound is None else bound
+    return tracker.cost is not None and proved - base >= share * (tracker.cost - base)
+
+
+def _value(bound: Bound | None) -> int:
+    """What a bound says of the cost; 0 where it says nothing."""
+    return bound.value if bound is not None and bound.of == "cost" else 0
 
 
 def _add(tracker: Tracker, bound: Bound | None) -> None:

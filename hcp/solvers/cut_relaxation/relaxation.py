@@ -40,13 +40,18 @@ class RelaxationParams(Params):
         families: Names of the families of valid inequalities that are separated.
         least_violation: Cuts that are violated by less are not added; the row is scaled to a largest coefficient of 1.
         patience: Separation ends when this many rounds together raised the bound by too little.
+        short_patience: The same for chains of at most ``short`` nodes, whose rounds are quick and pay late on graphs of
+            thousands of nodes.
+        short: See there.
         least_gain: How much these rounds have to raise the bound, as a share of the keep-everything cost.
     """
 
     stages: tuple[Whole, ...] = SIZES
     families: tuple[str, ...] = NAMES
     least_violation: Positive = 1e-3
-    patience: Whole = 12
+    patience: Whole = 6
+    short_patience: Whole = 12
+    short: Whole = 3
     least_gain: Share = 2e-5
 
     def __post_init__(self) -> None:
@@ -171,7 +176,8 @@ class Relaxer:
 
     def strengthened(self, plain: Relaxation, program: LinearProgram, result: LpResult) -> Relaxation:
         """Adds violated cuts, round by round, until they stop paying or the time is up."""
-        base, patience = plain.form.model.shape[0], self.params.patience
+        base, params = plain.form.model.shape[0], self.params
+        patience = params.short_patience if len(plain.form.chain) <= params.short else params.patience
         cuts: list[Cut] = []
         values = [result.value]
         while not self.deadline.over:

@@ -12,7 +12,7 @@ from hcp.planning.problem import Limits, Problem
 from hcp.planning.tracker import Tracker
 from hcp.schedule.replay import keep_everything_usage
 from hcp.solvers.cut_relaxation.chains import candidate_chains
-from hcp.solvers.cut_relaxation.relaxation import Relaxer
+from hcp.solvers.cut_relaxation.relaxation import RelaxationParams, Relaxer
 from hcp.solvers.lifting import Lifter, LiftingParams
 from hcp.solvers.prover import SOURCE, Prover
 from hcp.solvers.tree.params import TreeParams
@@ -57,7 +57,9 @@ def test_a_proof_that_is_cut_short_goes_on_where_it_was():
     tracker = tracker_of("transformer:3", 60)
     problem = tracker.problem
     tracker.offer(hcp.solve(problem.graph, problem.budget, "eviction").schedule)
-    prover = Prover(Relaxer(problem.graph, problem.budget, Deadline(20)).best(), TreeParams())
+    prover = Prover(
+        Relaxer(problem.graph, problem.budget, Deadline(20), RelaxationParams(stages=(4, 8))).best(), TreeParams()
+    )
     lifter = Lifter(tracker, tracker.deadline, LiftingParams())
     turns = 0
     while not tracker.done:

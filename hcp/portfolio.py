@@ -120,8 +120,9 @@ class AutoParams(Params):
 class Auto:
     """Runs its members in turn until the best schedule meets the best bound or the time is up.
 
-    The quick heuristics and, in parallel, the memetic search give an incumbent. Conflicts bound small graphs. The
-    linear relaxation is solved once for both exact solvers, and the memetic search goes on in parallel with them.
+    The quick heuristics and, in parallel, the memetic search give an incumbent; where a graph has many equal layers,
+    that begins with plans of few of them. Conflicts bound small graphs. The linear relaxation is solved once for both
+    exact solvers, and the memetic search goes on in parallel with them.
 
     Attributes:
         params: Tuned choices, with those of the members.

@@ -12,13 +12,20 @@ import hcp
 from hcp.graph.format import graph_to_dict
 from hcp.graph.instances import chain, instance, unet
 from hcp.plans.file import PlanFileError, outcome_to_dict
+from hcp.solvers.cpsat import CpSat
+from hcp.solvers.cut_relaxation.relaxation import RelaxationParams
+from hcp.solvers.root import RootParams
+from hcp.solvers.search import SearchParams
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     path = tmp_path_factory.mktemp("plans") / "plan.json"
     graph = instance("transformer:3")
-    hcp.save_plan(hcp.solve(graph, "60%", "cpsat", time_limit=30), path)
+    # Of several stages, so that the one certificate has path cuts.
+    root = RootParams(relaxation=RelaxationParams(stages=(4, 8)))
+    planner = CpSat(params=SearchParams(root=root))
+    hcp.save_plan(hcp.solve(graph, "60%", planner, time_limit=30), path)
     return path
 
 

@@ -53,13 +53,10 @@ def level_order(index: GraphIndex, labels: IntArray) -> list[int]:
     Nodes stand just before their first readers, by longest paths, and sinks just after what they read. Among
     nodes of one level the label decides, then the places of what reads them, then of what they read.
     """
-    before, order = index.predecessors, index.order.tolist()
-    after: list[list[int]] = [[] for _ in before]
+    before, after, order = index.predecessors, index.successors, index.order.tolist()
     early = [0] * index.n
     for node in ticking(order):
         early[node] = 1 + max((early[maker] for maker in before[node]), default=-1)
-        for maker in before[node]:
-            after[maker].append(node)
     level = early.copy()
     for node in ticking(reversed(order)):
         if after[node]:

@@ -32,7 +32,7 @@ def depth_first(graph: Graph, seed: int) -> list[int]:  # noqa: ARG001
     index = graph.index
     rank = {v: i for i, v in enumerate(index.order.tolist())}
     before = [sorted(row, key=rank.__getitem__) for row in index.predecessors]
-    successors = _successors(index)
+    successors = index.successors
     found: list[int] = []
     done = [False] * index.n
     for sink in sorted((v for v in range(index.n) if not successors[v]), key=rank.__getitem__):
@@ -54,7 +54,7 @@ def breadth_first(graph: Graph, seed: int) -> list[int]:  # noqa: ARG001
     """Every node as soon as it is ready, first come first served."""
     index = graph.index
     waiting = [len(row) for row in index.predecessors]
-    successors = _successors(index)
+    successors = index.successors
     queue = deque(v for v in index.order.tolist() if not waiting[v])
     found = []
     while queue:
@@ -85,7 +85,7 @@ def annealed(graph: Graph, seed: int) -> list[int]:
     """Simulated annealing on the peak: one node at a time moves to another place that its edges allow."""
     rng = Random(seed)
     index = graph.index
-    successors = _successors(index)
+    successors = index.successors
     order = min((rule(graph, seed) for rule in (given, greedy_live_set)), key=lambda o: order_peak(index, o))
     peak = order_peak(index, order)
     best, best_peak = list(order), peak
@@ -182,7 +182,7 @@ class _Ready:
 def _greedy(index: GraphIndex, pick: Callable[[Sequence[int]], int]) -> list[int]:
     """An order by one of the best few nodes that are ready at each step."""
     waiting = [len(row) for row in index.predecessors]
-    successors = _successors(index)
+    successors = index.successors
     ready = _Ready(index)
     for v in range(index.n):
         if not waiting[v]:
@@ -197,12 +197,4 @@ def _greedy(index: GraphIndex, pick: Callable[[Sequence[int]], int]) -> list[int
             waiting[w] -= 1
             if not waiting[w]:
                 ready.add(w)
-    return found
-
-
-def _successors(index: GraphIndex) -> list[list[int]]:
-    found: list[list[int]] = [[] for _ in range(index.n)]
-    for v, row in enumerate(index.predecessors):
-        for u in row:
-            found[u].append(v)
     return found

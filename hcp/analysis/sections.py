@@ -89,11 +89,9 @@ class _Edges:
 
     @classmethod
     def of(cls, index: GraphIndex) -> "_Edges":
-        place = np.empty(index.n, np.int64)
-        place[index.order] = np.arange(index.n)
         counts = [len(row) for row in index.predecessors]
         makers = np.fromiter((maker for row in index.predecessors for maker in row), np.int64, sum(counts))
-        return cls(place[makers], place[np.repeat(np.arange(index.n), counts)], index.n)
+        return cls(index.position[makers], index.position[np.repeat(np.arange(index.n), counts)], index.n)
 
     def phased(self, part: Periodic) -> Periodic:
         """A part whose copies begin where least passes from one to the next, as far as its slack allows."""

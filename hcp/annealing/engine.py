@@ -151,7 +151,7 @@ class Annealer:
 
     def schedule(self, sequence: Sequence[int]) -> Schedule:
         """The schedule that runs these nodes of the graph's index."""
-        return Schedule.from_computes(self.graph, (self.graph.index.node_names[i] for i in sequence))
+        return Schedule.from_nodes(self.graph, sequence)
 
     def cost(self, sequence: Sequence[int]) -> int:
         """What running these nodes of the graph's index costs, in the graph's unit."""

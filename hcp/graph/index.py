@@ -212,6 +212,22 @@ class GraphIndex:
         return [sorted({producer[x] for x in row if producer[x] >= 0}) for row in ticking(self.inputs.tolists())]
 
     @cached_property
+    def successors(self) -> list[list[int]]:
+        """Per node: the nodes that read what it makes, without repetition, in increasing order."""
+        found: list[list[int]] = [[] for _ in range(self.n)]
+        for node, row in enumerate(ticking(self.predecessors)):
+            for before in row:
+                found[before].append(node)
+        return found
+
+    @cached_property
+    def position(self) -> IntArray:
+        """Per node: its place in ``order``."""
+        found = np.empty(self.n, np.int64)
+        found[self.order] = np.arange(self.n)
+        return found
+
+    @cached_property
     def ancestors(self) -> list[int]:
         """Per node: its proper ancestors as the bits of one Python integer."""
         found = [0] * self.n

@@ -112,7 +112,7 @@ def separator_schedule(graph: Graph, tree: Separators, leaf: int) -> Schedule | 
     recursion.compute(tree, targets)
     if recursion.exhausted:
         return None
-    return Schedule.from_computes(graph, (index.node_names[v] for v in recursion.computes))
+    return Schedule.from_nodes(graph, recursion.computes)
 
 
 class _Recursion:

@@ -83,7 +83,7 @@ class Tracker:
             return False
         if not self._improves(usage.cost, usage.peak):
             return False
-        return self.offer(Schedule.from_computes(graph, (names[v] for v in nodes)))
+        return self.offer(Schedule.from_nodes(graph, nodes))
 
     def raise_bound(self, value: int) -> None:
         """Notes a bound on the cost that a running solver reports."""

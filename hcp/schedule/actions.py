@@ -74,6 +74,12 @@ class Schedule:
         return cls(_freeing(known, [known.execution(place, name) for place, name in enumerate(ticking(computes))]))
 
     @classmethod
+    def from_nodes(cls, graph: Graph, nodes: Iterable[int]) -> "Schedule":
+        """As ``from_computes``, of nodes by their numbers in the graph's index."""
+        names = graph.index.node_names
+        return cls.from_computes(graph, (names[node] for node in nodes))
+
+    @classmethod
     def from_steps(cls, graph: Graph, steps: Iterable[Step]) -> "Schedule":
         """The schedule that takes these steps in order and frees every instance after its last use.
 

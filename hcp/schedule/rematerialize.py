@@ -41,7 +41,7 @@ def rematerialize(graph: Graph, order: Sequence[str], retention: Retention) -> S
     """
     index = graph.index
     nodes = [index.node_of[name] for name in order]
-    return Schedule.from_computes(graph, (index.node_names[v] for v in _computes(index, nodes, retention)))
+    return Schedule.from_nodes(graph, _computes(index, nodes, retention))
 
 
 def lasting(index: GraphIndex) -> set[int]:

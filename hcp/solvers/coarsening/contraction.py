@@ -78,9 +78,7 @@ def contract(graph: Graph, groups: Groups) -> Contraction:
         GraphError: If groups depend on each other.
     """
     index = graph.index
-    place = [0] * index.n
-    for rank, node in enumerate(index.order.tolist()):
-        place[node] = rank
+    place: list[int] = index.position.tolist()
     builder = _Builder(graph)
     nodes: list[Node] = []
     members: dict[str, tuple[str, ...]] = {}

@@ -81,7 +81,7 @@ class _Merges:
         read = np.diff(index.readers.start) > 0
         self.params = params
         self.room: float = params.widest * (budget - index.base_bytes - int(index.kept.sum()))
-        self.after = _after(index)
+        self.after = index.successors
         self.size: list[int] = np.where(drops, index.size, 0).tolist()
         self.cost: list[int] = index.cost.tolist()
         self.inputs = [set(row) for row in index.inputs.tolists()]
@@ -136,12 +136,3 @@ def _totals(rows: Incidence, amounts: IntArray) -> IntArray:
     total = np.zeros(len(rows), np.int64)
     np.add.at(total, np.repeat(np.arange(len(rows)), np.diff(rows.start)), amounts[rows.items])
     return total
-
-
-def _after(index: GraphIndex) -> list[list[int]]:
-    """Per node: the nodes that read what it makes."""
-    after: list[list[int]] = [[] for _ in range(index.n)]
-    for node, row in enumerate(ticking(index.predecessors)):
-        for before in row:
-            after[before].append(node)
-    return after

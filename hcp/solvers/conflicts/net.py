@@ -8,12 +8,7 @@ from hcp.solvers.conflicts.walk import Int32, Net
 
 def neighbours(index: GraphIndex) -> tuple[Incidence, Incidence]:
     """The distinct predecessors and successors of each node."""
-    before = [sorted(set(rows)) for rows in index.predecessors]
-    after: list[list[int]] = [[] for _ in before]
-    for node, earlier in enumerate(before):
-        for p in earlier:
-            after[p].append(node)
-    return Incidence.pack(before), Incidence.pack(after)
+    return Incidence.pack(index.predecessors), Incidence.pack(index.successors)
 
 
 def build_net(

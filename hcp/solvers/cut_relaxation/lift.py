@@ -21,14 +21,13 @@ def lift(graph: Graph, form: CutModel, point: FloatArray) -> Schedule:
     """
     index = graph.index
     stages = stage_sets(form, point)
-    rank = np.empty(index.n, np.int64)
-    rank[index.order] = np.arange(index.n)
+    rank = index.position
     orders = (_in_graph_order(stages, form, rank), _just_in_time(index, stages, form, rank))
     sequences = [[v for stage in order for v in stage] for order in orders]
     usages = [evaluate(index, sequence) for sequence in sequences]
     peaks = [math.inf if usage is None else usage.peak for usage in usages]
     least = sequences[peaks.index(min(peaks))]
-    return Schedule.from_computes(graph, [index.node_names[v] for v in least])
+    return Schedule.from_nodes(graph, least)
 
 
 def stage_sets(form: CutModel, point: FloatArray) -> list[set[int]]:

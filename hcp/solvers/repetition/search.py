@@ -7,12 +7,10 @@ from what the one before gave, and its tilings may use the patterns of all; last
 graph.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hcp.analysis.repetition import find_repetition
-from hcp.graph.ir import Graph
 from hcp.planning.compilation import ANNEALING
 from hcp.planning.parameters import Params, Positive, Share, Whole
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
@@ -171,14 +169,14 @@ class LayerSearch:
             return None
         fewer, sequence = self._templates[-1].fold, self._templates[-1].sequence
         if fewer.small == folded.small:
-            return _schedule(folded.small, sequence)
+            return Schedule.from_nodes(folded.small, sequence)
         between = fold(find_repetition(folded.small), len(fewer.stacks[0].patterns))
         if between is None or between.small != fewer.small:
             return None
         tiling = Tiling.of([Template(Layout(between.repetition), between, sequence)], self.params.patterns)
         fitting = [tile for tile in Multiplicity(tiling, budget, tracker.deadline).tiles() if tile.usage.peak <= budget]
         best = min(fitting, key=lambda tile: tile.usage.cost, default=None)
-        return None if best is None else _schedule(folded.small, best.sequence.tolist())
+        return None if best is None else Schedule.from_nodes(folded.small, best.sequence.tolist())
 
     def _tile(self, tracker: Tracker, stage: _Running) -> None:
         """Offers the tilings of a stage's schedule; what it shows of memory sets the next stages' budgets."""
@@ -197,10 +195,4 @@ class LayerSearch:
             tracker.offer_sequence(tile.sequence.tolist())
         if tracker.schedule is None and tiles:
             nearest = min(tiles, key=lambda tile: tile.usage.peak)
-            self.whole.start_from(_schedule(tracker.problem.graph, nearest.sequence.tolist()))
-
-
-def _schedule(graph: Graph, sequence: Sequence[int]) -> Schedule:
-    """The schedule that runs these nodes of a graph's index."""
-    names = graph.index.node_names
-    return Schedule.from_computes(graph, (names[node] for node in sequence))
+            self.whole.start_from(Schedule.from_nodes(tracker.problem.graph, nearest.sequence.tolist()))

@@ -86,13 +86,6 @@ class Layout:
         return found
 
     @cached_property
-    def position(self) -> IntArray:
-        """Per node of the graph's index its place in the order."""
-        found = np.zeros(self.index.n, np.int64)
-        found[self.index.order] = np.arange(self.index.n)
-        return found
-
-    @cached_property
     def _segment_at(self) -> list[Segment]:
         """Per place in the order its segment."""
         spot_of = self.repetition.spot_of
@@ -147,7 +140,7 @@ class Template:
         """An execution as seen from a segment's layer."""
         where = self.layout.repetition.spot_of.get(node)
         if segment.between or where is None or where[0] != segment.stack:
-            return Move(int(self.layout.position[node]), 0, 0)
+            return Move(int(self.layout.index.position[node]), 0, 0)
         folded, spot = self.fold.stacks[segment.stack], where[1]
         section = folded.stack.sections[spot.section]
         apart = folded.place(spot.layer) - folded.place(segment.layer)

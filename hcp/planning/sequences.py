@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from hcp.graph.cancellation import tick
+from hcp.graph.cancellation import tick, ticking
 from hcp.graph.index import BoolArray, GraphIndex, IntArray
 from hcp.planning.compilation import SEQUENCES
 
@@ -59,6 +59,27 @@ def evaluate(index: GraphIndex, sequence: Sequence[int] | IntArray) -> SequenceU
     fits = int(index.cost.max()) * len(nodes) < _MOST_COST
     cost, peak, step, profile = _compiled(index, nodes) if fits and SEQUENCES.ready() else _interpreted(index, nodes)
     return None if step < 0 else SequenceUsage(cost, peak, step, profile)
+
+
+def without_unread(index: GraphIndex, sequence: Sequence[int]) -> list[int]:
+    """A legal sequence without executions that nobody reads from before the node runs again or the end.
+
+    One execution of each node stays. Cost and peak fall or stay.
+    """
+    reads, makes = index.inputs.tolists(), index.outputs.tolists()
+    left: list[int] = np.bincount(np.array(sequence, np.int64), minlength=index.n).tolist()
+    needed = [False] * index.m
+    found: list[int] = []
+    for node in ticking(reversed(sequence)):
+        if left[node] > 1 and not any(needed[value] for value in makes[node]):
+            left[node] -= 1
+            continue
+        for value in makes[node]:
+            needed[value] = False
+        for value in reads[node]:
+            needed[value] = True
+        found.append(node)
+    return found[::-1]
 
 
 class Tables(NamedTuple):

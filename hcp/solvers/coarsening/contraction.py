@@ -5,13 +5,13 @@ The expanded schedule is legal, costs no more and holds no more at any time (``d
 graphs"): a value that only members read is a part of the group's workspace.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from hcp.graph.cancellation import ticking
 from hcp.graph.ir import Graph, Node
 from hcp.graph.topo import topological_order
+from hcp.planning.sequences import without_unread
 
 Groups = Sequence[Sequence[int]]
 
@@ -36,7 +36,7 @@ class Contraction:
         Args:
             computes: Nodes of the coarse graph as they run.
         """
-        return without_unread(self.graph, [member for name in ticking(computes) for member in self.members[name]])
+        return _without_unread(self.graph, [member for name in ticking(computes) for member in self.members[name]])
 
     def gathered(self, computes: Iterable[str]) -> tuple[str, ...]:
         """A legal sequence of the coarse graph near a schedule of the graph; it may break the budget that one keeps.
@@ -63,7 +63,7 @@ class Contraction:
                 if node.recomputable or node.name not in ran:
                     found.append(node.name)
                     ran.add(node.name)
-        return without_unread(coarse, found)
+        return _without_unread(coarse, found)
 
 
 def contract(graph: Graph, groups: Groups) -> Contraction:
@@ -92,23 +92,11 @@ def contract(graph: Graph, groups: Groups) -> Contraction:
     return Contraction(graph, replace(coarse, order=topological_order(coarse, middle)), members)
 
 
-def without_unread(graph: Graph, computes: Sequence[str]) -> tuple[str, ...]:
-    """Leaves out executions whose outputs are not read before they are made again, down to one of each node."""
-    earlier = Counter(computes)
-    kept: list[str] = []
-    ran: set[str] = set()
-    wanted: set[str] = set()
-    for name in ticking(reversed(computes)):
-        node = graph.node[name]
-        made = {value.name for value in node.outputs}
-        earlier[name] -= 1
-        if wanted.isdisjoint(made) and (name in ran or earlier[name]):
-            continue
-        kept.append(name)
-        ran.add(name)
-        wanted -= made
-        wanted.update(node.inputs)
-    return tuple(reversed(kept))
+def _without_unread(graph: Graph, computes: Sequence[str]) -> tuple[str, ...]:
+    """What is left of a legal sequence where nothing runs for nobody."""
+    index = graph.index
+    left = without_unread(index, [index.node_of[name] for name in computes])
+    return tuple(index.node_names[node] for node in left)
 
 
 class _Builder:

@@ -15,6 +15,7 @@ import numpy as np
 from hcp.analysis.repetition import OUTSIDE, Repetition
 from hcp.graph.cancellation import ticking
 from hcp.graph.index import GraphIndex, IntArray
+from hcp.planning.sequences import without_unread
 from hcp.solvers.repetition.fold import Fold
 
 
@@ -254,22 +255,4 @@ def completed(index: GraphIndex, sequence: IntArray) -> IntArray:
             found.append(node)
     for node in index.order.tolist():
         run_first(node)
-    return trimmed(index, found)
-
-
-def trimmed(index: GraphIndex, sequence: Sequence[int]) -> IntArray:
-    """A legal sequence without executions that nobody reads from before the node runs again or the end."""
-    reads, makes = index.inputs.tolists(), index.outputs.tolists()
-    left = np.bincount(sequence, minlength=index.n).tolist()
-    needed = [False] * index.m
-    found: list[int] = []
-    for node in ticking(reversed(sequence)):
-        if left[node] > 1 and not any(needed[value] for value in makes[node]):
-            left[node] -= 1
-            continue
-        for value in makes[node]:
-            needed[value] = False
-        for value in reads[node]:
-            needed[value] = True
-        found.append(node)
-    return np.array(found[::-1], np.int64)
+    return np.array(without_unread(index, found), np.int64)

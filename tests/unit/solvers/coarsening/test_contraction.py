@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from hcp.graph.errors import GraphError
 from hcp.graph.ir import Graph, Node, Value
+from hcp.planning.sequences import without_unread
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
-from hcp.solvers.coarsening.contraction import contract, without_unread
+from hcp.solvers.coarsening.contraction import contract
 from tests.strategies import graphs, seeded_graphs
 
 
@@ -67,11 +68,13 @@ def test_schedules_of_the_graph_are_gathered_to_legal_ones_of_the_coarse_graph(g
 @given(st.one_of(graphs(), seeded_graphs()), st.integers(0, 10**6))
 def test_unread_executions_are_left_out_without_harm(graph, seed):
     computes = wandering(graph, Random(seed))
-    kept = without_unread(graph, computes)
+    names = graph.index.node_names
+    nodes = without_unread(graph.index, [graph.index.node_of[name] for name in computes])
+    kept = [names[node] for node in nodes]
     before, after = usage(graph, computes), usage(graph, kept)
     assert after.cost <= before.cost
     assert after.peak <= before.peak
-    assert without_unread(graph, kept) == kept
+    assert without_unread(graph.index, nodes) == nodes
 
 
 @given(graphs())

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hcp.analysis.repetition import find_repetition
 from hcp.graph.instances import instance
 from hcp.graph.random_graphs import random_graph
-from hcp.planning.sequences import evaluate
+from hcp.planning.sequences import evaluate, without_unread
 from hcp.solvers.repetition.fold import fold
-from hcp.solvers.repetition.tiling import Layout, Template, Tiling, completed, trimmed
+from hcp.solvers.repetition.tiling import Layout, Template, Tiling, completed
 
 GRAPH = instance("transformer:12")
 REPETITION = find_repetition(GRAPH)
@@ -96,11 +96,11 @@ def test_any_sequence_is_completed_to_a_legal_one(seed, nodes):
 def test_trimming_costs_nothing(seed, nodes):
     index = random_graph(nodes, seed).index
     sequence = random_run(index, Random(seed))
-    before, after = evaluate(index, sequence), evaluate(index, trimmed(index, sequence))
+    before, after = evaluate(index, sequence), evaluate(index, without_unread(index, sequence))
     assert after.cost <= before.cost
     assert after.peak <= before.peak
     # Nothing is left to trim.
-    assert trimmed(index, trimmed(index, sequence)).tolist() == trimmed(index, sequence).tolist()
+    assert without_unread(index, without_unread(index, sequence)) == without_unread(index, sequence)
 
 
 def test_owners_are_segments_in_their_order():

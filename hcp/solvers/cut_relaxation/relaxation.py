@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -129,13 +128,21 @@ class Relaxer:
         What takes time is the first program; what follows may end at any time.
         """
         pace = 0.0
+        then: float | None = None
+
+        def note(bound: Bound) -> None:
+            nonlocal then
+            self.on_bound(bound)
+            then = self.deadline.left
+
+        relaxer = replace(self, on_bound=note)
         for chain in candidate_chains(self.graph, self.params.stages):
-            left = self.deadline.left
-            if pace * _effort(chain) >= left:
+            left, then = self.deadline.left, None
+            # Time grows with the square of a chain's length at least.
+            if pace * len(chain) ** 2 >= left:
                 continue
-            plain: list[float] = []
-            found = self.solve_chain(chain, partial(_note, plain, self.deadline))
-            pace = max(pace, (left - (plain or [self.deadline.left])[0]) / _effort(chain))
+            found = relaxer.solve_chain(chain)
+            pace = max(pace, (left - (self.deadline.left if then is None else then)) / len(chain) ** 2)
             if found is not None:
                 yield found
 
@@ -144,27 +151,21 @@ class Relaxer:
         """What is worth the effort, in the graph's unit of cost."""
         return self.params.least_gain * self.graph.base_cost
 
-    def solve_chain(self, chain: Chain, on_plain: Callable[[], object] = ignore) -> Relaxation | None:
-        """The relaxation for one chain, strengthened; None where there was no time, or no proof of infeasibility.
-
-        Args:
-            chain: Nodes to divide the time at.
-            on_plain: Called when the relaxation is solved without cuts.
-        """
+    def solve_chain(self, chain: Chain) -> Relaxation | None:
+        """The relaxation for one chain, strengthened; None where there was no time, or no proof of infeasibility."""
         try:
             with self.deadline.enforced():
-                return self._solve_chain(chain, on_plain)
+                return self._solve_chain(chain)
         except Cancelled:
             return None
 
-    def _solve_chain(self, chain: Chain, on_plain: Callable[[], object]) -> Relaxation | None:
+    def _solve_chain(self, chain: Chain) -> Relaxation | None:
         form = build_cut_model(self.graph.index, self.budget, chain)
         program = LinearProgram(form.model)
         result = program.solve(self.deadline)
         if result.status is LpStatus.OPTIMAL:
             plain = self.certified(form, result)
             self.on_bound(plain.bound)
-            on_plain()
             return self.strengthened(plain, program, result)
         proof = self.infeasibility(chain) if result.status is LpStatus.INFEASIBLE else None
         return None if proof is None else Relaxation(form, proof)
@@ -213,15 +214,6 @@ class Relaxer:
             if certificate is not None:
                 return Bound(raised + 1, "peak", ORDER_FREE, certificate, SOURCE)
         return None
-
-
-def _note(times: list[float], deadline: Deadline) -> None:
-    times.append(deadline.left)
-
-
-def _effort(chain: Chain) -> int:
-    """What a chain's first program takes, up to a factor: time grows with the square of a chain's length at least."""
-    return len(chain) ** 2
 
 
 def infeasibility_note(bound: Bound) -> str:

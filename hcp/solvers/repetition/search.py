@@ -97,6 +97,8 @@ class LayerSearch:
         self._running: _Running | None = None
         self._fixed: float | None = None
         self._layout: Layout | None = None
+        # By the equal layers that they leave: stages of as many share one, with what it has worked out.
+        self._folds: dict[int, Fold | None] = {}
         self._templates: list[Template] = []
 
     @property
@@ -139,11 +141,9 @@ class LayerSearch:
         stage.left -= deadline.passed
         if found.schedule is not None:
             stage.start = found.schedule
-        if stage.left > 0.01 * self._limit and tracker.over:
-            # What there is has to do if no other call follows.
-            self._tile(tracker, stage)
-            return True
-        self._running = None
+        if not tracker.over or stage.left <= 0.01 * self._limit:
+            self._running = None
+        # Of a stage that goes on in the next call as well: what there is has to do if none follows.
         self._tile(tracker, stage)
         return True
 
@@ -153,14 +153,14 @@ class LayerSearch:
             self._layout = Layout(find_repetition(tracker.problem.graph))
         while self._waiting:
             stage = self._waiting.pop(0)
-            folded = fold(self._layout.repetition, stage.layers)
+            if stage.layers not in self._folds:
+                self._folds[stage.layers] = fold(self._layout.repetition, stage.layers)
+            folded = self._folds[stage.layers]
             if folded is None or folded.small.index.n > self.params.largest * folded.full.index.n:
                 continue
             budget = folded.budget(tracker.problem.budget, self._fixed, stage.allowance)
-            left = max(stage.share * self._limit, 0.0)
-            return _Running(
-                folded, budget, Evolution(params=self.params.memetic), left, self._start(folded, budget, tracker)
-            )
+            search, start = Evolution(params=self.params.memetic), self._start(folded, budget, tracker)
+            return _Running(folded, budget, search, stage.share * self._limit, start)
         return None
 
     def _start(self, folded: Fold, budget: int, tracker: Tracker) -> Schedule | None:

@@ -23,6 +23,8 @@ from hcp.solvers.cut_relaxation.model import build_cut_model
 from hcp.solvers.models.highs import LinearProgram, LpResult, LpStatus
 
 SOURCE: Final = "cut relaxation"
+# Shorter chains count as of this length where time is foretold: theirs is mostly what a program takes in any case.
+LEAST_EFFORT: Final = 5
 # Chains that the very first bounds come from.
 FIRST: Final = 4
 
@@ -139,10 +141,11 @@ class Relaxer:
         for chain in candidate_chains(self.graph, self.params.stages):
             left, then = self.deadline.left, None
             # Time grows with the square of a chain's length at least.
-            if pace * len(chain) ** 2 >= left:
+            effort = max(len(chain), LEAST_EFFORT) ** 2
+            if pace * effort >= left:
                 continue
             found = relaxer.solve_chain(chain)
-            pace = max(pace, (left - (self.deadline.left if then is None else then)) / len(chain) ** 2)
+            pace = max(pace, (left - (self.deadline.left if then is None else then)) / effort)
             if found is not None:
                 yield found
 

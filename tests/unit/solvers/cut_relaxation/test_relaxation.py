@@ -10,7 +10,7 @@ from scipy import sparse
 from hcp.graph.cancellation import Cancelled
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph
-from hcp.planning.deadline import Deadline
+from hcp.planning.deadline import Deadline, WorkClock
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Compute, Schedule, keep_everything
 from hcp.schedule.replay import replay
@@ -126,6 +126,22 @@ def test_path_cuts_strengthen_a_transformer():
     found = Relaxer(graph, budget, Deadline(20), RelaxationParams(families=("path",))).solve_chain(chain)
     assert found.form.cuts
     assert found.bound.value > plain
+
+
+def test_a_slow_start_leaves_no_chain_out():
+    """The first program of a process may wait for its solver; that says nothing of how long the others take."""
+    graph = instance("unet:2")
+    budget = replay(graph, keep_everything(graph)).peak * 7 // 10
+    deadline = Deadline(10_000, clock=WorkClock())
+    told = []
+
+    def wait_at_first(bound):
+        if not told:
+            deadline.spend(100)
+        told.append(bound)
+
+    Relaxer(graph, budget, deadline, on_bound=wait_at_first).best()
+    assert len(told) == len(candidate_chains(graph))
 
 
 def test_a_limit_within_separation_leaves_what_is_proved_without(monkeypatch):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from hcp.integrations.jax.flow import REPEATED, Flow
+from hcp.integrations.jax.flow import REPEATED, JaxprFlow
 from hcp.integrations.jax.internals import operation_name
 from hcp.integrations.jax.jaxpr import flatten
 
@@ -13,7 +13,7 @@ X = jnp.ones((4, 4))
 
 
 def of(function, *args):
-    return Flow.of(flatten(jax.make_jaxpr(function)(*args or (X,))))
+    return JaxprFlow.of(flatten(jax.make_jaxpr(function)(*args or (X,))))
 
 
 def names(flow):

@@ -11,7 +11,7 @@ import pytest
 from jax import lax
 
 from hcp import keep_everything
-from hcp.integrations.jax import clusters
+from hcp.integrations.fusion import clusters
 from hcp.integrations.jax.emit import emit
 from hcp.integrations.jax.flow import REPEATED
 from hcp.integrations.jax.fusion import group

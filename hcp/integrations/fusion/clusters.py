@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hcp.integrations.jax.flow import Flow
-from hcp.integrations.jax.internals import has_effects
+from hcp.integrations.fusion.flow import Flow
 
 # How many reads a search for a way back looks at, for each group that it starts from: on average over a program, so
 # that the work grows as its length, and at most. Models need two.
@@ -26,14 +25,14 @@ class Cluster:
         last: The last of them in the program.
         outputs: Variables that others read or that the program returns.
         heavy: The operation that can't be fused; a group has one at most.
-        effects: Whether running it again would be seen from outside.
+        alone: Whether no other operation may join it.
     """
 
     members: list[int]
     last: int
     outputs: dict[Any, None]
     heavy: int | None
-    effects: bool
+    alone: bool
 
 
 @dataclass
@@ -54,9 +53,9 @@ class Clusters:
     def __post_init__(self) -> None:
         flow = self.flow
         self._readers_outside = {var: len(readers) for var, readers in flow.readers.items()}
-        for i, equation in enumerate(flow.operations):
-            outputs = dict.fromkeys(var for var in equation.outvars if var in flow.readers or var in flow.returned)
-            self.of.append(Cluster([i], i, outputs, i if flow.is_heavy(i) else None, has_effects(equation)))
+        for i, made in enumerate(flow.made):
+            outputs = dict.fromkeys(var for var in made if var in flow.readers or var in flow.returned)
+            self.of.append(Cluster([i], i, outputs, i if flow.is_heavy(i) else None, i in flow.alone))
 
     def readers(self, cluster: Cluster) -> Iterator[Cluster]:
         """The groups that read from a group, as often as they do; itself as well, where it reads what others read."""
@@ -80,7 +79,7 @@ class Clusters:
             for var in self.flow.reads[m]:
                 if var in self.flow.producer and self.of[self.flow.producer[var]] is target:
                     self._read_inside(var, target)
-            for var in self.flow.operations[m].outvars:
+            for var in self.flow.made[m]:
                 for reader in self.flow.readers.get(var, ()):
                     if self.of[reader] is target:
                         self._read_inside(var, target)
@@ -89,7 +88,7 @@ class Clusters:
         target.members += cluster.members
         target.last = max(target.last, cluster.last)
         target.heavy = cluster.heavy if target.heavy is None else target.heavy
-        target.effects = target.effects or cluster.effects
+        target.alone = target.alone or cluster.alone
 
     def _read_inside(self, var: Any, cluster: Cluster) -> None:  # noqa: ANN401
         """Counts a reader of a variable that is in its group now."""

@@ -5,16 +5,16 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from hcp.integrations.jax import clusters as module
-from hcp.integrations.jax.clusters import Clusters
-from hcp.integrations.jax.flow import Flow
+from hcp.integrations.fusion import Clusters
+from hcp.integrations.fusion import clusters as module
+from hcp.integrations.jax.flow import JaxprFlow
 from hcp.integrations.jax.jaxpr import flatten
 
 X = jnp.ones((4, 4))
 
 
 def of(function):
-    return Clusters(Flow.of(flatten(jax.make_jaxpr(function)(X))))
+    return Clusters(JaxprFlow.of(flatten(jax.make_jaxpr(function)(X))))
 
 
 def fork(x):
@@ -39,13 +39,13 @@ def test_what_is_read_inside_alone_does_not_leave():
     assert made.of[1] is made.of[2]
     assert (sorted(made.of[1].members), made.of[1].last) == ([1, 2], 2)
     (leaves,) = made.of[1].outputs
-    assert leaves in made.flow.operations[2].outvars
+    assert leaves in made.flow.made[2]
     assert made.sources(made.of[1]) == {made.of[0]}
     # Read outside as well.
     made.join([made.of[0], made.of[1]])
     assert len(made.of[0].outputs) == 2
     made.join([made.of[0], made.of[3]])
-    assert list(made.of[0].outputs) == made.flow.operations[3].outvars
+    assert tuple(made.of[0].outputs) == made.flow.made[3]
 
 
 def test_ways_back():

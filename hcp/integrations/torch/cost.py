@@ -47,15 +47,19 @@ def costs(cost: Cost, footprints: Mapping[fx.Node, Footprint], cache: CacheOptio
         return {node: roofline(node) for node in footprints}
     if cost == "calibrated":
         return {node: constants(_device(node), cache).nanoseconds(*_work(node)) for node in footprints}
-    found = {}
-    for node in footprints:
-        amount = cost(node)
-        if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0:
-            raise TorchError(
-                f"the cost function gave {amount!r} for {node.name}; expected a whole number, zero or more"
-            )
-        found[node] = amount
-    return found
+    return {node: own_cost(cost, node) for node in footprints}
+
+
+def own_cost(cost: Callable[[fx.Node], int], node: fx.Node) -> int:
+    """What a function of the user's says that an operation costs.
+
+    Raises:
+        TorchError: If it is anything but a whole number of zero or more.
+    """
+    amount = cost(node)
+    if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0:
+        raise TorchError(f"the cost function gave {amount!r} for {node.name}; expected a whole number, zero or more")
+    return amount
 
 
 def roofline(node: fx.Node) -> int:
@@ -69,10 +73,11 @@ def _device(node: fx.Node) -> str:
 
 def _work(node: fx.Node) -> tuple[int, int]:
     """Arithmetic operations, and bytes read and written."""
-    return _flops(node), sum(tensor_bytes(source) for source in node.all_input_nodes) + tensor_bytes(node)
+    return flops(node), sum(tensor_bytes(source) for source in node.all_input_nodes) + tensor_bytes(node)
 
 
-def _flops(node: fx.Node) -> int:
+def flops(node: fx.Node) -> int:
+    """Arithmetic operations of a product, a convolution or an attention; zero for others."""
     packet = getattr(node.target, "overloadpacket", None)
     formula = flop_registry.get(packet)
     if formula is None:

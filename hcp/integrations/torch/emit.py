@@ -1,9 +1,10 @@
 """From a schedule to the forward and backward code that runs it: the order of the nodes *is* the schedule."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import fx
@@ -11,7 +12,7 @@ from torch.fx.node import Argument
 
 from hcp.integrations.torch import host
 from hcp.integrations.torch.capture import Split
-from hcp.integrations.torch.lower import BOUNDARY, Lowered
+from hcp.integrations.torch.lower import BOUNDARY, PLACE, Lowered, Place
 from hcp.integrations.torch.program import Call
 from hcp.schedule.actions import Compute, Fetch, Offload, Schedule
 
@@ -45,6 +46,9 @@ class _Emitter:
     copies: dict[fx.Node, _Instance] = field(default_factory=dict)
     viewed: dict[fx.Node, tuple[tuple[Argument, ...], fx.Node]] = field(default_factory=dict)
     saved: dict[fx.Node, fx.Node] = field(default_factory=dict)
+    place: Place = Place()
+    # What the kernel at hand made so far.
+    inside: dict[fx.Node, fx.Node] = field(default_factory=dict)
 
     def run(self, schedule: Schedule) -> Split:
         joint = self.lowered.program.joint
@@ -61,11 +65,13 @@ class _Emitter:
                 returned = [self._argument(out) for out in joint.outputs]
                 self.phase = "backward"
                 self.viewed.clear()
+                self.inside.clear()
                 for tangent in joint.tangents:
                     self.made[tangent] = _Instance("backward", self._placeholder(tangent, tangent.name))
             else:
-                self._compute(self.lowered.computes[name], again=name in ran)
+                self._kernel(name, again=name in ran)
                 ran.add(name)
+        self.inside.clear()
         gradients = tuple(self._argument(gradient) for gradient in joint.gradients)
         self.graphs["forward"].output((*returned, *self.saved))
         self.graphs["backward"].output(gradients)
@@ -103,22 +109,34 @@ class _Emitter:
         with self.lowered.program.joint.fake_mode:
             return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype)
 
+    def _kernel(self, name: str, *, again: bool) -> None:
+        self.inside.clear()
+        libraries = self.lowered.libraries
+        if libraries is not None:
+            # What two kernels share would be stored for the second.
+            self.viewed.clear()
+        for node in self.lowered.computes[name]:
+            self._compute(node, again=again)
+        self.place = Place(self.place.kernel + 1, self.place.segment + (name in (libraries or ())))
+
     def _compute(self, node: fx.Node, *, again: bool) -> None:
         program = self.lowered.program
         call = Call(node.target, node.args, dict(node.kwargs))
         if again:
             call = program.again.get(node, call)
         made = self._call(call, node)
-        if node in self.lowered.value_of:
-            self._bind(node, made)
+        self._bind(node, made)
         if not isinstance(node.meta["val"], list | tuple):
             return
         # All items are taken at once: the tuple would keep every output alive for as long as it lives itself.
         for item in node.users:
-            if item in self.lowered.value_of:
+            if item in self.lowered.value_of or self.lowered.libraries is not None:
                 self._bind(item, self._call(Call(item.target, (made, item.args[1])), item))
 
     def _bind(self, tensor: fx.Node, made: fx.Node) -> None:
+        self.inside[tensor] = made
+        if tensor not in self.lowered.value_of:
+            return
         value = self.lowered.graph.values[self.lowered.value_of[tensor]]
         if not (value.resident and tensor in self.made):
             self.made[tensor] = _Instance(self.phase, made)
@@ -126,8 +144,12 @@ class _Emitter:
     def _call(self, call: Call, like: fx.Node | torch.Tensor) -> fx.Node:
         args, kwargs = fx.node.map_arg((call.args, call.kwargs), self._argument_or_own)
         made = self.graphs[self.phase].call_function(call.target, args, kwargs)
-        made.meta["val"] = like.meta["val"] if isinstance(like, fx.Node) else like
+        self._note(made, like.meta if isinstance(like, fx.Node) else {"val": like})
         return made
+
+    def _note(self, made: fx.Node, meta: Mapping[str, Any]) -> None:
+        made.meta.update(meta)
+        made.meta[PLACE] = self.place
 
     def _argument_or_own(self, node: fx.Node) -> Argument:
         return node if node.graph is self.graphs[self.phase] else self._argument(node)
@@ -138,6 +160,8 @@ class _Emitter:
             return node
         if node in self.lowered.views:
             return self._view(node)
+        if node in self.inside:
+            return self.inside[node]
         if node in self.made:
             return self._local(self.made[node])
         if node.op == "get_attr":
@@ -155,7 +179,7 @@ class _Emitter:
         stand_in = dict(zip(node.all_input_nodes, sources, strict=True))
         args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), stand_in.__getitem__)
         made = self.graphs[self.phase].call_function(node.target, args, kwargs)  # type: ignore[arg-type]
-        made.meta["val"] = node.meta["val"]
+        self._note(made, node.meta)
         self.viewed[node] = (sources, made)
         return made
 
@@ -163,7 +187,10 @@ class _Emitter:
         if instance.phase == self.phase:
             return instance.node
         if instance.node not in self.saved:
-            self.saved[instance.node] = self._placeholder(instance.node, f"saved_{len(self.saved)}")
+            # Compilers tell what is there all along from what goes with its last reader by the name.
+            is_primal = instance.node.op == "placeholder"
+            name = instance.node.name if is_primal else f"saved_{len(self.saved)}"
+            self.saved[instance.node] = self._placeholder(instance.node, name)
         return self.saved[instance.node]
 
     def _placeholder(self, like: fx.Node, name: str) -> fx.Node:

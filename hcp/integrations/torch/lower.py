@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from torch import fx
 
@@ -15,6 +15,20 @@ from hcp.integrations.torch.probe import Footprint, Layout
 from hcp.integrations.torch.program import Program, is_random, tensor_bytes, writes_input
 
 BOUNDARY: Final = "BOUNDARY"
+# Under which name the nodes of emitted kernels note their place in the plan.
+PLACE: Final = "hcp_place"
+
+
+class Place(NamedTuple):
+    """Where a plan has an operation of a kernel.
+
+    Attributes:
+        kernel: The number of kernels before its own.
+        segment: The number of library calls before its own kernel.
+    """
+
+    kernel: int = 0
+    segment: int = 0
 
 
 @dataclass
@@ -24,16 +38,19 @@ class Lowered:
     Attributes:
         graph: What is planned.
         program: What is run.
-        computes: The operation behind each node, save the boundary.
-        views: Operations that only look at a storage; they are run anew wherever their result is read.
+        computes: The operations behind each node, in their order, save the boundary.
+        views: Operations that only look at a storage, or that readers repeat; they are run anew wherever their result
+            is read.
         value_of: The value that a tensor is a fresh storage of, by the operation or item that yields the tensor.
+        libraries: Where nodes are kernels in the making, which share nothing but values: those that call libraries.
     """
 
     graph: Graph
     program: Program
-    computes: dict[str, fx.Node]
+    computes: dict[str, tuple[fx.Node, ...]]
     views: set[fx.Node]
     value_of: dict[fx.Node, str]
+    libraries: frozenset[str] | None = None
 
 
 def lower(
@@ -81,7 +98,7 @@ class _Lowering:
         return Lowered(
             Graph(tuple(nodes), name=name, cost_unit="ns"),
             self.program,
-            {node.name: node for node in self.outputs},
+            {node.name: (node,) for node in self.outputs},
             self.views,
             self.value_of,
         )
@@ -137,7 +154,7 @@ class _Lowering:
     def _boundary(self, effects: set[fx.Node]) -> Node:
         joint = self.program.joint
         reads = [name for out in joint.outputs if isinstance(out, fx.Node) for name in self.reads[out]]
-        reads += [_token(node) for node in self.outputs if node in effects]
+        reads += [token(node) for node in self.outputs if node in effects]
         tangents = tuple(
             Value(tangent.name, tensor_bytes(tangent), "gradient", resident=True) for tangent in joint.tangents
         )
@@ -150,16 +167,16 @@ class _Lowering:
         if again is not None:
             fx.node.map_arg((again.args, again.kwargs), sources.append)
         reads = [name for source in sources for name in self.reads[source]]
-        reads += [_token(earlier) for earlier in self.program.after.get(node, ()) if earlier not in sources]
+        reads += [token(earlier) for earlier in self.program.after.get(node, ()) if earlier not in sources]
         outputs = [
             Value(name, size, kinds.get(name, "activation"), resident=name in kinds)
             for name, size in self.outputs[node]
         ]
         if awaited:
-            outputs.append(Value(_token(node), 0))
+            outputs.append(Value(token(node), 0))
         return Node(
             node.name,
-            _op_name(node),
+            op_name(node),
             tuple(reads),
             tuple(outputs),
             self.cost[node],
@@ -168,12 +185,13 @@ class _Lowering:
         )
 
 
-def _token(node: fx.Node) -> str:
+def token(node: fx.Node) -> str:
     """The zero-byte value that says a node has run."""
     return f"{node.name}:done"
 
 
-def _op_name(node: fx.Node) -> str:
+def op_name(node: fx.Node) -> str:
+    """What a node calls, for people."""
     target = node.args[1] if node.target is rng.draw else node.target
     if is_operation(target):
         return str(target)

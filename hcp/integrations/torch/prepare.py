@@ -128,7 +128,6 @@ def _check_operations(program: Program) -> None:
 def _mutations(program: Program) -> None:
     """Writes new contents of buffers inside the forward; who reads the old contents reads them before, or a copy."""
     (output,) = program.graph.find_nodes(op="output")
-    backward = program.depends_on_tangents()
     returned = list(output.args[0])
     for position, primal in enumerate(program.joint.mutated):
         if primal is None:
@@ -137,11 +136,7 @@ def _mutations(program: Program) -> None:
         if new is primal:
             _check_norm_buffer(primal)
             continue
-        readers = [user for user in primal.users if user.op != "output"]
-        if any(
-            user in backward or _is_view(user, primal) or tensor_bytes(user) > tensor_bytes(primal) for user in readers
-        ):
-            readers = [_snapshot(program, primal, readers)]
+        readers = snapshot_readers(program, primal, [user for user in primal.users if user.op != "output"])
         place = {node: i for i, node in enumerate(program.graph.nodes)}
         with program.graph.inserting_after(max((new, *readers), key=place.__getitem__)):
             update = program.graph.call_function(aten.copy_.default, (primal, new))
@@ -167,6 +162,17 @@ def _check_norm_buffer(primal: fx.Node) -> None:
 def _is_view(node: fx.Node, base: fx.Node) -> bool:
     storage = storage_id(base.meta["val"])
     return any(storage_id(value) == storage for value in tensors_of(node))
+
+
+def snapshot_readers(program: Program, primal: fx.Node, readers: list[fx.Node]) -> list[fx.Node]:
+    """The nodes that have to run before an input changes: its readers, or one that copies it for them.
+
+    A copy serves where a reader runs in the backward, looks at the input later, or makes more of it than it holds.
+    """
+    backward = program.depends_on_tangents()
+    if any(user in backward or _is_view(user, primal) or tensor_bytes(user) > tensor_bytes(primal) for user in readers):
+        return [_snapshot(program, primal, readers)]
+    return readers
 
 
 def _snapshot(program: Program, primal: fx.Node, readers: list[fx.Node]) -> fx.Node:

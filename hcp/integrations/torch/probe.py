@@ -8,7 +8,7 @@ Operations that agree in target, shapes, layouts and other arguments are run onc
 import hashlib
 import operator
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
@@ -75,19 +75,46 @@ def probe(program: Program, times: Measurements | None = None) -> dict[fx.Node, 
     with real_tensors(), _random_state_kept():
         # This first round also warms up the kernels, whose first calls may allocate more.
         keys, calls, found = _first_round(program)
-        marks = {key: f"{_MARK}{number}" for number, key in enumerate(calls)}
+        _measure(calls, found, times)
+    return {node: found[key] for node, key in keys.items()}
 
-        def run_all() -> None:
-            for key, call in calls.items():
-                args, kwargs = call.stand_ins()
-                with record_function(marks[key]):
-                    call.target(*args, **kwargs)
 
-        memory = record(run_all)
-        for key, footprint in found.items():
-            workspace = max(0, memory.peak_within(marks[key]) - sum(footprint.sizes))
-            nanoseconds = 0 if times is None else round(times.get(_digest(key), calls[key].least_time))
-            found[key] = replace(footprint, workspace=workspace, nanoseconds=nanoseconds)
+def _measure(calls: dict[str, "_Sample"], found: dict[str, Footprint], times: Measurements | None) -> None:
+    """Adds what the allocator and the clock have to say."""
+    marks = {key: f"{_MARK}{number}" for number, key in enumerate(calls)}
+
+    def run_all() -> None:
+        for key, call in calls.items():
+            args, kwargs = call.stand_ins()
+            with record_function(marks[key]):
+                call.target(*args, **kwargs)
+
+    memory = record(run_all)
+    for key, footprint in found.items():
+        workspace = max(0, memory.peak_within(marks[key]) - sum(footprint.sizes))
+        nanoseconds = 0 if times is None else round(times.get(_digest(key), calls[key].least_time))
+        found[key] = replace(footprint, workspace=workspace, nanoseconds=nanoseconds)
+
+
+def probe_calls(nodes: Iterable[fx.Node], times: Measurements | None = None) -> dict[fx.Node, Footprint]:
+    """The footprints of single operations, by the layouts that capture foresees for their inputs.
+
+    Args:
+        nodes: What to run, one operation at a time.
+        times: See ``probe``.
+
+    Raises:
+        CaptureError: If an operation does not run by itself.
+        ExecutionError: If a PyTorch profiler runs already.
+    """
+    with real_tensors(), _random_state_kept():
+        keys: dict[fx.Node, str] = {}
+        calls: dict[str, _Sample] = {}
+        found: dict[str, Footprint] = {}
+        for node in nodes:
+            known = {source: _layout(source.meta["val"]) for source in node.all_input_nodes}
+            keys[node] = _sample(node, known, calls, found)
+        _measure(calls, found, times)
     return {node: found[key] for node, key in keys.items()}
 
 
@@ -151,20 +178,28 @@ def _first_round(program: Program) -> tuple[dict[fx.Node, str], dict[str, _Sampl
         elif node.target is operator.getitem:
             layouts[node] = layouts[node.args[0]][node.args[1]]
         elif node.op == "call_function":
-            args, kwargs = fx.node.map_aggregate((node.args, dict(node.kwargs)), lambda a: _known(a, layouts))
-            keys[node] = key = f"{node.target}{args}{kwargs}"
-            if key not in samples:
-                samples[key] = _Sample(node.target, args, kwargs)
-                try:
-                    found[key] = samples[key].outputs()
-                except Exception as error:
-                    raise CaptureError(
-                        f"operation {node.target} ({node.name}) does not run by itself on stand-in values ({error}); "
-                        "hcp cannot plan it"
-                    ) from error
+            keys[node] = key = _sample(node, layouts, samples, found)
             many = isinstance(node.meta["val"], list | tuple)
             layouts[node] = found[key].layouts if many else found[key].layouts[0]
     return keys, samples, found
+
+
+def _sample(
+    node: fx.Node, layouts: dict[fx.Node, Any], samples: dict[str, _Sample], found: dict[str, Footprint]
+) -> str:
+    """The name of the sample that an operation is an instance of; a new one is run once."""
+    args, kwargs = fx.node.map_aggregate((node.args, dict(node.kwargs)), lambda a: _known(a, layouts))
+    key = f"{node.target}{args}{kwargs}"
+    if key not in samples:
+        samples[key] = _Sample(node.target, args, kwargs)
+        try:
+            found[key] = samples[key].outputs()
+        except Exception as error:
+            raise CaptureError(
+                f"operation {node.target} ({node.name}) does not run by itself on stand-in values ({error}); "
+                "hcp cannot plan it"
+            ) from error
+    return key
 
 
 def _digest(key: str) -> str:

@@ -81,6 +81,6 @@ def test_the_order_is_the_schedules(lowered):
     split = emit(lowered, keep_everything(graph))
     at = graph.order.index(BOUNDARY)
     own = [node for node in calls(split.forward) if not any(v.target == node.target for v in lowered.views)]
-    expected = [lowered.computes[name].target for name in graph.order[:at]]
+    expected = [lowered.computes[name][0].target for name in graph.order[:at]]
     assert [node.target for node in own] == expected
     assert [action.node for action in keep_everything(graph).actions if isinstance(action, Compute)] == [*graph.order]

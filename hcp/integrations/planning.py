@@ -66,8 +66,12 @@ def plan_step(
     return find_plan(request.problem(graph, host), request, inputs=inputs, again=again)
 
 
-def find_plan(problem: Problem, request: Request, *, inputs: str = "", again: str = "") -> Found:
+def find_plan(
+    problem: Problem, request: Request, *, inputs: str = "", again: str = "", incumbent: Schedule | None = None
+) -> Found:
     """The plan that was made before for this problem with these options, or a new one, which is kept.
+
+    A schedule that is known to fit may be given for a planner to start from.
 
     Raises:
         HcpError: See ``plan_step``, whose arguments these are.
@@ -78,17 +82,17 @@ def find_plan(problem: Problem, request: Request, *, inputs: str = "", again: st
     known = None if key is None else cache.find(key, problem)
     what = f"{problem.graph.name}{f' on {inputs}' if inputs else ''}"
     if known is not None:
-        _say(request, f"took the plan for {what} from {known[1]}")
+        say(request, f"took the plan for {what} from {known[1]}")
         return Found(*known)
-    _say(
+    say(
         request,
         f"planning {what}{again}: {len(problem.graph.nodes):,} operations within {_amount(problem, request)}, "
         f"up to {request.time_limit:g} s",
     )
-    plan = _search(problem, request)
+    plan = _search(problem, request, incumbent)
     if key is not None:
         cache.keep(key, plan)
-    _say(request, f"{Planned(plan)}, {plan.seconds:.1f} s")
+    say(request, f"{Planned(plan)}, {plan.seconds:.1f} s")
     return Found(plan)
 
 
@@ -162,10 +166,16 @@ def allow_unplanned(request: Request, reason: HcpError, warning: str = "", stack
     warnings.warn(warning or str(reason), FallbackWarning, stacklevel)
 
 
-def _search(problem: Problem, request: Request) -> Plan:
+def say(request: Request, line: str) -> None:
+    """Tells what planning is at, unless the request is to be quiet."""
+    if not request.quiet:
+        print(f"hcp: {line}", file=sys.stderr, flush=True)
+
+
+def _search(problem: Problem, request: Request, incumbent: Schedule | None) -> Plan:
     graph, own = problem.graph, request.monitor is not ignore
     with live_progress(request.time_limit, request.quiet or own) as display:
-        control = Control(monitor=request.monitor if own else display)
+        control = Control(monitor=request.monitor if own else display, incumbent=incumbent)
         plan = heed(solve_problem(problem, request.solver, request.limits, control))
     if plan.schedule is None:
         found = f"solver {plan.planner!r} found no plan for {graph.name} within {_amount(problem, request)}"
@@ -176,8 +186,3 @@ def _search(problem: Problem, request: Request) -> Plan:
 def _amount(problem: Problem, request: Request) -> str:
     amount = f"{problem.budget:,} bytes"
     return f"{request.budget!r} ({amount})" if isinstance(request.budget, str) else amount
-
-
-def _say(request: Request, line: str) -> None:
-    if not request.quiet:
-        print(f"hcp: {line}", file=sys.stderr, flush=True)

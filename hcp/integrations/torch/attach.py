@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from hcp.integrations.torch.capture import backend, compile_whole, forward_of, is_sharded
+from hcp.integrations.torch.backends import backend_of
+from hcp.integrations.torch.capture import compile_whole, forward_of, is_sharded
 from hcp.integrations.torch.errors import CaptureError, TorchError
 from hcp.integrations.torch.guard import guarded
 from hcp.integrations.torch.internals import is_compiled
@@ -36,9 +37,7 @@ class PlannedForward:
         self.original = original
         self.executor = TorchExecutor(type(module).__name__, request)
         forward = forward_of(module) if original is None else original
-        self._run = guarded(
-            module, forward, self.executor, compile_whole(module, forward, backend(self.executor.split))
-        )
+        self._run = guarded(module, forward, self.executor, compile_whole(module, forward, backend_of(self.executor)))
         update_wrapper(self, forward)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the module takes and returns

@@ -105,6 +105,11 @@ class Split:
     backward: fx.GraphModule
 
 
+def traced_of(module: fx.GraphModule, inputs: Sequence[Any]) -> Traced:
+    """What Dynamo hands to a backend; it forgets where it found the inputs once it is done."""
+    return Traced(module, tuple(inputs), tuple(map(given_name, module.graph.find_nodes(op="placeholder"))))
+
+
 def backend(split: Callable[[Joint], Split]) -> Callable[..., Any]:
     """A ``torch.compile`` backend that hands each training step's joint graph to ``split``.
 
@@ -115,12 +120,10 @@ def backend(split: Callable[[Joint], Split]) -> Callable[..., Any]:
         return boxed(module)
 
     def compile_traced(module: fx.GraphModule, inputs: Sequence[Any]) -> Any:  # noqa: ANN401 - as PyTorch compiles it
-        # Dynamo forgets where it found the inputs once it is done.
-        names = map(given_name, module.graph.find_nodes(op="placeholder"))
-        traced = Traced(module, tuple(inputs), tuple(names))
+        traced = traced_of(module, inputs)
 
         def partition(joint: fx.GraphModule, forward_outputs: int) -> tuple[fx.GraphModule, fx.GraphModule]:
-            halves = split(_joint(traced, joint, forward_outputs))
+            halves = split(joint_of(traced, joint, forward_outputs))
             return halves.forward, halves.backward
 
         return compile_joint(module, inputs, compiler, partition)
@@ -268,7 +271,12 @@ def _without_logging(call: Callable[..., Any], *args: object, **kwargs: object) 
         return call(*args, **kwargs)
 
 
-def _joint(traced: Traced, module: fx.GraphModule, forward_outputs: int) -> Joint:
+def joint_of(traced: Traced, module: fx.GraphModule, forward_outputs: int) -> Joint:
+    """The joint graph that a partitioner is given.
+
+    Raises:
+        CaptureError: If it has symbolic shapes, or does more than functions of tensors do.
+    """
     placeholders = module.graph.find_nodes(op="placeholder")
     primals = tuple(node for node in placeholders if "tangents" not in str(node.target))
     tangents = tuple(node for node in placeholders if "tangents" in str(node.target))

@@ -1,6 +1,6 @@
 """The drop-in: ``checkpoint(module, budget=...)`` plans a training step at the first call, and runs the plan."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from torch import nn
@@ -8,12 +8,12 @@ from torch import nn
 from hcp.graph.ir import Graph
 from hcp.integrations.request import Fallback, GivenPlan
 from hcp.integrations.torch.attach import attach, executor_of
+from hcp.integrations.torch.backends import backend_of
 from hcp.integrations.torch.capture import Joint, trace
-from hcp.integrations.torch.capture import backend as capturing
 from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.plans import TorchPlan
-from hcp.integrations.torch.request import TIME_LIMIT, Host, TorchRequest
+from hcp.integrations.torch.request import TIME_LIMIT, Compiler, Host, TorchRequest
 from hcp.integrations.torch.step_planner import TorchExecutor, lower_joint
 from hcp.integrations.torch.version import check_version
 from hcp.planning.planner import Planner
@@ -37,6 +37,9 @@ def checkpoint(
     quiet: bool = False,
     monitor: Monitor = ignore,
     host: Host = None,
+    compiler: Compiler = "aot_eager",
+    mode: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> M:
     """Prepares a module so that each training step keeps within a memory budget.
 
@@ -63,6 +66,11 @@ def checkpoint(
         monitor: Called with the progress of planning, which is then not shown on a terminal.
         host: Where given, the plan may move values to the host's memory and back: a bandwidth such as ``"12GiB/s"``,
             ``"measured"`` for that of this machine (measured once and cached), or a ``hcp.HostLink``.
+        compiler: ``"aot_eager"`` runs the plan operation by operation, with the peak it promised to the byte;
+            ``"inductor"`` has Inductor compile it, and keeps the measured peak of the compiled program within the
+            budget. A percentage is then of what the program takes that Inductor makes without a plan.
+        mode: For Inductor, as ``torch.compile`` takes it.
+        options: For Inductor, as ``torch.compile`` takes them.
 
     Returns:
         The same module.
@@ -85,6 +93,9 @@ def checkpoint(
         quiet=quiet,
         monitor=monitor,
         host=host,
+        compiler=compiler,
+        mode=mode,
+        options=options,
     )
     attach(module, request)
     return module
@@ -116,6 +127,9 @@ def plan_for(
     quiet: bool = False,
     monitor: Monitor = ignore,
     host: Host = None,
+    compiler: Compiler = "aot_eager",
+    mode: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> TorchPlan:
     """Plans the training step of ``module(*args, **kwargs)``; the module is neither run nor changed.
 
@@ -134,6 +148,9 @@ def plan_for(
         quiet=quiet,
         monitor=monitor,
         host=host,
+        compiler=compiler,
+        mode=mode,
+        options=options,
     )
     joint = _traced(module, args, kwargs, "plan_for")
     executor = TorchExecutor(type(module).__name__, request, called_with=(args, dict(kwargs or {})))
@@ -153,6 +170,7 @@ def backend(
     quiet: bool = False,
     monitor: Monitor = ignore,
     host: Host = None,
+    compiler: Compiler = "aot_eager",
 ) -> "Backend":
     """A backend for ``torch.compile(model, backend=..., fullgraph=True, dynamic=False)``.
 
@@ -174,6 +192,7 @@ def backend(
         quiet=quiet,
         monitor=monitor,
         host=host,
+        compiler=compiler,
     )
     return Backend(request)
 
@@ -183,16 +202,18 @@ class Backend:
 
     def __init__(self, request: TorchRequest) -> None:
         self._executor = TorchExecutor("compiled", request)
-        self._compile: Callable[..., Any] = capturing(self._executor.split)
+        self._compile = backend_of(self._executor)
 
     @property
     def plans(self) -> list[TorchPlan]:
         """The plans in force, one a compiled graph that needs gradients, in the order of compilation."""
         return list(self._executor.plans)
 
-    def __call__(self, module: Any, inputs: Any, **_options: Any) -> Any:  # noqa: ANN401 - as torch.compile calls it
-        """Compiles a graph that Dynamo captured."""
-        return self._compile(module, inputs)
+    def __call__(self, module: Any, inputs: Any, **options: Any) -> Any:  # noqa: ANN401 - as torch.compile calls it
+        """Compiles a graph that Dynamo captured; a mode and options of Inductor's are for it alone."""
+        if self._executor.request.compiler != "inductor":
+            return self._compile(module, inputs)
+        return self._compile(module, inputs, **options)
 
 
 def capture_graph(

@@ -46,7 +46,7 @@ class _Emitter:
     copies: dict[fx.Node, _Instance] = field(default_factory=dict)
     viewed: dict[fx.Node, tuple[tuple[Argument, ...], fx.Node]] = field(default_factory=dict)
     saved: dict[fx.Node, fx.Node] = field(default_factory=dict)
-    place: Place = Place()
+    place: Place = field(default_factory=Place)
     # What the kernel at hand made so far.
     inside: dict[fx.Node, fx.Node] = field(default_factory=dict)
 

@@ -251,6 +251,12 @@ def undivided() -> AbstractContextManager[object]:
     return torch._dynamo.config.patch(optimize_ddp=False)  # type: ignore[no-any-return]
 
 
+def data_parallel_group() -> Any | None:  # noqa: ANN401 - a process group
+    """The processes that run the same step as this one under DistributedDataParallel, where it is being called."""
+    active = DistributedDataParallel._get_active_ddp_module()  # type: ignore[no-untyped-call]
+    return None if active is None else active.process_group
+
+
 class Recording(NamedTuple):
     """What the profiler saw on the CPU; times are in nanoseconds.
 

@@ -1,6 +1,6 @@
 """``HCModule``: a planned module as an object of its own, with its configuration, its plan and its report at hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from hcp.integrations.torch.checkpoint import checkpoint, plan_of
 from hcp.integrations.torch.cost import Cost
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.plans import TorchPlan
-from hcp.integrations.torch.request import TIME_LIMIT, Host
+from hcp.integrations.torch.request import TIME_LIMIT, Compiler, Host
 from hcp.integrations.torch.step_planner import TorchExecutor
 from hcp.planning.planner import Planner
 from hcp.plans.cache import CacheOption
@@ -39,6 +39,9 @@ class HCConfig:
         seed: As for ``checkpoint``.
         quiet: As for ``checkpoint``.
         host: As for ``checkpoint``; planners alone use it.
+        compiler: As for ``checkpoint``.
+        mode: As for ``checkpoint``.
+        options: As for ``checkpoint``.
 
     Raises:
         TorchError: If it names two ways to plan, or none.
@@ -55,6 +58,9 @@ class HCConfig:
     seed: int = 0
     quiet: bool = False
     host: Host = None
+    compiler: Compiler = "aot_eager"
+    mode: str | None = None
+    options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         ways = {"planner": self.planner, "block_size": self.block_size, "custom_planner": self.custom_planner}
@@ -109,6 +115,9 @@ class HCModule(nn.Module):
             fallback=config.fallback,
             quiet=config.quiet,
             host=config.host,
+            compiler=config.compiler,
+            mode=config.mode,
+            options=config.options,
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the module takes and returns

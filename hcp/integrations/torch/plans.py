@@ -18,10 +18,21 @@ class TorchPlan(Planned):
     Attributes:
         inputs: Shapes and types of the variant's inputs, for people.
         source: Where it comes from: ``"planned"``, ``"given"``, ``"memory"`` or the name of a cache file.
+        measured_bytes: Peak of the program that Inductor made of it; None where it was not measured, or where the plan
+            is run operation by operation, which takes what is planned.
+        allowed_bytes: What the compiled program had to stay within, which the plan was made for less or for more than;
+            None where the plan is run operation by operation.
     """
 
     inputs: str = ""
     source: str = "planned"
+    measured_bytes: int | None = None
+    allowed_bytes: int | None = None
+
+    @property
+    def budget_bytes(self) -> int:
+        """What memory had to stay within."""
+        return self.plan.problem.budget if self.allowed_bytes is None else self.allowed_bytes
 
     @property
     def keep_everything_bytes(self) -> int:
@@ -56,6 +67,7 @@ class TorchPlan(Planned):
             f"{graph.name}{f' on {self.inputs}' if self.inputs else ''}: {len(graph.nodes):,} operations",
             f"  peak       {self.peak_bytes:,} bytes ({bytes_text(self.peak_bytes)}), budget {self.budget_bytes:,}; "
             f"{self.peak_bytes / self.keep_everything_bytes:.1%} of keep-everything's {self.keep_everything_bytes:,}",
+            *self._compiled(),
             f"  gradients  {self.gradient_bytes:,} bytes; where they add up over several steps, "
             f"{self.accumulating_peak_bytes:,} bytes at most",
             f"  overhead   {percent_text(self.overhead)}: {usage.cost:,} ns against {graph.base_cost:,} ns",
@@ -66,6 +78,16 @@ class TorchPlan(Planned):
             f"  by         {self.plan.planner} in {self.plan.seconds:.1f} s ({self.source})",
         ]
         return "\n".join(lines)
+
+    def _compiled(self) -> list[str]:
+        if self.allowed_bytes is None:
+            return []
+        if self.measured_bytes is None:
+            return ["  compiled   by Inductor; its peak was not measured"]
+        return [
+            f"  compiled   by Inductor, peak measured {self.measured_bytes:,} bytes "
+            f"({bytes_text(self.measured_bytes)}); planned within {self.plan.problem.budget:,}"
+        ]
 
     def _transfers(self) -> list[str]:
         usage = self.plan.usage

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import torch
 from torch import fx
@@ -72,7 +72,7 @@ def probe(program: Program, times: Measurements | None = None) -> dict[fx.Node, 
     Raises:
         ExecutionError: If a PyTorch profiler runs already.
     """
-    with real_tensors(), _random_state_kept():
+    with real_tensors(), random_state_kept():
         # This first round also warms up the kernels, whose first calls may allocate more.
         keys, calls, found = _first_round(program)
         _measure(calls, found, times)
@@ -107,7 +107,7 @@ def probe_calls(nodes: Iterable[fx.Node], times: Measurements | None = None) -> 
         CaptureError: If an operation does not run by itself.
         ExecutionError: If a PyTorch profiler runs already.
     """
-    with real_tensors(), _random_state_kept():
+    with real_tensors(), random_state_kept():
         keys: dict[fx.Node, str] = {}
         calls: dict[str, _Sample] = {}
         found: dict[str, Footprint] = {}
@@ -191,7 +191,7 @@ def _sample(
     args, kwargs = fx.node.map_aggregate((node.args, dict(node.kwargs)), lambda a: _known(a, layouts))
     key = f"{node.target}{args}{kwargs}"
     if key not in samples:
-        samples[key] = _Sample(node.target, args, kwargs)
+        samples[key] = _Sample(cast(Any, node.target), args, kwargs)
         try:
             found[key] = samples[key].outputs()
         except Exception as error:
@@ -241,7 +241,8 @@ def _deep(item: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - wha
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
+def random_state_kept() -> Iterator[None]:
+    """Leaves the random number generators as they were."""
     used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if used else []):
         yield

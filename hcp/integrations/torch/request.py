@@ -1,7 +1,8 @@
 """How a module's steps are planned: the shared options, costs of operations, and a link that can be measured."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from hcp.graph.ir import Graph
 from hcp.integrations.request import Errors, Request
@@ -12,6 +13,10 @@ from hcp.schedule.host import HostLink
 
 # A training step of a dozen transformer blocks is within a minute then, capture included.
 TIME_LIMIT: Final = 45.0
+
+# What makes code of the halves of a step: operation by operation, or kernels of several.
+Compiler = Literal["aot_eager", "inductor"]
+COMPILERS: Final = ("aot_eager", "inductor")
 
 # None for no host, a bandwidth such as "12GiB/s", or "measured".
 Host = HostLink | str | None
@@ -30,9 +35,18 @@ class TorchRequest(Request):
 
     time_limit: float = TIME_LIMIT
     cost: Cost = "roofline"
+    compiler: Compiler = "aot_eager"
+    mode: str | None = None
+    options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_cost(self.cost)
+        if self.compiler not in COMPILERS:
+            raise TorchError(f"compiler {self.compiler!r} is not understood; give {' or '.join(map(repr, COMPILERS))}")
+        if self.compiler != "inductor" and (self.mode is not None or self.options is not None):
+            raise TorchError("mode and options are Inductor's; give compiler='inductor' as well, or neither of them")
+        if self.compiler == "inductor" and self.host is not None:
+            raise TorchError("compiled plans move no values to the host; give compiler='aot_eager', or no host")
         super().__post_init__()
 
     def link(self, graph: Graph, device: str = "cpu") -> HostLink | None:

@@ -8,15 +8,17 @@ import copy
 import heapq
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import fx
+from torch._functorch import config as functorch_config
 from torch._functorch.partitioners import get_default_op_list
 from torch._inductor import config
 from torch._inductor.choices import InductorChoices
 from torch._inductor.compile_fx import compile_fx, compile_fx_inner
 from torch._inductor.custom_graph_pass import CustomPartitionerFn, CustomSchedulerPass
+from torch._inductor.graph import GraphLowering
 from torch._inductor.lowering import fallbacks
 from torch._inductor.scheduler import BaseSchedulerNode, Scheduler, SchedulerBuffer
 from torch._inductor.virtualized import V
@@ -27,11 +29,13 @@ from hcp.integrations.torch.lower import PLACE, Place
 aten, prims = torch.ops.aten, torch.ops.prims
 
 # Cuts a joint graph into a forward and a backward, given it and the number of the forward's outputs.
+Compiled = Callable[..., Any]
 Partition = Callable[[fx.GraphModule, int], tuple[fx.GraphModule, fx.GraphModule]]
 
 # What two kernels of a plan may hold more where they are fused, as a part of what the second writes.
 SLACK: Final = 16
 _LAST: Final = "hcp_last_readers"
+_VISIBLE: Final = "user_visible_output_idxs"
 _REGION: Final = "mutation_region_id"
 
 # Draws the seeds of a program's random operations, which themselves are functions of their seeds.
@@ -187,6 +191,20 @@ def _by_place(nodes: list[BaseSchedulerNode], at: Mapping[BaseSchedulerNode, Pla
     return found
 
 
+def relaid_bytes(module: fx.GraphModule) -> dict[fx.Node, int]:
+    """What convolutions copy beside their results where Inductor has them work on another layout than weights have.
+
+    A convolution takes a copy of its weight; its backward takes one as well, and its weight's gradient is copied back.
+    """
+    if not config.layout_optimization or not GraphLowering.decide_layout_opt(module, is_inference=False):
+        return {}
+    found = {}
+    for target, weight, copies in ((aten.convolution.default, 1, 1), (aten.convolution_backward.default, 2, 2)):
+        for node in module.graph.find_nodes(op="call_function", target=target):
+            found[node] = copies * node.args[weight].meta["val"].nbytes
+    return found
+
+
 class _Partitioner(CustomPartitionerFn):
     """Has Inductor ask for the halves of a joint graph.
 
@@ -195,16 +213,24 @@ class _Partitioner(CustomPartitionerFn):
         identity: Stands for the halves in the keys of Inductor's caches: others have another one.
     """
 
-    def __init__(self, partition: Partition, identity: str) -> None:
+    def __init__(self, partition: Partition | None, identity: str) -> None:
         self.partition, self.identity = partition, identity
 
     def __call__(
-        self, gm: fx.GraphModule, _inputs: Sequence[object], *, num_fwd_outputs: int, **_: object
+        self,
+        gm: fx.GraphModule,
+        joint_inputs: Sequence[object],  # noqa: ARG002 - as Inductor calls it
+        **options: Any,  # noqa: ANN401
     ) -> tuple[fx.GraphModule, fx.GraphModule]:
-        return self.partition(gm, num_fwd_outputs)
+        assert self.partition is not None
+        return self.partition(gm, options["num_fwd_outputs"])
 
     def uuid(self) -> str:
         return self.identity
+
+    def __reduce__(self) -> tuple[type["_Partitioner"], tuple[None, str]]:
+        # Inductor pickles its settings into the keys of its caches.
+        return _Partitioner, (None, self.identity)
 
 
 def settings(mode: str | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -213,7 +239,7 @@ def settings(mode: str | None, options: Mapping[str, Any] | None) -> dict[str, A
     Raises:
         RuntimeError: If a name or a type is not Inductor's.
     """
-    return dict(torch._TorchCompileInductorWrapper(mode, options, False).config)
+    return dict(torch._TorchCompileInductorWrapper(mode, options, False).config)  # type: ignore[no-untyped-call]
 
 
 def compile_step(
@@ -222,7 +248,7 @@ def compile_step(
     patches: Mapping[str, Any],
     partition: Partition | None = None,
     identity: str = "",
-) -> Callable[..., Any]:
+) -> Compiled:
     """What Inductor makes of a forward that Dynamo captured, and of its backward; the forward is left as it is.
 
     Args:
@@ -235,14 +261,15 @@ def compile_step(
     # Inductor changes what it is given.
     own = fx.GraphModule(module, copy.deepcopy(module.graph))
     own.meta = dict(module.meta)
-    if partition is None:
-        return compile_fx(own, list(inputs), config_patches=dict(patches))
     planned = {
-        "custom_partitioner_fn": _Partitioner(partition, identity),
+        "custom_partitioner_fn": partition and _Partitioner(partition, identity),
         "inductor_choices_class": PlannedChoices,
         "_post_fusion_custom_pass": _PlanOrder(),
     }
-    return compile_fx(own, list(inputs), _compile_planned, config_patches={**patches, **planned})
+    inner, own_patches = (compile_fx_inner, {}) if partition is None else (_compile_planned, planned)
+    # A step that is measured needs its backward now; Inductor would make it when it first runs.
+    with functorch_config.patch(force_non_lazy_backward_lowering=True):
+        return cast(Compiled, compile_fx(own, list(inputs), inner, config_patches={**patches, **own_patches}))
 
 
 def _compile_planned(module: fx.GraphModule, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as Inductor calls it
@@ -251,9 +278,21 @@ def _compile_planned(module: fx.GraphModule, *args: Any, **options: Any) -> Any:
     for node in module.graph.nodes:
         region = node.meta.get(PLACE, Place(region)).kernel
         node.meta[_REGION] = region
+    _keep_inputs(module)
     # The setting is read once a thread, and the backward may be compiled when it first runs.
     with V.set_choices_handler(PlannedChoices()):
         return compile_fx_inner(module, *args, **options)
+
+
+def _keep_inputs(module: fx.GraphModule) -> None:
+    """Has a forward hand its inputs on to the backward as they are.
+
+    Inductor would hand on copies in the layout that convolutions prefer, which live from one pass to the other.
+    """
+    (output,) = module.graph.find_nodes(op="output")
+    visible = output.meta.setdefault(_VISIBLE, [])
+    returned = enumerate(output.args[0])
+    visible += [place for place, node in returned if isinstance(node, fx.Node) and node.op == "placeholder"]
 
 
 def settings_in_force(patches: Mapping[str, Any]) -> bytes:

@@ -83,11 +83,11 @@ class _Grouping:
                 self._see_through(node)
         stored = frozenset(self.read(*returned))
         flow = Flow(tensor_bytes, stored)
-        for node in self._execution_order():
-            if node is None:
+        for operation in self._execution_order():
+            if operation is None:
                 self._cross(flow)
-            elif node not in self.sources and node.target is not getitem:
-                self._append(flow, node)
+            elif operation not in self.sources and operation.target is not getitem:
+                self._append(flow, operation)
         clusters = joined(flow, stored, epilogues=False)
         kernels = [self._kernel(flow, cluster) for cluster in ordered(clusters)]
         return Kernels(kernels, self.sources, self.before)

@@ -11,7 +11,7 @@ from hcp.integrations.torch.capture import Joint
 from hcp.integrations.torch.cost import Cost
 from hcp.integrations.torch.gradients import check_gradients
 from hcp.integrations.torch.inductor.cost import kernel_costs
-from hcp.integrations.torch.inductor.internals import fuses
+from hcp.integrations.torch.inductor.internals import fuses, relaid_bytes
 from hcp.integrations.torch.inductor.kernels import Kernel, Kernels, kernels_of
 from hcp.integrations.torch.inductor.program import program_of
 from hcp.integrations.torch.lower import BOUNDARY, Lowered, op_name, token
@@ -35,10 +35,33 @@ def lower_fused(joint: Joint, cost: Cost, name: str, cache: CacheOption) -> Lowe
     check_gradients(joint)
     program = program_of(joint)
     kernels = kernels_of(program)
+    return _Lowering(program, kernels, *_measured(program, kernels, cost, cache)).run(name)
+
+
+def structure_of(joint: Joint, name: str) -> Lowered:
+    """The same without costs and workspace: which kernels there are, and what they read and make."""
+    program = program_of(joint)
+    kernels = kernels_of(program)
+    return _Lowering(program, kernels, {}, dict.fromkeys(kernels.kernels, 0)).run(name)
+
+
+def same_structure(graph: Graph, other: Graph) -> bool:
+    """Whether two graphs differ in costs and workspace alone."""
+    return len(graph.nodes) == len(other.nodes) and all(
+        (a.name, a.op, a.inputs, a.outputs) == (b.name, b.op, b.inputs, b.outputs)
+        for a, b in zip(graph.nodes, other.nodes, strict=True)
+    )
+
+
+def _measured(
+    program: Program, kernels: Kernels, cost: Cost, cache: CacheOption
+) -> tuple[dict[fx.Node, int], dict[Kernel, int]]:
+    """The workspace of library calls, and the cost of each kernel."""
     calls = [node for kernel in kernels.kernels for node in kernel.operations if not fuses(node)]
     footprints = probe_calls([node for node in calls if node not in program.once])
-    workspace = {node: footprint.workspace for node, footprint in footprints.items()}
-    return _Lowering(program, kernels, workspace, kernel_costs(cost, kernels.kernels, {}, cache)).run(name)
+    relaid = relaid_bytes(program.joint.module)
+    workspace = {node: footprint.workspace + relaid.get(node, 0) for node, footprint in footprints.items()}
+    return workspace, kernel_costs(cost, kernels.kernels, {}, cache)
 
 
 @dataclass

@@ -42,11 +42,32 @@ class UnknownSolver(HcpError):
 # listing planners needs no solver.
 Factory = Callable[[], AnyPlanner]
 
+# Packages that searches load: dependencies of hcp's, which an installation without dependencies lacks.
+SOLVER_PACKAGES: Final = frozenset({"highspy", "ortools", "pulp"})
+
 # Of a limit, what the search itself gets, however long loading took.
 LEAST_SEARCHED: Final = 0.5
 
+
+def _auto() -> AnyPlanner:
+    """The portfolio; where a solver that it loads is not installed, what of it needs none.
+
+    A plan of either is kept under the same name, so that plans made elsewhere are found without solvers too.
+    """
+    try:
+        from hcp.portfolio import Auto
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in SOLVER_PACKAGES:
+            raise
+        from hcp.heuristic_portfolio import HeuristicPortfolio
+
+        return HeuristicPortfolio(missing)
+    return Auto()
+
+
 _TABLE: Final[dict[str, tuple[str | Factory, str]]] = {
-    "auto": ("hcp.portfolio:Auto", "portfolio: heuristics, annealing, bounds and exact solvers within the time limit"),
+    "auto": (_auto, "portfolio: heuristics, annealing, bounds and exact solvers within the time limit"),
     "keep_all": ("hcp.heuristics.keep_all:KeepAll", "keep everything, recompute nothing"),
     "sqrt_n": ("hcp.heuristics.sqrt_n:SqrtN", "uniform segments, Chen et al. 2016"),
     "chen_greedy": ("hcp.heuristics.chen_greedy:ChenGreedy", "segments of equal bytes, Chen et al. 2016"),

@@ -6,17 +6,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
 
-from hcp.heuristics.chen_greedy import ChenGreedy
-from hcp.heuristics.eviction import Eviction
-from hcp.heuristics.interval_tree import IntervalTree
-from hcp.heuristics.lower_sets import LowerSets
+from hcp.heuristic_portfolio import QUICK
 from hcp.heuristics.recompute_all import RecomputeAll
-from hcp.heuristics.reorder import Reorder
-from hcp.heuristics.revolve import Revolve
-from hcp.heuristics.rotor import Rotor
-from hcp.heuristics.sqrt_n import SqrtN
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
 from hcp.planning.deadline import MOST_STARVED, Stop
 from hcp.planning.parameters import Amount, Count, Params, Positive, Share
@@ -46,18 +38,6 @@ from hcp.solvers.root import Root, first_bound, solve_root
 from hcp.solvers.search import SearchParams
 
 _Result = Callable[[], Solution]
-
-# Those first that are the best for the time that they take: on graphs of many thousands of nodes there is none for all.
-QUICK: Final[tuple[Planner, ...]] = (
-    Rotor(),
-    LowerSets(),
-    Eviction(),
-    ChenGreedy(),
-    SqrtN(),
-    Reorder(),
-    IntervalTree(),
-    Revolve(),
-)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from time import perf_counter
-
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from hcp.planning.plan import excess
 from hcp.planning.problem import Monitor, Progress, ignore
 from hcp.report.units import duration_text, percent_text
+
+if TYPE_CHECKING:
+    # Loaded where something is shown, so that planning does without it.
+    from rich.console import Console
+    from rich.text import Text
 
 
 class Display:
@@ -32,8 +35,10 @@ class Display:
         """Takes how many rows of a sweep are done, of how many that had to be run."""
         self._rows = (done, total)
 
-    def __rich__(self) -> Text:
+    def __rich__(self) -> "Text":
         """The line to show now."""
+        from rich.text import Text
+
         seconds = perf_counter() - self._since
         left = max(0.0, self._time_limit - seconds)
         # What matters most comes first: narrow terminals cut the end off.
@@ -68,7 +73,7 @@ def describe(progress: Progress | None) -> str:
 class Log:
     """Every change of incumbent, bound or phase as a line of its own on stderr."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: "Console") -> None:
         self._console = console
         self._last = ""
 
@@ -100,18 +105,24 @@ def sweep_progress(time_limit: float, quiet: bool, verbose: bool = False) -> Ite
 
 @contextmanager
 def live_progress(time_limit: float, quiet: bool, verbose: bool = False) -> Iterator[Monitor]:
-    """A monitor that shows progress while the block runs; none where quiet or where stderr is no terminal.
+    """A monitor that shows progress while the block runs; none where quiet, on no terminal or without rich.
 
     Args:
         time_limit: Seconds of each planner, for the time left.
         quiet: Show nothing.
         verbose: Show every step as a line, also where stderr is no terminal.
     """
+    if quiet or find_spec("rich") is None:
+        yield ignore
+        return
+    from rich.console import Console
+    from rich.live import Live
+
     console = Console(stderr=True)
-    if verbose and not quiet:
+    if verbose:
         yield Log(console).update
         return
-    if quiet or not console.is_terminal:
+    if not console.is_terminal:
         yield ignore
         return
     display = Display(time_limit)

@@ -63,3 +63,9 @@ def test_shown_on_a_terminal(monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "incumbent 7 | bound 5 | anneal: cooling" in err
+
+
+def test_without_rich_nothing_is_shown(monkeypatch):
+    monkeypatch.setattr("hcp.progress.find_spec", lambda name: None)
+    with live_progress(9.0, quiet=False, verbose=True) as monitor:
+        assert monitor is ignore

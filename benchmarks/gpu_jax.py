@@ -1,41 +1,125 @@
 """hcp's JAX plans on a GPU: does the compiled program keep the budget there, and what does a step take?
 
-Run as ``python -m benchmarks.gpu_jax [--profile small|medium|large] [--model mlp] [--out FOLDER]`` where JAX sees a
-GPU; elsewhere it says so and exits with 1. The comparison is that of ``executed_jax``, without a compiler option, since
-GPUs keep barriers until after scheduling; a last table holds the compiler's account of each hcp plan against what
-the allocator saw at its peak.
+Run as ``python -m benchmarks.gpu_jax [--model mlp] [--seconds 90] [--out FOLDER]`` where JAX sees a GPU; elsewhere it
+says so and exits with 1. ``--device cpu --tiny`` rehearses it. Each way runs in a process of its own, as in
+``executed_jax``, whose models these are; no compiler option is passed on a GPU, since barriers stay there until after
+scheduling. The table holds the compiler's account of each program against its budget and what the allocator saw.
+
+A JAX that hcp was not tested with is refused, and this then exits with 77; ``HCP_UNTESTED_JAX=1`` tries it.
 """
 
+import argparse
+import os
 import sys
-from typing import Final
+from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
 
-import jax
-
-from benchmarks.executed_jax import SECONDS, run, works
-from benchmarks.harness import alone, publish
-from benchmarks.options import ROUNDS, executed_options
-from hcp.report.tables import Table
+from benchmarks.apart import Row, answer, compare
+from benchmarks.options import executed_options
+from benchmarks.pieces import SKIPPED, Piece, python_module
+from hcp.graph.errors import HcpError
 
 MODELS: Final = ("mlp", "transformer", "conv")
 PLATFORMS: Final = ("gpu", "cuda", "rocm")
-HEADERS: Final = ("model", "way", "budget_bytes", "planned_bytes", "bytes", "allocated_bytes")
+WAYS: Final = ("plain", "checkpoint, each", "hcp at 60%", "hcp at 40%")
+SECONDS: Final = 90.0
+EACH: Final = 60.0
+PLANNING: Final = 8.0
+ROUNDS: Final = 11
+# Gradients relative to the largest entry of each array; products may be in TensorFloat32.
+TOLERANCE: Final = 2e-2
+SHOWN: Final = ("budget_bytes", "planned_bytes", "bytes", "allocated_bytes", "step_ms", "x_plain", "difference")
 
 
-def main() -> None:
-    """Runs on the first GPU."""
-    options = executed_options(__doc__, MODELS, profile="large").parse_args()
-    # Asked in another process, since JAX takes most of a GPU's memory for the process that looks.
-    platform = alone(jax.default_backend)
-    if platform not in PLATFORMS:
-        sys.exit(f"JAX sees no GPU here but {platform!r}; install its GPU build, or use executed_jax")
-    time_limit = options.time_limit or SECONDS[options.profile]
-    chosen = {name: build for name, build in works(options.profile).items() if name in (options.model or MODELS)}
-    found = run(chosen, options.out, time_limit=time_limit, rounds=options.rounds or ROUNDS[options.profile])
-    rows = [row | {"kept": row["bytes"] <= row["budget_bytes"]} for row in found if row.get("budget_bytes")]
-    headers = (*HEADERS, "kept")
-    body = tuple(tuple(str(row[header]) for header in headers) for row in rows)
-    publish("gpu_jax_memory", Table(headers, body, (False, False, True, True, True, True, False)), rows, options.out)
+def _parser() -> argparse.ArgumentParser:
+    parser = executed_options(__doc__, MODELS, profile=None)
+    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="cpu rehearses")
+    parser.add_argument("--tiny", action="store_true", help="small models, as a rehearsal")
+    parser.add_argument("--way", action="append", choices=WAYS, help="how to run it; all by default")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all of it; what is left then is skipped")
+    parser.add_argument("--each", type=float, default=EACH, help="seconds for each way of each model")
+    parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
+def main() -> int:
+    """Runs on the first GPU; 0 where no way failed."""
+    options = _parser().parse_args()
+    # A process takes most of a GPU's memory otherwise, and the allocator's peak says nothing.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    try:
+        import_module("hcp.integrations.jax")
+    except HcpError as error:
+        print(error)
+        return SKIPPED
+    if options.answer is not None:
+        return _answer(options)
+    return compare(
+        "gpu_jax",
+        [(model, way) for model in options.model or MODELS for way in options.way or WAYS],
+        partial(_piece, options),
+        SHOWN,
+        seconds=options.seconds,
+        out=options.out,
+        jax=version("jax"),
+        tiny=options.tiny,
+    )
+
+
+def _answer(options: argparse.Namespace) -> int:
+    """Measures one way of one model in this process, and writes what it finds."""
+    import jax
+
+    platform = jax.default_backend()
+    if platform not in (PLATFORMS if options.device == "gpu" else ("cpu",)):
+        print(f"JAX sees no {options.device} here but {platform!r}; --device cpu --tiny rehearses it")
+        return 1
+    row = measured(options) | {"device": jax.devices()[0].device_kind}
+    row["error"] = _wrong(row)
+    return answer(options.answer, row)
+
+
+def measured(options: argparse.Namespace) -> Row:
+    """What ``executed_jax`` measures of a way, with plain beside it."""
+    from benchmarks import executed_jax
+    from benchmarks.jax_peers import peers
+
+    (model,), (way,) = options.model, options.way
+    build, chains = executed_jax.works("small" if options.tiny else "large")[model], peers()
+    plain = partial(executed_jax.by_hand, build, chains["plain"])
+    if way in chains:
+        make = partial(executed_jax.by_hand, build, chains[way])
+    else:
+        make = partial(executed_jax.planned, build, chains["plain"], way.split()[-1], options.time_limit)
+    return executed_jax.measured(make, plain, options.rounds)
+
+
+def _wrong(row: Mapping[str, Any]) -> str | None:
+    """What a measurement refutes of what was promised; None for nothing."""
+    if not row["difference"] <= TOLERANCE:
+        return f"gradients differ from plain's by {row['difference']:.2g} of their largest entry"
+    if row["budget_bytes"] is not None and row["bytes"] > row["budget_bytes"]:
+        return f"the compiled program takes {row['bytes']:,} bytes, over the budget of {row['budget_bytes']:,}"
+    return None
+
+
+def _piece(options: argparse.Namespace, model: str, way: str, path: Path) -> Piece:
+    given = {
+        "--device": options.device,
+        "--model": model,
+        "--way": way,
+        "--time-limit": options.time_limit or PLANNING,
+        "--rounds": options.rounds or ROUNDS,
+        "--answer": path,
+    }
+    flat = [item for pair in given.items() for item in pair]
+    tiny = ["--tiny"] if options.tiny else []
+    return Piece(f"jax {model} {way}", python_module("benchmarks.gpu_jax", *flat, *tiny), options.each)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,52 +1,258 @@
-"""The executed comparison on a GPU: peaks by ``torch.cuda.max_memory_allocated``, times with the device in step.
+"""hcp beside torch.compile on a GPU: a Llama of a billion parameters in bfloat16, a vision transformer, a U-Net.
 
-Run as ``python -m benchmarks.gpu_torch [--model gpt] [--out FOLDER]`` on a machine with a GPU and a PyTorch that knows
-it; elsewhere it says so and exits with 1. The column "planned" holds hcp's promise against what the allocator says: it
-rounds blocks up, and libraries keep workspaces of their own, so that the two are close and not equal.
+Run as ``python -m benchmarks.gpu_torch [--model llama] [--way compile] [--seconds 240] [--out FOLDER]`` on a machine
+with a GPU and a PyTorch that knows it; elsewhere it says so and exits with 1. ``--device cpu --tiny`` rehearses it.
+
+Each way is measured in a process of its own with a limit of its own, with eager beside it there: the peak by
+``torch.cuda.max_memory_allocated`` and what was reserved for it, both above what is allocated when a step starts; times
+by CUDA events, the two in turn; gradients against eager's. Several processes compile at once, one of them takes times.
+A compiled plan over its budget is a failure. A plan run operation by operation promises sizes of tensors, which the
+allocator rounds up, and libraries keep workspaces of their own: it may take ``ROUNDED`` more.
 """
 
+import argparse
+import fcntl
+import gc
 import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
 from typing import Final
 
 import torch
+from torch import Tensor, nn
 
-from benchmarks.executed_torch import MODELS, run
-from benchmarks.harness import alone
-from benchmarks.options import ROUNDS, executed_options
-from benchmarks.torch_peers import gpt, resnet, unet
-from hcp.integrations.torch.calibration import host_link
+from benchmarks.apart import Row, answer, compare
+from benchmarks.gpu_ways import Asked, Way, ways
+from benchmarks.gpu_work import TOLERANCES, Build, Work, works
+from benchmarks.options import executed_options
+from benchmarks.pieces import Piece, python_module
+from hcp.integrations.torch import measure_peak, plan_of
+from hcp.integrations.torch.errors import TorchError
 
-# For each plan.
-SECONDS: Final = 20.0
+MODELS: Final = ("llama", "vit", "unet")
+SECONDS: Final = 240.0
+EACH: Final = 120.0
+PLANNING: Final = 15.0
+ROUNDS: Final = 11
+# By how much a step that runs operation by operation may exceed its budget: blocks rounded up, and workspaces.
+ROUNDED: Final = 0.05
+SHOWN: Final = ("peak_bytes", "reserved_bytes", "budget_bytes", "planned_bytes", "step_ms", "x_eager", "first_s")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A forward and a backward; gradients of the step before are gone when it starts."""
+
+    work: Work
+    model: nn.Module
+    call: Callable[..., Tensor]
+
+    def __call__(self) -> None:
+        """Runs it."""
+        self.model.zero_grad(set_to_none=True)
+        with self.work.context():
+            loss = self.call(*self.work.batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def peak(self) -> tuple[int, int | None]:
+        """Most bytes allocated above its start, and most that were reserved then, where the device reserves any."""
+        self.model.zero_grad(set_to_none=True)
+        if self.work.device == "cpu":
+            return measure_peak(self), None
+        gc.collect()
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        start = torch.cuda.memory_allocated()
+        self()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - start, torch.cuda.max_memory_reserved() - start
+
+    def gradients(self) -> list[Tensor]:
+        """What a step gives, on the CPU."""
+        self()
+        return [each.grad.cpu() for each in self.model.parameters() if each.grad is not None]
+
+    def milliseconds(self) -> float:
+        """What a step takes."""
+        if self.work.device == "cpu":
+            start = time.perf_counter()
+            self()
+            return 1e3 * (time.perf_counter() - start)
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        first.record()
+        self()
+        last.record()
+        torch.cuda.synchronize()
+        return float(first.elapsed_time(last))
+
+
+def measured(build: Build, way: Way, *, time_limit: float, solver: str, rounds: int, lock: Path) -> Row:
+    """What this process finds of a way."""
+    work = build()
+    eager_model = work.make()
+    eager = Step(work, eager_model, eager_model)
+    reference = eager.gradients()
+    whole, _ = eager.peak()
+    model = work.make()
+    wrapped = way(work, model, Asked(whole, time_limit, solver))
+    step = Step(work, model, wrapped.call)
+    start = time.perf_counter()
+    found = step.gradients()
+    first = time.perf_counter() - start
+    peak, reserved = step.peak()
+    with turn(lock):
+        pace = beside(step, eager, rounds)
+    row: Row = {
+        "precision": work.precision,
+        "peak_bytes": peak,
+        "reserved_bytes": reserved,
+        "eager_peak_bytes": whole,
+        "budget_bytes": wrapped.budget_bytes,
+        "first_s": first,
+        "difference": difference(found, reference),
+    }
+    row |= pace | _promise(model)
+    row["error"] = _wrong(row, work)
+    return row
+
+
+def _promise(model: nn.Module) -> Row:
+    """What hcp said of the step, where it planned it."""
+    try:
+        plan = plan_of(model)[-1]
+    except TorchError:
+        return {"planned_bytes": None}
+    compiled = plan.allowed_bytes is not None
+    note = {"solver": plan.plan.planner, "solver_note": plan.plan.note, "overhead": plan.overhead, "compiled": compiled}
+    return {"planned_bytes": plan.measured_bytes if compiled else plan.peak_bytes} | note
+
+
+def _wrong(row: Row, work: Work) -> str | None:
+    """What a measurement refutes of what was promised; None for nothing."""
+    if not row["difference"] <= TOLERANCES[work.precision]:
+        return f"gradients differ from eager's by {row['difference']:.2g} of their norm"
+    allowed = row["budget_bytes"]
+    if allowed is not None and not row["compiled"] and work.device != "cpu":
+        allowed *= 1 + ROUNDED
+    if allowed is not None and row["peak_bytes"] > allowed:
+        return f"took {row['peak_bytes']:,} bytes, over the budget of {row['budget_bytes']:,}"
+    return None
+
+
+def beside(step: Step, eager: Step, rounds: int) -> Row:
+    """A step's time, and its ratio to eager's: the two take turns."""
+    ours, theirs = [], []
+    for turned in range(rounds + 1):
+        pair = (step.milliseconds(), eager.milliseconds())
+        # The first round warms up.
+        if turned:
+            ours.append(pair[0])
+            theirs.append(pair[1])
+    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    quarters = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return {
+        "step_ms": median(ours),
+        "eager_ms": median(theirs),
+        "x_eager": quarters[1],
+        "x_eager_quartiles": (quarters[0], quarters[2]),
+    }
+
+
+def difference(found: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
+    """The norm of the difference between all gradients, relative to theirs.
+
+    Single parameters say less: the gradient of a bias may be nothing but round-off.
+    """
+    square = sum(float((a.float() - b.float()).square().sum()) for a, b in zip(found, reference, strict=True))
+    norm = sum(float(b.float().square().sum()) for b in reference)
+    return float((square / norm) ** 0.5)
+
+
+@contextmanager
+def turn(lock: Path) -> Iterator[None]:
+    """Lets one process at a time in."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = executed_options(__doc__, MODELS, profile=None)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu rehearses")
+    parser.add_argument("--tiny", action="store_true", help="small models, as a rehearsal")
+    parser.add_argument("--way", action="append", help="how to run it; repeat for several; all by default")
+    parser.add_argument("--solver", default="auto", help="hcp's planner")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all of it; what is left then is skipped")
+    parser.add_argument("--each", type=float, default=EACH, help="seconds for each way of each model")
+    parser.add_argument("--at-once", type=int, default=1, help="how many processes compile at a time")
+    # What a process is asked for that measures one way.
+    parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
+    return parser
 
 
 def main() -> int:
-    """Runs the comparison on the first GPU."""
-    parser = executed_options(__doc__, MODELS, profile=None)
-    parser.add_argument("--inductor", action="store_true", help="compile kernels as well, which takes minutes")
-    parser.add_argument("--host", action="store_true", help="let plans move values to the host and back as well")
+    """Runs the comparison; 0 where no way failed."""
+    parser = _parser()
     options = parser.parse_args()
-    if not torch.cuda.is_available():
-        print("benchmarks.gpu_torch: PyTorch sees no GPU here; run benchmarks.executed_torch instead", file=sys.stderr)
+    known = ways(options.tiny)
+    unknown = next((way for way in options.way or () if way not in known), None)
+    if unknown is not None:
+        parser.error(f"no way {unknown!r}; choose from {', '.join(map(repr, known))}")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        print("benchmarks.gpu_torch: PyTorch sees no GPU here; --device cpu --tiny rehearses it", file=sys.stderr)
         return 1
-    device = "cuda"
-    works = {
-        "gpt": partial(gpt, device, layers=12, width=768, heads=12, length=512, batch=8),
-        "resnet": partial(resnet, device, channels=64, stages=4, blocks=3, size=128, batch=32),
-        "unet": partial(unet, device, channels=64, levels=4, size=128, batch=16),
-    }
-    run(
-        {name: build for name, build in works.items() if name in (options.model or MODELS)},
-        options.out,
-        title="gpu_torch",
-        time_limit=options.time_limit or SECONDS,
-        rounds=options.rounds or ROUNDS["medium"],
-        inductor=options.inductor,
-        # A process of its own leaves the whole GPU to the others.
-        host=alone(partial(host_link, device, False)) if options.host else None,
+    if options.answer is not None:
+        return _answer(options)
+    return compare(
+        "gpu_torch",
+        [(model, way) for model in options.model or MODELS for way in options.way or known],
+        partial(_piece, options),
+        SHOWN,
+        seconds=options.seconds,
+        out=options.out,
+        at_once=options.at_once,
+        device=torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
+        torch=torch.__version__,
+        tiny=options.tiny,
     )
-    return 0
+
+
+def _answer(options: argparse.Namespace) -> int:
+    """Measures one way of one model in this process, and writes what it finds."""
+    (model,), (way,) = options.model, options.way
+    if options.device == "cpu":
+        torch.set_num_threads(1)
+    row = measured(
+        works(options.device, options.tiny)[model],
+        ways(options.tiny)[way],
+        time_limit=options.time_limit,
+        solver=options.solver,
+        rounds=options.rounds,
+        lock=options.answer.parent / "lock",
+    )
+    return answer(options.answer, row)
+
+
+def _piece(options: argparse.Namespace, model: str, way: str, path: Path) -> Piece:
+    given = {
+        "--device": options.device,
+        "--model": model,
+        "--way": way,
+        "--solver": options.solver,
+        "--time-limit": options.time_limit or PLANNING,
+        "--rounds": options.rounds or ROUNDS,
+        "--answer": path,
+    }
+    flat = [item for pair in given.items() for item in pair]
+    tiny = ["--tiny"] if options.tiny else []
+    return Piece(f"{model} {way}", python_module("benchmarks.gpu_torch", *flat, *tiny), options.each)
 
 
 if __name__ == "__main__":

@@ -163,6 +163,15 @@ def test_versions_in_range_are_taken(monkeypatch, version):
     assert from_jaxpr(jax.make_jaxpr(_loss)(X), calibrate=False).nodes
 
 
+def test_who_tests_a_version_can_let_it_run(monkeypatch):
+    monkeypatch.setattr(jax, "__version__", "0.11.0")
+    monkeypatch.setenv("HCP_UNTESTED_JAX", "0")
+    with pytest.raises(JaxVersionError):
+        from_jaxpr(jax.make_jaxpr(_loss)(X), calibrate=False)
+    monkeypatch.setenv("HCP_UNTESTED_JAX", "1")
+    assert from_jaxpr(jax.make_jaxpr(_loss)(X), calibrate=False).nodes
+
+
 def test_a_function_is_made_with_any_version(monkeypatch):
     monkeypatch.setattr(jax, "__version__", "0.11.0")
     assert grad(_loss, budget="100%").plans == []

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.apart import Row, answer, compare
+from benchmarks.harness import alone
 from benchmarks.options import executed_options
 from benchmarks.pieces import SKIPPED, Piece, python_module
 from hcp.graph.errors import HcpError
@@ -58,6 +59,11 @@ def main() -> int:
         return SKIPPED
     if options.answer is not None:
         return _answer(options)
+    # Asked in another process, which then gives the device back.
+    platform = alone(_platform)
+    if platform not in (PLATFORMS if options.device == "gpu" else ("cpu",)):
+        print(f"JAX sees no {options.device} here but {platform!r}; --device cpu --tiny rehearses it")
+        return 1
     return compare(
         "gpu_jax",
         [(model, way) for model in options.model or MODELS for way in options.way or WAYS],
@@ -70,14 +76,16 @@ def main() -> int:
     )
 
 
+def _platform() -> str:
+    import jax
+
+    return jax.default_backend()
+
+
 def _answer(options: argparse.Namespace) -> int:
     """Measures one way of one model in this process, and writes what it finds."""
     import jax
 
-    platform = jax.default_backend()
-    if platform not in (PLATFORMS if options.device == "gpu" else ("cpu",)):
-        print(f"JAX sees no {options.device} here but {platform!r}; --device cpu --tiny rehearses it")
-        return 1
     row = measured(options) | {"device": jax.devices()[0].device_kind}
     row["error"] = _wrong(row)
     return answer(options.answer, row)

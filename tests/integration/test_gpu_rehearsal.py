@@ -1,4 +1,4 @@
-"""The command for machines with a GPU, rehearsed on this one: every piece runs, and the broken hides none of the others."""
+"""The command for machines with a GPU, rehearsed on this one: every piece runs, and none hides the others."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_without_a_gpu_every_piece_says_so(tmp_path):
     assert {row["status"] for row in rows.values()} == {"fail"}
     assert "sees no GPU" in rows["device"]["detail"]
     assert "sees no GPU" in rows["gpu_torch"]["detail"]
-    assert "12 failed" in rows["gpu_jax"]["detail"]
+    assert "sees no gpu" in rows["gpu_jax"]["detail"]
 
 
 def test_wheels_of_a_folder_are_installed_from_there_alone(tmp_path):

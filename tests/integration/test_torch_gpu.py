@@ -1,4 +1,4 @@
-"""Planned steps on a GPU, and on the CPU what can be tried there: gradients, budgets, random draws, precisions."""
+"""Planned steps on a GPU where there is one, else on the CPU: gradients, budgets, random draws, precisions."""
 
 import copy
 
@@ -11,20 +11,32 @@ from torch import nn  # noqa: E402
 from hcp.integrations.torch import checkpoint, measure_peak, plan_of  # noqa: E402
 from hcp.integrations.torch.demo.models import GPT  # noqa: E402
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
+# One device only: peaks are the GPU's in a process that has used it.
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # The allocator hands out blocks of 512 bytes, and libraries keep workspaces.
-ROUNDED = {"cpu": 1.0, "cuda": 1.05}
+ROUNDED = 1.05 if DEVICE == "cuda" else 1.0
 
 
-def gpt(device, dropout=0.1):
+class Loss(nn.Module):
+    """Layers and their loss, so that a budget for the module is one for the step."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.GELU()) for _ in range(6)])
+
+    def forward(self, x):
+        return self.layers(x).square().mean()
+
+
+def gpt(dropout=0.1):
     torch.manual_seed(0)
     # Large enough that a block's rounding is nothing.
-    return GPT(vocabulary=64, layers=2, width=64, heads=2, context=64, dropout=dropout).to(device)
+    return GPT(vocabulary=64, layers=2, width=64, heads=2, context=64, dropout=dropout).to(DEVICE)
 
 
-def tokens(device):
-    drawn = torch.randint(0, 64, (8, 65), generator=torch.Generator().manual_seed(1)).to(device)
+def tokens():
+    drawn = torch.randint(0, 64, (8, 65), generator=torch.Generator().manual_seed(1)).to(DEVICE)
     return drawn[:, :-1].contiguous(), drawn[:, 1:].contiguous()
 
 
@@ -45,46 +57,42 @@ def close(found, expected, tolerance):
     return bool(square <= tolerance**2 * sum(b.float().square().sum() for b in expected))
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_plan_keeps_its_budget_and_draws_the_same_numbers(device):
-    batch, model = tokens(device), gpt(device)
+def test_a_plan_keeps_its_budget_and_draws_the_same_numbers():
+    batch, model = tokens(), gpt()
     expected = gradients(model, batch)
     whole = measure_peak(lambda: (model.zero_grad(set_to_none=True), model(*batch).backward()))
-    planned = checkpoint(gpt(device), "70%", solver="eviction", time_limit=2, cache=False, quiet=True)
+    planned = checkpoint(gpt(), "70%", solver="eviction", time_limit=2, cache=False, quiet=True)
     assert close(gradients(planned, batch), expected, 1e-5)
     planned.zero_grad(set_to_none=True)
     peak = measure_peak(lambda: planned(*batch).backward())
     (plan,) = plan_of(planned)
-    assert peak <= ROUNDED[device] * plan.budget_bytes
+    assert peak <= ROUNDED * plan.budget_bytes
     assert peak < whole
 
 
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("precision", ["bfloat16", "autocast"])
-def test_low_precisions_are_planned(device, precision):
+def test_low_precisions_are_planned(precision):
     def context():
-        return torch.autocast(device, torch.bfloat16) if precision == "autocast" else None
+        return torch.autocast(DEVICE, torch.bfloat16) if precision == "autocast" else None
 
     def make():
-        model = gpt(device, dropout=0.0)
+        model = gpt(dropout=0.0)
         return model.to(torch.bfloat16) if precision == "bfloat16" else model
 
-    batch = tokens(device)
+    batch = tokens()
     expected = gradients(make(), batch, context())
     planned = checkpoint(make(), "80%", solver="eviction", time_limit=2, cache=False, quiet=True)
     assert close(gradients(planned, batch, context()), expected, 2e-2)
     assert all(each.grad.dtype == each.dtype for each in planned.parameters())
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_compiled_plan_keeps_its_budget(device):
-    torch.manual_seed(0)
-    model = nn.Sequential(*[nn.Sequential(nn.Linear(64, 64), nn.GELU()) for _ in range(6)]).to(device)
-    x = torch.randn(512, 64, generator=torch.Generator().manual_seed(1)).to(device)
+def test_a_compiled_plan_keeps_its_budget():
+    model = Loss().to(DEVICE)
+    x = torch.randn(512, 64, generator=torch.Generator().manual_seed(1)).to(DEVICE)
 
     def run(module):
         module.zero_grad(set_to_none=True)
-        module(x).square().mean().backward()
+        module(x).backward()
 
     run(model)
     expected = [each.grad.clone() for each in model.parameters()]
@@ -95,4 +103,4 @@ def test_a_compiled_plan_keeps_its_budget(device):
     assert close([each.grad for each in planned.parameters()], expected, 1e-3)
     planned.zero_grad(set_to_none=True)
     (plan,) = plan_of(planned)
-    assert measure_peak(lambda: planned(x).square().mean().backward()) <= plan.budget_bytes
+    assert measure_peak(lambda: planned(x).backward()) <= plan.budget_bytes

@@ -5,9 +5,9 @@ import operator
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import fx
@@ -40,6 +40,7 @@ _OPERATION: Final = re.compile(r"\btorch\.ops\.(\w+)\.(\w+)\.(\w+)(?=\()")
 _CONTEXT: Final = "Developer debug context:"
 
 Boxed = Callable[[list[Any]], Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,34 @@ def trace(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) 
         compile_whole(module, forward_of(module), backend(split))(*args, **kwargs)
     except _CapturedError:
         return found[0]
-    raise CaptureError(
+    raise _no_gradient(module)
+
+
+def look_at(
+    module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any], look: Callable[[Traced], T | None]
+) -> T:
+    """What a function makes of ``module(*args, **kwargs)`` as Dynamo captures it; nothing is compiled for the module.
+
+    Raises:
+        CaptureError: If it cannot be captured as one graph, or the function makes nothing of it.
+    """
+    found: list[T] = []
+
+    def compiler(graph: fx.GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
+        result = look(traced_of(graph, inputs))
+        if result is not None:
+            found.append(result)
+        raise _CapturedError
+
+    with suppress(_CapturedError):
+        compile_whole(module, forward_of(module), compiler)(*args, **kwargs)
+    if not found:
+        raise _no_gradient(module)
+    return found[0]
+
+
+def _no_gradient(module: torch.nn.Module) -> CaptureError:
+    return CaptureError(
         f"calling {type(module).__name__} needs no gradient, so there is nothing to plan; "
         "put it in training mode with parameters that require gradients, outside torch.no_grad()"
     )

@@ -133,7 +133,8 @@ def plan_for(
 ) -> TorchPlan:
     """Plans the training step of ``module(*args, **kwargs)``; the module is neither run nor changed.
 
-    The plan can be given to ``checkpoint(module, plan=...)``. The options are those of ``checkpoint``.
+    The plan can be given to ``checkpoint(module, plan=...)``. The options are those of ``checkpoint``. With Inductor,
+    the step is compiled as well, and run to be measured, which leaves nothing changed.
 
     Raises:
         HcpError: If the step cannot be captured as one graph, or no plan meets the budget.
@@ -152,8 +153,13 @@ def plan_for(
         mode=mode,
         options=options,
     )
-    joint = _traced(module, args, kwargs, "plan_for")
     executor = TorchExecutor(type(module).__name__, request, called_with=(args, dict(kwargs or {})))
+    if compiler == "inductor":
+        _check(module, "plan_for")
+        from hcp.integrations.torch.inductor.backend import fused_plan
+
+        return fused_plan(executor, module, args, dict(kwargs or {}))
+    joint = _traced(module, args, kwargs, "plan_for")
     graph = lower_joint(joint, cost, executor.name, cache).graph
     return executor.plan_graph(graph, device_of(joint.primals))
 
@@ -223,22 +229,45 @@ def capture_graph(
     *,
     cost: Cost = "roofline",
     cache: CacheOption = False,
+    compiler: Compiler = "aot_eager",
+    mode: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Graph:
     """The training step of ``module(*args, **kwargs)`` as an hcp graph; the module is neither run nor changed.
 
     Measured costs are taken from the cache and kept there; by default they are measured now.
 
+    Args:
+        module: As for ``checkpoint``.
+        args: Of the call.
+        kwargs: Of the call.
+        cost: As for ``checkpoint``.
+        cache: Where measured costs are kept, as for ``checkpoint``.
+        compiler: ``"aot_eager"`` for a graph of operations, ``"inductor"`` for one of the kernels to be expected.
+        mode: As for ``checkpoint``.
+        options: As for ``checkpoint``.
+
     Raises:
         TorchError: If the step cannot be captured as one graph, or nothing in it needs a gradient.
     """
+    if compiler == "inductor":
+        request = TorchRequest(budget=1, cost=cost, cache=cache, compiler=compiler, mode=mode, options=options)
+        _check(module, "capture_graph")
+        from hcp.integrations.torch.inductor.backend import fused_graph
+
+        return fused_graph(TorchExecutor(type(module).__name__, request), module, args, dict(kwargs or {}))
     check_cost(cost)
     return lower_joint(_traced(module, args, kwargs, "capture_graph"), cost, type(module).__name__, cache).graph
 
 
 def _traced(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, function: str) -> Joint:
+    _check(module, function)
+    return trace(module, args, dict(kwargs or {}))
+
+
+def _check(module: nn.Module, function: str) -> None:
     check_version()
     _check_module(module, function)
-    return trace(module, args, dict(kwargs or {}))
 
 
 def _check_module(module: object, function: str) -> None:

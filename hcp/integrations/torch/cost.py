@@ -13,6 +13,7 @@ from torch.utils.flop_counter import flop_registry
 from hcp.integrations.roofline import nanoseconds
 from hcp.integrations.torch.calibration import constants
 from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.internals import SAME_FLOPS
 from hcp.integrations.torch.probe import Footprint
 from hcp.integrations.torch.program import tensor_bytes, tensors_of
 from hcp.plans.cache import CacheOption
@@ -79,7 +80,7 @@ def _work(node: fx.Node) -> tuple[int, int]:
 def flops(node: fx.Node) -> int:
     """Arithmetic operations of a product, a convolution or an attention; zero for others."""
     packet = getattr(node.target, "overloadpacket", None)
-    formula = flop_registry.get(packet)
+    formula = flop_registry.get(SAME_FLOPS.get(packet, packet))
     if formula is None:
         return 0
 

@@ -53,6 +53,14 @@ FUNCTIONAL_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit_functiona
 IN_PLACE_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit.default
 PLAIN_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit.no_stats
 
+# Operations that PyTorch has no formula of arithmetic for, and what does the same on the same arguments.
+SAME_FLOPS: Final[dict[Any, Any]] = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: torch.ops.aten._scaled_dot_product_flash_attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        torch.ops.aten._scaled_dot_product_flash_attention_backward
+    ),
+}
+
 # How Dynamo writes where it found a parameter or buffer.
 _MEMBER: Final = re.compile(r"\._(?:modules|parameters|buffers)\['([^']+)'\]")
 

@@ -8,7 +8,7 @@ Operations that agree in target, shapes, layouts and other arguments are run onc
 import hashlib
 import operator
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, cast
@@ -92,15 +92,18 @@ def _measure(calls: dict[str, "_Sample"], found: dict[str, Footprint], times: Me
     memory = record(run_all)
     for key, footprint in found.items():
         workspace = max(0, memory.peak_within(marks[key]) - sum(footprint.sizes))
-        nanoseconds = 0 if times is None else round(times.get(_digest(key), calls[key].least_time))
+        nanoseconds = 0 if times is None else round(times.get(digest_of(key), calls[key].least_time))
         found[key] = replace(footprint, workspace=workspace, nanoseconds=nanoseconds)
 
 
-def probe_calls(nodes: Iterable[fx.Node], times: Measurements | None = None) -> dict[fx.Node, Footprint]:
+def probe_calls(
+    nodes: Iterable[fx.Node], channels_last: Container[fx.Node] = (), times: Measurements | None = None
+) -> dict[fx.Node, Footprint]:
     """The footprints of single operations, by the layouts that capture foresees for their inputs.
 
     Args:
         nodes: What to run, one operation at a time.
+        channels_last: Those whose pictures are laid out with channels last, whatever capture says.
         times: See ``probe``.
 
     Raises:
@@ -112,10 +115,22 @@ def probe_calls(nodes: Iterable[fx.Node], times: Measurements | None = None) -> 
         calls: dict[str, _Sample] = {}
         found: dict[str, Footprint] = {}
         for node in nodes:
-            known = {source: _layout(source.meta["val"]) for source in node.all_input_nodes}
+            known = {source: layout_of(source.meta["val"]) for source in node.all_input_nodes}
+            if node in channels_last:
+                known = {source: _with_channels_last(layout) for source, layout in known.items()}
             keys[node] = _sample(node, known, calls, found)
         _measure(calls, found, times)
     return {node: found[key] for node, key in keys.items()}
+
+
+def call_time(function: Callable[..., Any], layouts: Sequence[Any]) -> int:
+    """Nanoseconds of the fastest of some calls, on stand-ins."""
+    return _Sample(function, tuple(layouts), {}).least_time()
+
+
+def stand_ins(layouts: Sequence[Any]) -> list[Any]:
+    """Real arguments with given layouts."""
+    return [_stand_in(layout) for layout in layouts]
 
 
 @dataclass(frozen=True)
@@ -148,7 +163,7 @@ class _Sample:
                 numbers[storage] = len(sizes)
                 sizes.append(item.untyped_storage().nbytes())
             outputs.append(numbers[storage])
-        return Footprint(tuple(outputs), tuple(sizes), tuple(_layout(item) for item in items))
+        return Footprint(tuple(outputs), tuple(sizes), tuple(layout_of(item) for item in items))
 
     def least_time(self) -> int:
         """Nanoseconds of the fastest of some runs."""
@@ -172,9 +187,9 @@ def _first_round(program: Program) -> tuple[dict[fx.Node, str], dict[str, _Sampl
     found: dict[str, Footprint] = {}
     for node in program.graph.nodes:
         if node.op == "placeholder":
-            layouts[node] = _layout(node.meta["val"])
+            layouts[node] = layout_of(node.meta["val"])
         elif node.op == "get_attr":
-            layouts[node] = _layout(operator.attrgetter(str(node.target))(program.joint.module))
+            layouts[node] = layout_of(operator.attrgetter(str(node.target))(program.joint.module))
         elif node.target is operator.getitem:
             layouts[node] = layouts[node.args[0]][node.args[1]]
         elif node.op == "call_function":
@@ -202,7 +217,8 @@ def _sample(
     return key
 
 
-def _digest(key: str) -> str:
+def digest_of(key: str) -> str:
+    """The name under which the time of a sample is kept."""
     return hashlib.blake2s(key.encode(), digest_size=12).hexdigest()
 
 
@@ -210,7 +226,8 @@ def _known(argument: Any, layouts: dict[fx.Node, Any]) -> Any:  # noqa: ANN401 -
     return layouts[argument] if isinstance(argument, fx.Node) else argument
 
 
-def _layout(item: Any) -> Any:  # noqa: ANN401 - operations return numbers as well
+def layout_of(item: Any) -> Any:  # noqa: ANN401 - operations return numbers as well
+    """What a stand-in for an argument is made from; what is no tensor is itself."""
     if not isinstance(item, torch.Tensor):
         return item
     return Layout(
@@ -221,6 +238,13 @@ def _layout(item: Any) -> Any:  # noqa: ANN401 - operations return numbers as we
         int(item.storage_offset()),
         int(item.untyped_storage().nbytes()),
     )
+
+
+def _with_channels_last(item: Any) -> Any:  # noqa: ANN401 - operations take numbers as well
+    if not isinstance(item, Layout) or len(item.shape) != 4:
+        return item
+    like = torch.empty(item.shape, device="meta", memory_format=torch.channels_last)
+    return item._replace(stride=tuple(like.stride()), offset=0, storage_bytes=like.numel() * item.dtype.itemsize)
 
 
 def _stand_in(item: Any) -> Any:  # noqa: ANN401 - whatever operations take

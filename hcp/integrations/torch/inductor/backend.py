@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from hcp.integrations.torch.capture import traced_of
+from hcp.graph.ir import Graph
+from hcp.integrations.torch.capture import Traced, look_at, traced_of
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.inductor.internals import settings
 from hcp.integrations.torch.inductor.ranks import choose_once
-from hcp.integrations.torch.inductor.step import FusedStep
+from hcp.integrations.torch.inductor.step import Chosen, FusedStep
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.step_planner import TorchExecutor
 
@@ -25,21 +26,64 @@ def fused_backend(executor: TorchExecutor) -> Callable[..., Any]:
     def compile_traced(
         module: fx.GraphModule, inputs: Sequence[Any], mode: str | None = None, options: Mapping[str, Any] | None = None
     ) -> Callable[..., Any]:
-        request = executor.request
-        patches = inductor_settings(request.mode, request.options) | inductor_settings(mode, options)
-        step = FusedStep(traced_of(module, inputs), patches, request, executor.name, executor.inputs())
-        trains = torch.is_grad_enabled() and any(isinstance(item, Tensor) and item.requires_grad for item in inputs)
-        if not trains:
-            return step.unplanned()
-        chosen = choose_once(step)
+        step = _step(executor, traced_of(module, inputs), mode, options)
+        chosen = choose_once(step) if _may_train(inputs) else None
         if chosen is None:
             return step.unplanned()
-        executor.plans.append(
-            TorchPlan(chosen.found.plan, step.inputs, chosen.found.source, chosen.measured_bytes, chosen.allowed_bytes)
-        )
+        executor.plans.append(_plan(step, chosen))
         return step.program(chosen.found.plan)
 
     return compile_traced
+
+
+def fused_plan(
+    executor: TorchExecutor, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> TorchPlan:
+    """The plan that a call would run by, whose program is compiled and measured.
+
+    Raises:
+        HcpError: If the step cannot be captured or planned, or no plan was found whose program keeps the budget.
+    """
+
+    def look(traced: Traced) -> TorchPlan | None:
+        step = _step(executor, traced)
+        chosen = step.choose() if _may_train(traced.inputs) else None
+        return None if chosen is None else _plan(step, chosen)
+
+    return look_at(module, args, kwargs, look)
+
+
+def fused_graph(
+    executor: TorchExecutor, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Graph:
+    """The graph of kernels that a call is planned on.
+
+    Raises:
+        HcpError: If the step cannot be captured, or nothing in it needs a gradient.
+    """
+
+    def look(traced: Traced) -> Graph | None:
+        step = _step(executor, traced)
+        return step.lowered.graph if _may_train(traced.inputs) and step.joint is not None else None
+
+    return look_at(module, args, kwargs, look)
+
+
+def _step(
+    executor: TorchExecutor, traced: Traced, mode: str | None = None, options: Mapping[str, Any] | None = None
+) -> FusedStep:
+    request = executor.request
+    patches = inductor_settings(request.mode, request.options) | inductor_settings(mode, options)
+    return FusedStep(traced, patches, request, executor.name, executor.inputs())
+
+
+def _may_train(inputs: Sequence[Any]) -> bool:
+    return torch.is_grad_enabled() and any(isinstance(item, Tensor) and item.requires_grad for item in inputs)
+
+
+def _plan(step: FusedStep, chosen: Chosen) -> TorchPlan:
+    found = chosen.found
+    return TorchPlan(found.plan, step.inputs, found.source, chosen.measured_bytes, chosen.allowed_bytes)
 
 
 def inductor_settings(mode: str | None, options: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -20,7 +20,8 @@ def kernel_costs(
     Args:
         cost: As for ``checkpoint``; a function's costs of a kernel's operations are added up.
         kernels: They.
-        times: Measured times, for ``"measured"``.
+        times: Measured times, for ``"measured"``; the rare kernels without one, such as random draws, cost what the
+            roofline says.
         cache: Where a machine's constants are kept.
 
     Raises:
@@ -32,11 +33,11 @@ def kernel_costs(
 def _cost(cost: Cost, kernel: Kernel, times: Mapping[Kernel, int], cache: CacheOption) -> int:
     if callable(cost):
         return sum(own_cost(cost, node) for node in kernel.operations)
-    if cost == "measured":
+    if cost == "measured" and kernel in times:
         return times[kernel]
     work = sum(map(flops, kernel.operations)), moved_bytes(kernel)
     device = device_of((*kernel.operations, *kernel.reads))
-    return nanoseconds(*work, device) if cost == "roofline" else constants(device, cache).nanoseconds(*work)
+    return constants(device, cache).nanoseconds(*work) if cost == "calibrated" else nanoseconds(*work, device)
 
 
 def moved_bytes(kernel: Kernel) -> int:

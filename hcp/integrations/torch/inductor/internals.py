@@ -191,6 +191,12 @@ def _by_place(nodes: list[BaseSchedulerNode], at: Mapping[BaseSchedulerNode, Pla
     return found
 
 
+def compile_kernel(module: fx.GraphModule, inputs: Sequence[Any]) -> Compiled:
+    """What Inductor makes of a graph without a backward."""
+    with torch.no_grad():
+        return cast(Compiled, compile_fx(module, list(inputs)))
+
+
 def relaid_bytes(module: fx.GraphModule) -> dict[fx.Node, int]:
     """What convolutions copy beside their results where Inductor has them work on another layout than weights have.
 

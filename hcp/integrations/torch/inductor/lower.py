@@ -7,17 +7,20 @@ from typing import Final
 from torch import fx
 
 from hcp.graph.ir import Graph, Node, Value
+from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import Joint
-from hcp.integrations.torch.cost import Cost
+from hcp.integrations.torch.cost import Cost, device_of
 from hcp.integrations.torch.gradients import check_gradients
 from hcp.integrations.torch.inductor.cost import kernel_costs
 from hcp.integrations.torch.inductor.internals import fuses, relaid_bytes
 from hcp.integrations.torch.inductor.kernels import Kernel, Kernels, kernels_of
 from hcp.integrations.torch.inductor.program import program_of
+from hcp.integrations.torch.inductor.timing import kernel_times
+from hcp.integrations.torch.internals import is_operation
 from hcp.integrations.torch.lower import BOUNDARY, Lowered, op_name, token
-from hcp.integrations.torch.probe import probe_calls
+from hcp.integrations.torch.probe import Footprint, probe_calls
 from hcp.integrations.torch.program import Program, tensor_bytes
-from hcp.plans.cache import CacheOption
+from hcp.plans.cache import CacheOption, folder_of
 
 # Kinds of operations that a fused kernel is named after at most.
 _NAMED: Final = 3
@@ -57,11 +60,25 @@ def _measured(
     program: Program, kernels: Kernels, cost: Cost, cache: CacheOption
 ) -> tuple[dict[fx.Node, int], dict[Kernel, int]]:
     """The workspace of library calls, and the cost of each kernel."""
-    calls = [node for kernel in kernels.kernels for node in kernel.operations if not fuses(node)]
-    footprints = probe_calls([node for node in calls if node not in program.once])
     relaid = relaid_bytes(program.joint.module)
+    times = Measurements.of(device_of(program.joint.primals), "times", folder_of(cache)) if cost == "measured" else None
+    operations = (node for kernel in kernels.kernels for node in kernel.operations)
+    # What is no operation of ATen's or a library's takes graphs, which have no stand-ins.
+    calls = [node for node in operations if is_operation(node.target) and not fuses(node) and node not in program.once]
+    footprints = probe_calls(calls, relaid, times)
     workspace = {node: footprint.workspace + relaid.get(node, 0) for node, footprint in footprints.items()}
-    return workspace, kernel_costs(cost, kernels.kernels, {}, cache)
+    return workspace, kernel_costs(cost, kernels.kernels, _times(kernels, footprints, times), cache)
+
+
+def _times(kernels: Kernels, footprints: Mapping[fx.Node, Footprint], times: Measurements | None) -> dict[Kernel, int]:
+    """Measured times of kernels, where they are asked for."""
+    if times is None:
+        return {}
+    running = [kernel for kernel in kernels.kernels if kernel.operations]
+    found = {kernel: footprints[kernel.main].nanoseconds for kernel in running if kernel.main in footprints}
+    found |= kernel_times([kernel for kernel in running if all(map(fuses, kernel.operations))], times)
+    times.save()
+    return found
 
 
 @dataclass

@@ -8,6 +8,7 @@
 # OR-Tools and HiGHS hcp plans by its heuristics and annealing. --device cpu --tiny rehearses all of it on a CPU.
 # The other options are those of benchmarks/gpu_all.py.
 set -euo pipefail
+from="$PWD"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${PYTHON:-python3}"
 
@@ -15,7 +16,9 @@ wheels=
 arguments=()
 while [ $# -gt 0 ]; do
     case "$1" in
-    --wheels) wheels="${2:?--wheels needs a folder}" && shift 2 ;;
+    # Folders are seen from where the command is given.
+    --wheels) wheels="$(cd "$from" && realpath -m "${2:?--wheels needs a folder}")" && shift 2 ;;
+    --out) arguments+=(--out "$(cd "$from" && realpath -m "${2:?--out needs a folder}")") && shift 2 ;;
     *) arguments+=("$1") && shift ;;
     esac
 done

@@ -57,13 +57,17 @@ def ways(tiny: bool) -> dict[str, Way]:
     """Every way by its name, those first without which a comparison says nothing."""
     found: dict[str, Way] = {"compile": _compiled}
     shares = TINY_SHARES if tiny else SHARES
-    for place in range(max(map(len, shares.values()))):
+
+    def add_plans(place: int) -> None:
         for compiler, each in shares.items():
-            if place < len(each):
-                found[f"hcp, {compiler}, {each[place]:.0%}"] = partial(_planned, compiler, each[place])
+            for share in each[place : place + 1]:
+                found[f"hcp, {compiler}, {share:.0%}"] = partial(_planned, compiler, share)
+
+    add_plans(0)
     found["compile, checkpoint a block"] = _by_block
-    for budget in ACTIVATION_BUDGETS:
+    for place, budget in enumerate(ACTIVATION_BUDGETS, 1):
         found[f"compile, activation budget {budget:g}"] = partial(_compiled, activation_budget=budget)
+        add_plans(place)
     return found
 
 

@@ -69,7 +69,7 @@ def works(device: str, tiny: bool) -> dict[str, Build]:
             inner=8192,
             length=2048,
             vocabulary=32_000,
-            batch=4,
+            batch=2,
         ),
         "vit": partial(vit, device, layers=24, width=1024, heads=16, size=224, patch=16, batch=64),
         "unet": partial(unet, device, channels=64, levels=4, size=256, batch=16),

@@ -29,7 +29,7 @@ sys.meta_path.insert(0, Missing())
 def gpu_all(out, *arguments, path=()):
     environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join(map(str, path))}
     command = ["bash", str(ROOT / "benchmarks" / "gpu_all.sh"), "--out", str(out), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=500)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=1500)
 
 
 def test_every_piece_runs_on_a_cpu_without_solvers(tmp_path):

@@ -218,6 +218,11 @@ class Backend:
     def __call__(self, module: Any, inputs: Any, **options: Any) -> Any:  # noqa: ANN401 - as torch.compile calls it
         """Compiles a graph that Dynamo captured; a mode and options of Inductor's are for it alone."""
         if self._executor.request.compiler != "inductor":
+            if options:
+                raise TorchError(
+                    f"torch.compile was given {' and '.join(sorted(options))}, which only Inductor takes; "
+                    "give backend(..., compiler='inductor') as well, or neither of them"
+                )
             return self._compile(module, inputs)
         return self._compile(module, inputs, **options)
 

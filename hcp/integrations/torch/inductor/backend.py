@@ -95,6 +95,9 @@ def inductor_settings(mode: str | None, options: Mapping[str, Any] | None) -> di
     try:
         return settings(mode, options)
     except (RuntimeError, KeyError) as error:
+        # It goes on with the names of all that it knows, which are hundreds.
+        reason, _, more = str(error).partition(", known options are")
+        where = "; torch._inductor.list_options() has those that there are" if more else ""
         raise TorchError(
-            f"Inductor does not take mode {mode!r} with options {dict(options or {})!r}: {error}"
+            f"Inductor does not take mode {mode!r} with options {dict(options or {})!r}: {reason}{where}"
         ) from error

@@ -87,9 +87,10 @@ class Fitting:
             KeyboardInterrupt: If the user ended a search.
         """
         left = self.request.time_limit
+        least = min(_LEAST_SECONDS, left)
         target, ceiling = self.allowed - max(0, self.offset), math.inf
         for attempt in range(1, ATTEMPTS + 1):
-            fitted = self._attempt(target, max(_LEAST_SECONDS, left * _SHARE))
+            fitted = self._attempt(target, max(least, left * _SHARE))
             if fitted is None or fitted.measured_bytes is None:
                 break
             left -= fitted.plan.seconds
@@ -102,6 +103,9 @@ class Fitting:
             target = int(min(fitted.peak + spare - margin, ceiling - 1))
             if spare >= 0 and target <= fitted.peak + margin:
                 break
+            # Where nothing fits yet, a little time more is better than no plan.
+            if left <= 0 and self.best is not None:
+                break
         return self.best
 
     @property
@@ -112,18 +116,26 @@ class Fitting:
 
     def _attempt(self, target: int, seconds: float) -> Fitted | None:
         """Plans within a target, or as low as is known to go where that is not far; None where nothing new came."""
-        try:
-            found = self._plan(target, seconds)
-        except HcpError:
-            least = smallest_known(self.graph, seconds)
-            if self.tried and (self.best is not None or min(fitted.peak for fitted in self.tried) <= least):
-                return None
-            found = self._plan(least, seconds)
-        schedule = found.plan.schedule
-        if any(schedule == fitted.plan.schedule for fitted in self.tried):
+        found = self._found(target, seconds)
+        if found is None or any(found.plan.schedule == fitted.plan.schedule for fitted in self.tried):
             return None
         self.tried.append(Fitted(found, self.measure(found.plan)))
         return self.tried[-1]
+
+    def _found(self, target: int, seconds: float) -> Found | None:
+        try:
+            return self._plan(target, seconds)
+        except HcpError as reason:
+            least = smallest_known(self.graph, seconds)
+            if self.tried and (self.best is not None or min(fitted.peak for fitted in self.tried) <= least):
+                return None
+            try:
+                return self._plan(least, seconds)
+            except HcpError:
+                if self.tried:
+                    return None
+                # The reason speaks of the budget that was asked for.
+                raise reason from None
 
     def _plan(self, target: int, seconds: float) -> Found:
         request = replace(self.request, budget=max(1, target), time_limit=seconds)

@@ -107,7 +107,7 @@ class _Grouping:
         places = sorted(cluster.members)
         made = {tensor for m in places for tensor in flow.made[m]}
         operations = tuple(node for m in places if (node := self.operations[m]) is not None)
-        sources = [source for node in operations for source in node.all_input_nodes] or self._returned()
+        sources = [source for node in operations for source in node.all_input_nodes] if operations else self._returned()
         reads = tuple(tensor for tensor in self.read(*sources) if tensor not in made)
         return Kernel(operations, reads, tuple(cluster.outputs))
 

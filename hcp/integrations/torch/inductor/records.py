@@ -94,6 +94,17 @@ class Record:
         """Takes up a measured plan, in place of an earlier measurement of the same."""
         self.compiled = [each for each in self.compiled if each.identity != compiled.identity] + [compiled]
 
+    def forget(self) -> None:
+        """Drops all that is known, in its file as well: it is of another program."""
+        self.whole_bytes = None
+        self.compiled.clear()
+        self.answers.clear()
+        if self.path is not None:
+            try:
+                self.path.unlink(missing_ok=True)
+            except OSError as error:
+                warn_of_cache(f"the compiled plans of another program stay in the cache: {error}")
+
     def save(self) -> None:
         """Writes the record with its new plans, beside what other processes wrote meanwhile; warns where it cannot."""
         if self.path is None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -163,8 +164,7 @@ class FusedStep:
         try:
             self.program(plan)
         except _Stale:
-            self.record.answers.clear()
-            self.record.compiled.clear()
+            self.record.forget()
             return None
         source = "memory" if self.record.path is None else self.record.path.name
         say(self.request, f"took the compiled plan for {self.name} on {self.inputs} from {source}")
@@ -209,17 +209,24 @@ class FusedStep:
         for each in fitting.tried:
             if each.measured_bytes is not None:
                 self._note(each.found.plan, each.measured_bytes)
-        known = self.record.cheapest(allowed)
-        if best is None and known is None:
+        known = self._cheaper(allowed, math.inf if best is None else best.cost)
+        if known is not None:
+            return self._answer(known)
+        if best is None:
             raise error or self._nothing(fitting, allowed)
-        if known is not None and (best is None or known.cost < best.cost):
-            plan = self.record.plan(known)
-            if plan is not None:
-                return self._answer(Chosen(Found(plan, known.identity), known.measured_bytes, allowed))
-        assert best is not None
         if best.measured_bytes is not None:
             say(self.request, f"compiled {self.name}: its program takes {best.measured_bytes:,} of {allowed:,} bytes")
         return self._answer(Chosen(best.found, best.measured_bytes, allowed))
+
+    def _cheaper(self, allowed: int, cost: float) -> Chosen | None:
+        """A plan from earlier whose program keeps what is allowed, and which costs less."""
+        while (known := self.record.cheapest(allowed)) is not None and known.cost < cost:
+            plan = self.record.plan(known)
+            if plan is not None and same_structure(self.lowered.graph, plan.graph):
+                return Chosen(Found(plan, known.identity), known.measured_bytes, allowed)
+            # Damaged, or of another program.
+            self.record.compiled.remove(known)
+        return None
 
     def _offset(self, allowed: int) -> int:
         """How many bytes more than planned the program takes whose peak was nearest to what is allowed."""

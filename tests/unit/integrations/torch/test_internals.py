@@ -1,4 +1,4 @@
-"""What is private in PyTorch is touched by internals.py alone."""
+"""What is private in PyTorch is touched by internals.py alone, and what is private in Inductor by its folder's own."""
 
 import ast
 import re
@@ -8,8 +8,9 @@ import pytest
 
 import hcp
 
+FOLDER = "hcp.integrations.torch"
 PACKAGE = Path(hcp.__file__).parent / "integrations" / "torch"
-FENCE = PACKAGE / "internals.py"
+FENCES = (PACKAGE / "internals.py", PACKAGE / "inductor" / "internals.py")
 
 # Private without an underscore: the profiler's own results, and what capture notes on nodes for itself.
 UNMARKED = {"kineto_results", "grapharg", "desc"}
@@ -69,11 +70,20 @@ def private_names(source):
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_internals_touches_private_names(path):
     found = private_names(path.read_text(encoding="utf-8"))
-    if path == FENCE:
+    if path in FENCES:
         assert found
         return
     places = "\n".join(f"{path}:{line}: {name}" for line, name in found)
-    assert not places, f"private in PyTorch; give it a word of hcp's own in {FENCE.name}:\n{places}"
+    assert not places, f"private in PyTorch; give it a word of hcp's own in {FENCES[0].name}:\n{places}"
+
+
+def test_inductor_is_loaded_by_its_folder_alone():
+    """It takes seconds; calls that do not ask for it do not pay them."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        inside = path.is_relative_to(FENCES[1].parent)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            loads = isinstance(node, ast.ImportFrom) and str(node.module).startswith(f"{FOLDER}.inductor")
+            assert inside or not loads, f"{path}:{node.lineno}: import it where it is used"
 
 
 @pytest.mark.parametrize(

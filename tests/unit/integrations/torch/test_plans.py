@@ -55,3 +55,16 @@ def test_the_report_says_them(plan):
 def test_moves_are_in_the_report_where_there_is_a_host():
     plan = TorchPlan(solve(GRAPH, "100%", "eviction", host="1"))
     assert any("to the host and back" in line for line in plan.report().splitlines())
+
+
+def test_a_compiled_plan_tells_what_was_measured(plan):
+    compiled = TorchPlan(plan.plan, plan.inputs, "planned", measured_bytes=240, allowed_bytes=250)
+    assert compiled.budget_bytes == 250
+    (line,) = (line for line in compiled.report().splitlines() if line.split()[0] == "compiled")
+    assert "peak measured 240 bytes" in line
+    assert "planned within 260" in line
+    assert "budget 250" in compiled.report()
+    unmeasured = TorchPlan(plan.plan, allowed_bytes=250)
+    assert "its peak was not measured" in unmeasured.report()
+    assert (plan.measured_bytes, plan.allowed_bytes) == (None, None)
+    assert "compiled" not in plan.report()

@@ -96,3 +96,32 @@ def test_what_does_not_run_by_itself_is_named(program, monkeypatch):
     monkeypatch.setattr(node, "target", fails)
     with pytest.raises(CaptureError, match=f"{node.name}.* does not run by itself on stand-in values .broken"):
         probe(program)
+
+
+def test_single_operations_are_run_by_the_layouts_that_capture_foresees(program):
+    from hcp.integrations.torch.probe import probe_calls
+
+    nodes = [node for node in program.operations if node.target in (aten.mm.default, aten.tanh.default)]
+    calls = []
+    times = Measurements(None)
+    times.get = lambda name, measure: calls.append(name) or 7.0
+    found = probe_calls(nodes, times)
+    assert set(found) == set(nodes)
+    assert len(calls) == len(set(calls))
+    assert {footprint.nanoseconds for footprint in found.values()} == {7}
+    whole = probe(program)
+    assert all(found[node].sizes == whole[node].sizes for node in nodes)
+    assert {footprint.nanoseconds for footprint in probe_calls(nodes).values()} == {0}
+    assert probe_calls([]) == {}
+
+
+def test_a_single_operation_that_does_not_run_is_named(program, monkeypatch):
+    from hcp.integrations.torch.probe import probe_calls
+
+    def fails(*_):
+        raise RuntimeError("broken")
+
+    node = next(node for node in program.operations if node.target is aten.tanh.default)
+    monkeypatch.setattr(node, "target", fails)
+    with pytest.raises(CaptureError, match=f"{node.name}.* does not run by itself"):
+        probe_calls([node])

@@ -37,3 +37,23 @@ def test_bad_options(options, message):
 
 def test_a_step_is_planned_within_a_minute():
     assert TorchRequest(budget=1).limits.time_limit == TIME_LIMIT < 60
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"compiler": "gcc"}, "compiler 'gcc' is not understood; give 'aot_eager' or 'inductor'"),
+        ({"mode": "max-autotune"}, "mode and options are Inductor's; give compiler='inductor'"),
+        ({"options": {}}, "mode and options are Inductor's"),
+        ({"compiler": "inductor", "host": "1GiB/s"}, "move no values to the host; give compiler='aot_eager'"),
+    ],
+)
+def test_what_a_compiler_takes(options, message):
+    with pytest.raises(TorchError, match=message):
+        TorchRequest(budget="50%", **options)
+
+
+def test_inductor_takes_a_mode_and_options():
+    request = TorchRequest(budget="50%", compiler="inductor", mode="default", options={"epilogue_fusion": False})
+    assert (request.mode, request.options) == ("default", {"epilogue_fusion": False})
+    assert TorchRequest(budget="50%").compiler == "aot_eager"

@@ -244,7 +244,9 @@ def _with_channels_last(item: Any) -> Any:  # noqa: ANN401 - operations take num
     if not isinstance(item, Layout) or len(item.shape) != 4:
         return item
     like = torch.empty(item.shape, device="meta", memory_format=torch.channels_last)
-    return item._replace(stride=tuple(like.stride()), offset=0, storage_bytes=like.numel() * item.dtype.itemsize)
+    return Layout(
+        item.shape, tuple(like.stride()), item.dtype, item.device, 0, storage_bytes=like.numel() * item.dtype.itemsize
+    )
 
 
 def _stand_in(item: Any) -> Any:  # noqa: ANN401 - whatever operations take

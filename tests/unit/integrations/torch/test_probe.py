@@ -80,11 +80,11 @@ def test_the_random_state_stays(program):
 
 
 def test_stand_ins_have_the_layout_that_is_asked_for():
-    from hcp.integrations.torch.probe import _layout, _stand_in
+    from hcp.integrations.torch.probe import _stand_in, layout_of
 
-    wanted = _layout(torch.zeros(4, 6, dtype=torch.float64)[1:, ::2].t())
+    wanted = layout_of(torch.zeros(4, 6, dtype=torch.float64)[1:, ::2].t())
     assert isinstance(wanted, Layout)
-    assert _layout(_stand_in(wanted)) == wanted
+    assert layout_of(_stand_in(wanted)) == wanted
     assert _stand_in(3) == 3
 
 
@@ -105,7 +105,7 @@ def test_single_operations_are_run_by_the_layouts_that_capture_foresees(program)
     calls = []
     times = Measurements(None)
     times.get = lambda name, measure: calls.append(name) or 7.0
-    found = probe_calls(nodes, times)
+    found = probe_calls(nodes, times=times)
     assert set(found) == set(nodes)
     assert len(calls) == len(set(calls))
     assert {footprint.nanoseconds for footprint in found.values()} == {7}

@@ -9,6 +9,7 @@ import torch
 from hcp import keep_everything, replay
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.emit import emit
+from hcp.integrations.torch.inductor import lower as module
 from hcp.integrations.torch.inductor.lower import same_structure, structure_of
 from hcp.integrations.torch.internals import input_place, tree_leaves
 from hcp.integrations.torch.lower import BOUNDARY
@@ -113,9 +114,16 @@ def test_the_step_itself_is_computed():
         torch.testing.assert_close(after, given[input_place(primal)].detach())
 
 
-def test_costs_are_what_is_asked_for():
-    times = step_named("net", cost="measured").lowered.graph
+def test_costs_are_what_is_asked_for(monkeypatch):
+    timed = []
+    monkeypatch.setattr(module, "kernel_times", lambda kernels, _: timed.extend(kernels) or dict.fromkeys(kernels, 5))
+    times = step_named("net", cost="measured").lowered
     own = step_named("net", cost=lambda _: 7).lowered
-    assert same_structure(times, own.graph)
-    assert all(node.cost > 0 for node in times.nodes if node.name != BOUNDARY)
+    assert same_structure(times.graph, own.graph)
+    assert all(node.cost > 0 for node in times.graph.nodes if node.name != BOUNDARY)
+    # Library calls are timed where their workspace is seen.
+    fused = {kernel.main.name for kernel in timed}
+    assert fused
+    assert fused.isdisjoint(times.libraries)
+    assert {times.graph.node[name].cost for name in fused} == {5}
     assert all(own.graph.node[name].cost == 7 * len(operations) for name, operations in own.computes.items())

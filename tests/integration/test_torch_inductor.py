@@ -261,14 +261,14 @@ import json, sys
 import torch
 from hcp.integrations.torch import checkpoint, plan_of
 from hcp.integrations.torch.inductor import step
-from tests.integration.test_torch_inductor import OPTIONS, BUDGET, gradients, inputs, make
+from tests.integration.test_torch_inductor import OPTIONS, BUDGET, Layers, gradients, inputs, make
 
 torch.set_num_threads(1)
 asked = []
 for name in ("emit", "lower_fused", "step_peak"):
     real = getattr(step, name)
     setattr(step, name, lambda *args, name=name, real=real: (asked.append(name), real(*args))[1])
-module = checkpoint(make(), 10 * BUDGET, **OPTIONS)
+module = checkpoint(make(lambda: Layers(2)), 10 * BUDGET, **OPTIONS)
 found = [float(gradient.double().sum()) for gradient in gradients(module)]
 (plan,) = plan_of(module)
 print(json.dumps([asked, plan.source, plan.measured_bytes, found]))

@@ -1,248 +1,240 @@
-"""Peak memory and step time of real training steps: hcp against eager, checkpointing by hand, and PyTorch's compiler.
+"""Peak memory and step time of real training steps: hcp inside Inductor against PyTorch's own ways to need less memory.
 
-Run as ``python -m benchmarks.executed_torch [--profile small|medium|large] [--model gpt] [--out FOLDER]``. Each way
-runs in a process of its own, one after the other, with eager beside it: what is compiled for one would otherwise serve
-the next. The two take turns, so that a busy machine slows both alike; a step is a forward and a backward from cleared
-gradients, its time the median, and its ratio to eager the median of the paired ratios. That of eager itself is to a
-second eager, and shows what the clock can tell. hcp plans with measured costs, at shares of the keep-everything peak
-and at the measured peak of every peer. The second table asks, for each peer, whether some hcp plan has a peak no higher
-and a step no slower, by their ratios to eager.
+Run as ``python -m benchmarks.executed_torch --out benchmarks/results [--model gpt]``, on one thread; all models take
+some hours, and each one's tables and picture are written as soon as it is there. ``--model`` adds to what an earlier
+run with the same settings wrote.
+
+Each way runs in a process of its own, beside plain Inductor in the same process: what is compiled for one would
+otherwise serve the next. The two take turns, so that a busy machine slows both alike; a step is a forward and a
+backward from cleared gradients, its time the median, and its ratio to plain Inductor the median of the paired ratios.
+That of plain Inductor itself (``activation_memory_budget at 1``) is to another of its kind, and shows what the clock
+can tell.
+
+hcp plans as its users get it: at shares of plain Inductor's measured peak, at the measured peak of each point that
+PyTorch's compiler reaches, and at the smallest that it reaches itself. Where two budgets get one plan, it is measured
+once. The second table asks, for each peer, which hcp way with a peak no higher is the quickest; the third how long the
+first call takes in a second start, from caches; the last what is promised of all this. ``standin`` is for the curve
+alone: the same shares of the activation memory for ``activation_memory_budget`` and for hcp.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import torch
-from torch import nn
 
-from benchmarks.harness import Pace, alone, paired, publish
-from benchmarks.options import ROUNDS, executed_options
-from benchmarks.torch_peers import Call, Work, Wrap, eager, gpt, peers, resnet, unet
-from benchmarks.torch_report import Failed, Measured, Verdict, points, rows_table, verdicts_of, verdicts_table
-from hcp import Plan
+from benchmarks.harness import alone
+from benchmarks.options import executed_options
+from benchmarks.torch_checks import budget_checks, checks_of, falling
+from benchmarks.torch_measure import Promise, Seen, Task, first_call, gradient_bytes, measure, smallest
+from benchmarks.torch_peers import ACTIVATION, BLOCKS, PLAIN, Wrap, peers, planned
+from benchmarks.torch_report import Failed, Measured, Start, starts_of, verdicts_of
+from benchmarks.torch_results import Results
+from benchmarks.torch_works import MODELS, STANDIN, Build, works
 from hcp.graph.errors import HcpError
-from hcp.graph.ir import Graph
-from hcp.integrations.torch import capture_graph, checkpoint, measure_peak
-from hcp.integrations.torch.calibration import host_link
-from hcp.planners import solve
-from hcp.report.figures import plot_runs
-from hcp.schedule.actions import Schedule
-from hcp.schedule.host import HostLink
+from hcp.integrations.torch.request import Compiler
 
-# Makes a model and its batch, in the process that measures.
-Build = Callable[[], Work]
-MODELS: Final = ("gpt", "resnet", "unet")
-BUDGETS: Final = ("90%", "75%", "60%", "45%")
-ACTIVATION_BUDGETS: Final = (0.5, 0.3, 0.1, 0.0)
-# For each plan, by profile.
-SECONDS: Final = {"small": 4.0, "medium": 12.0, "large": 30.0}
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way of running a step, ready to run."""
-
-    model: nn.Module
-    call: Call
-    batch: tuple[Any, ...]
-
-    def step(self) -> None:
-        """A forward and a backward from cleared gradients."""
-        self.model.zero_grad(set_to_none=True)
-        self.call(*self.batch).backward()  # type: ignore[no-untyped-call]
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-
-    def peak(self) -> int:
-        """Most bytes that a step holds above its start."""
-        self.model.zero_grad(set_to_none=True)
-        return measure_peak(self.step)
-
-    def gradients(self) -> list[torch.Tensor]:
-        """What a step from a fixed random state gives."""
-        torch.manual_seed(7)
-        self.step()
-        return [parameter.grad.clone() for parameter in self.model.parameters() if parameter.grad is not None]
+PROFILES: Final = ("standard", "tiny")
+# Per cent of plain Inductor's measured peak, for plans inside Inductor and for such as run operation by operation.
+SHARES: Final = (100, 90, 75, 60, 45, 30)
+EAGER_SHARES: Final = (100, 60, 30)
+# Shares of the activation memory, for the curve.
+CURVE: Final = (1.0, 0.5, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
+# Whose second starts are timed beside plain Inductor's, and how often.
+STARTS: Final = (PLAIN, "hcp inductor at 100%", "hcp inductor at 60%")
+START_ROUNDS: Final = 3
+# Timed steps of each way.
+ROUNDS: Final = {"standard": 15, "tiny": 3}
+# What takes longer hangs: the longest plans and compiles half a dozen programs.
+WAY_SECONDS: Final = 3600.0
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a process found of one way: its peak, its pace beside eager, and whether the gradients are eager's."""
+@dataclass
+class Bench:
+    """The measurements of one model.
 
-    peak_bytes: int
-    pace: Pace
-    equal: bool
-
-
-def works(profile: str, device: str = "cpu") -> Mapping[str, Build]:
-    """The models at a size."""
-    return {
-        "small": {
-            "gpt": partial(gpt, device, layers=2, width=64, heads=2, length=32, batch=4),
-            "resnet": partial(resnet, device, channels=8, stages=2, blocks=1, size=16, batch=4),
-            "unet": partial(unet, device, channels=8, levels=2, size=16, batch=4),
-        },
-        "medium": {
-            "gpt": partial(gpt, device, layers=4, width=128, heads=4, length=64, batch=4),
-            "resnet": partial(resnet, device, channels=16, stages=3, blocks=2, size=32, batch=8),
-            "unet": partial(unet, device, channels=16, levels=3, size=32, batch=8),
-        },
-        "large": {
-            "gpt": partial(gpt, device, layers=12, width=256, heads=8, length=128, batch=8),
-            "resnet": partial(resnet, device, channels=32, stages=4, blocks=4, size=64, batch=16),
-            "unet": partial(unet, device, channels=32, levels=4, size=64, batch=16),
-        },
-    }[profile]
-
-
-def measure(
-    name: str,
-    build: Build,
-    *,
-    time_limit: float,
-    rounds: int,
-    inductor: bool = False,
-    floor: bool = True,
-    host: HostLink | None = None,
-) -> list[Measured | Failed]:
-    """Runs every way of one model.
-
-    Args:
-        name: Of the model.
-        build: Makes the model.
-        time_limit: Seconds for each of hcp's plans.
-        rounds: Timed steps of each way.
-        inductor: Whether to compile kernels too.
-        floor: Whether to plan at the peaks of peers as well.
-        host: Where given, there are plans that move values over it besides those that only recompute.
+    Attributes:
+        model: Its name.
+        task: How its processes measure.
+        rows: What was found so far.
+        wraps: The ways, by their names in the rows.
     """
-    threads = torch.get_num_threads()
-    measured = partial(_measured, build, rounds, threads)
-    wraps = peers(ACTIVATION_BUDGETS, inductor=inductor)
-    rows = [_row(name, method, partial(measured, wrap)) for method, wrap in wraps.items()]
-    peaks = sorted({row.peak_bytes for row in rows if isinstance(row, Measured)}) if floor else []
-    try:
-        graph = alone(partial(_captured, build, threads))
-    except HcpError as error:
-        return [*rows, Failed(name, "hcp", str(error))]
-    run: set[Schedule | None] = set()
-    budgets: list[int | str] = [*BUDGETS, *peaks]
-    for link, budget in product((None, host) if host else (None,), budgets):
-        label = _label(budget, link)
+
+    model: str
+    task: Task
+    rows: list[Measured | Failed] = field(default_factory=list)
+    wraps: dict[str, Wrap] = field(default_factory=dict)
+
+    def peer(self, method: str, wrap: Wrap) -> None:
+        """Measures a way of others."""
+        self._add(method, wrap, None)
+
+    def hcp(self, method: str, budget: int, compiler: Compiler = "inductor") -> None:
+        """Measures a plan of hcp's for so many bytes."""
+        options: dict[str, Any] = {"compiler": compiler, "cache": self.task.cache, "time_limit": self.task.time_limit}
+        self._add(method, partial(planned, budget=budget, **options), budget)
+
+    def _add(self, method: str, wrap: Wrap, budget: int | None) -> None:
+        self.wraps[method] = wrap
+        known = frozenset(row.plan for row in self.rows if isinstance(row, Measured) and row.plan is not None)
         try:
-            plan = _plan(graph, budget, time_limit, link)
+            promise, seen = alone(partial(measure, self.task, wrap, budget is not None, known), WAY_SECONDS)
+            row: Measured | Failed = self._row(method, budget, promise, seen)
         except HcpError as error:
-            rows.append(Failed(name, label, str(error)))
-            continue
-        # The same plan twice would be the luckier of two measurements.
-        if plan.schedule not in run:
-            run.add(plan.schedule)
-            rows.append(_row(name, label, partial(measured, partial(_planned, plan=plan)), plan))
-    return rows
+            row = Failed(self.model, method, str(error))
+        self.rows.append(row)
+        found = row.error if isinstance(row, Failed) else f"{row.peak_bytes:,} bytes, {row.x_inductor:.3f} x Inductor"
+        print(f"{self.model}: {method}: {found}", file=sys.stderr, flush=True)
+
+    def _row(self, method: str, budget: int | None, promise: Promise | None, seen: Seen | None) -> Measured:
+        if seen is None:
+            assert promise is not None
+            assert budget is not None
+            same = next(row for row in self.rows if isinstance(row, Measured) and row.plan == promise.plan)
+            return replace(same, method=method, budget_bytes=budget, kept=same.peak_bytes <= budget)
+        row = Measured(
+            self.model,
+            method,
+            seen.peak_bytes,
+            seen.pace.step_ms,
+            seen.pace.ratio,
+            seen.pace.quartiles,
+            seen.difference,
+            seen.same_random_state,
+        )
+        if promise is None or budget is None:
+            return row
+        return replace(
+            row,
+            budget_bytes=budget,
+            kept=seen.peak_bytes <= budget,
+            planned_bytes=promise.planned_bytes,
+            overhead=promise.overhead,
+            gap=promise.gap,
+            plan=promise.plan,
+        )
+
+    def peak(self, method: str) -> int | None:
+        """The measured peak of a way; None where it failed."""
+        found = (row.peak_bytes for row in self.rows if isinstance(row, Measured) and row.method == method)
+        return next(found, None)
 
 
-def _label(budget: int | str, link: HostLink | None) -> str:
-    label = f"hcp at {budget}" if isinstance(budget, str) else f"hcp at {budget:,} B"
-    return label if link is None else f"{label} with host"
-
-
-def _plan(graph: Graph, budget: int | str, time_limit: float, link: HostLink | None) -> Plan:
-    plan = solve(graph, budget, "auto", time_limit=time_limit, host=link)
-    if plan.schedule is None:
-        raise HcpError(f"no plan within {time_limit:g} s: {plan.status.remedy}")
-    return plan
-
-
-def _row(name: str, method: str, task: Callable[[], Found], plan: Plan | None = None) -> Measured | Failed:
+def compare(bench: Bench) -> None:
+    """Measures every way of one model: those of others, then hcp at their peaks and at shares of plain Inductor's."""
+    for method, wrap in peers().items():
+        bench.peer(method, wrap)
+    whole = bench.peak(PLAIN)
+    if whole is None:
+        return
+    budgets = {f"hcp inductor at {share}%": share * whole // 100 for share in SHARES}
+    for peer in bench.wraps:
+        peak = bench.peak(peer)
+        if peak is not None and peer.startswith((ACTIVATION, BLOCKS)) and peak not in budgets.values():
+            budgets[f"hcp inductor at the peak of {peer.replace(' at ', ' ')}"] = peak
     try:
-        found = alone(task)
+        budgets["hcp inductor at its smallest"] = alone(partial(smallest, bench.task), WAY_SECONDS)
     except HcpError as error:
-        return Failed(name, method, str(error))
-    return Measured(
-        model=name,
-        method=method,
-        peak_bytes=found.peak_bytes,
-        step_ms=found.pace.step_ms,
-        x_eager=found.pace.ratio,
-        planned_peak_bytes=None if plan is None else plan.peak,
-        gap=None if plan is None else plan.gap,
-        equal=found.equal,
-    )
+        bench.rows.append(Failed(bench.model, "hcp inductor at its smallest", str(error)))
+    # Upwards: a plan for less is offered for more as well, so that more memory never means a slower step.
+    for method, budget in sorted(budgets.items(), key=lambda item: item[1]):
+        bench.hcp(method, budget)
+    for share in EAGER_SHARES:
+        bench.hcp(f"hcp aot_eager at {share}%", share * whole // 100, "aot_eager")
 
 
-def _captured(build: Build, threads: int) -> Graph:
-    torch.set_num_threads(threads)
-    work = build()
-    return capture_graph(work.make(), work.batch, cost="measured")
+def curve(bench: Bench) -> None:
+    """Measures ``activation_memory_budget`` and hcp at the same shares of the activation memory.
+
+    That is what plain Inductor's peak is above the gradients, which every step leaves behind.
+    """
+    for method, wrap in peers(CURVE).items():
+        if method.startswith(ACTIVATION):
+            bench.peer(method, wrap)
+    whole = bench.peak(PLAIN)
+    if whole is None:
+        return
+    left = alone(partial(gradient_bytes, bench.task.build))
+    for share in sorted(CURVE):
+        bench.hcp(f"hcp inductor at {share:g}", left + int(share * (whole - left)))
 
 
-def _measured(build: Build, rounds: int, threads: int, wrap: Wrap) -> Found:
-    torch.set_num_threads(threads)
-    work = build()
-    way, plain = _way(work, wrap), _way(work, eager)
-    peak = way.peak()
-    pace = paired(way.step, plain.step, rounds)
-    return Found(peak, pace, all(map(torch.equal, way.gradients(), plain.gradients())))
+def second_starts(bench: Bench) -> list[Start | Failed]:
+    """Times first calls from the caches that the measurements filled, in turns."""
+    methods = [method for method in STARTS if bench.peak(method) is not None]
+    seconds: dict[str, list[float]] = {method: [] for method in methods}
+    failed: list[Start | Failed] = []
+    for _, method in product(range(START_ROUNDS), methods):
+        if method not in seconds:
+            continue
+        try:
+            seconds[method].append(alone(partial(first_call, bench.task, bench.wraps[method]), WAY_SECONDS))
+        except HcpError as error:
+            del seconds[method]
+            failed.append(Failed(bench.model, method, str(error)))
+    return failed + (starts_of(bench.model, PLAIN, seconds) if PLAIN in seconds else [])
 
 
-def _way(work: Work, wrap: Wrap) -> Way:
-    model = work.make()
-    way = Way(model, wrap(work, model), work.batch)
-    # The first step compiles, and prepares libraries.
-    way.step()
-    return way
-
-
-def _planned(work: Work, model: nn.Module, *, plan: Plan) -> Call:  # noqa: ARG001 - a wrap
-    # The plan recognises its graph by the costs as well, which are not measured twice alike.
-    nodes = plan.graph.node
-    return checkpoint(model, plan=plan, cost=lambda operation: nodes[operation.name].cost)
+@contextmanager
+def caches() -> Iterator[Path]:
+    """A folder for hcp's plans, and one for Inductor's code unless the user names one, which the processes share."""
+    with TemporaryDirectory(prefix="hcp-executed-") as folder:
+        given = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = given or str(Path(folder) / "inductor")
+        try:
+            yield Path(folder) / "plans"
+        finally:
+            if given is None:
+                del os.environ["TORCHINDUCTOR_CACHE_DIR"]
 
 
 def run(
-    chosen: Mapping[str, Build],
-    out: Path | None,
-    *,
-    title: str,
-    host: HostLink | None = None,
-    **settings: Any,  # noqa: ANN401
-) -> list[Verdict]:
-    """Measures the models, prints the tables, and writes them with a picture for each model."""
-    rows: list[Measured | Failed] = []
-    verdicts: list[Verdict] = []
-    for name, build in chosen.items():
-        found = measure(name, build, host=host, **settings)
-        rows += found
-        verdicts += verdicts_of(found)
-        if out is not None and points(found):
-            out.mkdir(parents=True, exist_ok=True)
-            plot_runs(points(found), out / f"{title}-{name}.png", name)
-    settings["host"] = host and host.to_dict()
-    publish(f"{title}_pareto", verdicts_table(verdicts), [asdict(verdict) for verdict in verdicts], out, **settings)
-    publish(title, rows_table(rows), [asdict(row) for row in rows], out, **settings)
-    return verdicts
+    chosen: Mapping[str, Build], out: Path | None, *, title: str, rounds: int, time_limit: float | None, **more: object
+) -> Results:
+    """Measures models; prints and writes all tables, and a picture for each model, as soon as one is done.
+
+    Args:
+        chosen: What makes each model.
+        out: The folder; None only prints.
+        title: How the files' names begin.
+        rounds: Timed steps of each way.
+        time_limit: Seconds for each of hcp's plans; None for its default.
+        more: Settings to note with the results.
+    """
+    results = Results(title, out, {"rounds": rounds, "time_limit": time_limit, **more})
+    results.take_up(list(chosen))
+    with caches() as folder:
+        for name, build in chosen.items():
+            bench = Bench(name, Task(build, rounds, torch.get_num_threads(), folder / name, time_limit))
+            if name == STANDIN:
+                curve(bench)
+                results.add(bench.rows, checks=[*budget_checks(bench.rows), falling(bench.rows)])
+                continue
+            compare(bench)
+            verdicts, starts = verdicts_of(bench.rows), second_starts(bench)
+            results.add(bench.rows, verdicts, starts, list(checks_of(bench.rows, starts, verdicts)))
+    return results
 
 
 def main() -> None:
     """Runs the comparison on the CPU, on one thread."""
-    parser = executed_options(__doc__, MODELS)
-    parser.add_argument("--inductor", action="store_true", help="compile kernels as well, which takes minutes")
-    parser.add_argument("--host", action="store_true", help="let plans move values to the host and back as well")
-    options = parser.parse_args()
+    names = (*MODELS, STANDIN)
+    options = executed_options(__doc__, names, profile=PROFILES[0], profiles=PROFILES).parse_args()
     torch.set_num_threads(1)
-    chosen = {name: build for name, build in works(options.profile).items() if name in (options.model or MODELS)}
     run(
-        chosen,
+        {name: build for name, build in works(options.profile).items() if name in (options.model or names)},
         options.out,
         title="executed_torch",
-        time_limit=options.time_limit or SECONDS[options.profile],
         rounds=options.rounds or ROUNDS[options.profile],
-        inductor=options.inductor,
-        host=host_link("cpu", False) if options.host else None,
+        time_limit=options.time_limit,
+        profile=options.profile,
     )
 
 

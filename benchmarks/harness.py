@@ -59,22 +59,27 @@ def paired(step: Callable[[], object], reference: Callable[[], object], rounds: 
     return Pace(1e3 * median(times[True]), middle, (low, high))
 
 
-def alone(task: Callable[[], T]) -> T:
+def alone(task: Callable[[], T], seconds: float | None = None) -> T:
     """Calls a function in a Python process of its own, which starts afresh and ends with the call.
 
     What compilers and frameworks keep for a whole process so never reaches another measurement.
 
     Args:
         task: Like its result, something that can be pickled.
+        seconds: After which the process is killed; None waits for ever.
 
     Raises:
-        HcpError: If the function raises, or its process ends without an answer.
+        HcpError: If the function raises, or its process ends without an answer, or has none in time.
     """
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sender, task))
     process.start()
     sender.close()
+    if not receiver.poll(seconds):
+        process.kill()
+        process.join()
+        raise HcpError(f"its process had no answer after {seconds:,.0f} s; run it by itself to see why")
     try:
         answer, error = receiver.recv()
     except EOFError:

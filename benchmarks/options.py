@@ -11,7 +11,11 @@ ROUNDS: Final = {"small": 101, "medium": 51, "large": 21}
 
 
 def executed_options(
-    description: str | None, models: Sequence[str], *, profile: str | None = "small"
+    description: str | None,
+    models: Sequence[str],
+    *,
+    profile: str | None = "small",
+    profiles: Sequence[str] = PROFILES,
 ) -> argparse.ArgumentParser:
     """Options for which models to measure and how long; the caller may add its own.
 
@@ -19,10 +23,11 @@ def executed_options(
         description: The benchmark's docstring.
         models: Names that ``--model`` takes; all are chosen where it is not given.
         profile: The default of ``--profile``; None for models of one size.
+        profiles: What it takes.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if profile is not None:
-        parser.add_argument("--profile", choices=PROFILES, default=profile, help="size of the models")
+        parser.add_argument("--profile", choices=profiles, default=profile, help="size of the models")
     parser.add_argument(
         "--model", action="append", choices=models, help=f"{', '.join(models)}; repeat for several; all by default"
     )

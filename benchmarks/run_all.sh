@@ -3,7 +3,12 @@
 #
 #   benchmarks/run_all.sh [--profile small|medium|large] [--data FOLDER] [--out FOLDER]
 #
-# small takes a quarter of an hour, medium about an hour, large a working day. --data is a folder of published graphs
+# small takes a quarter of an hour, medium about an hour, large a working day. The comparison of executed PyTorch steps
+# has one size, takes some hours, and is among the large ones; by itself it is made by
+#
+#   .venv/bin/python -m benchmarks.executed_torch --out benchmarks/results
+#
+# --data is a folder of published graphs
 # (see benchmarks/published.py), which are not part of this project; without it that benchmark is left out.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -58,7 +63,9 @@ run scaling --time-limit "$((2 * seconds))" ${of_sizes[@]+"${of_sizes[@]}"}
 if [ -n "$data" ]; then
     run published --data "$data" --time-limit "$seconds"
 fi
-run executed_torch --profile "$profile"
+if [ "$profile" = large ]; then
+    run executed_torch
+fi
 run executed_jax --profile "$profile"
 "$python" -m benchmarks.regression "$out" "benchmarks/results/$profile"
 if [ ${#failed[@]} -gt 0 ]; then

@@ -10,17 +10,21 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
-from benchmarks import executed_torch, gpu_torch  # noqa: E402
-from benchmarks.torch_peers import gpt, peers, unet  # noqa: E402
-from benchmarks.torch_report import Failed, Measured, Verdict, points, rows_table, verdicts_of  # noqa: E402
-from hcp.schedule.host import HostLink  # noqa: E402
+from benchmarks import executed_torch  # noqa: E402
+from benchmarks.torch_measure import Promise, Task, difference, measure  # noqa: E402
+from benchmarks.torch_peers import PLAIN, activation_name, by_block, eager, inductor, peers, planned, way_of  # noqa: E402
+from benchmarks.torch_works import MODELS, STANDIN, gpt, works  # noqa: E402
+from hcp.integrations.torch import plan_of  # noqa: E402
+from hcp.integrations.torch.inductor.records import identity_of_plan  # noqa: E402
 
-SIZES = {"layers": 1, "width": 32, "heads": 2, "length": 16, "batch": 2}
+LOW = activation_name(0.1)
+
+SIZES = {"layers": 2, "width": 32, "heads": 2, "context": 16, "batch": 2}
 # PyTorch alone, as its users set the budget.
 ALONE = """
 import sys
 import torch
-from benchmarks.torch_peers import gpt
+from benchmarks.torch_works import gpt
 from hcp.integrations.torch import measure_peak
 torch.set_num_threads(1)
 torch._functorch.config.activation_memory_budget = float(sys.argv[1])
@@ -36,7 +40,7 @@ print(measure_peak(step))
 """
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def one_thread():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -44,93 +48,109 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def only(monkeypatch, *starts):
-    """Leaves out the peers whose names start otherwise."""
+def test_two_budgets_of_one_peer_compile_apart_in_one_process():
+    work = gpt("cpu", **SIZES)
+    peaks = {}
+    for budget in ("0.5", "0"):
+        wrap = partial(inductor, budget=float(budget), backend="aot_eager_decomp_partition")
+        way = way_of(work, wrap)
+        way.step()
+        peaks[budget] = way.peak()
+    script = ALONE.replace("{sizes}", repr(SIZES))
+    assert peaks == {budget: int(subprocess.check_output([sys.executable, "-c", script, budget])) for budget in peaks}
+    assert peaks["0.5"] != peaks["0"]
 
-    def some(*args, **options):
-        return {name: wrap for name, wrap in peers(*args, **options).items() if name.startswith(starts)}
+
+def test_checkpointed_blocks_compile_to_less_with_the_same_gradients():
+    work = gpt("cpu", **SIZES)
+
+    def compiled(work, model):
+        return inductor(work, by_block(work, model), backend="aot_eager_decomp_partition")
+
+    ways = [way_of(work, wrap) for wrap in (partial(inductor, backend="aot_eager_decomp_partition"), compiled, eager)]
+    for way in ways:
+        way.step()
+    plain, blocks, _ = (way.peak() for way in ways)
+    assert blocks < plain
+    gradients = [way.outcome()[0] for way in ways]
+    assert difference(gradients[1], gradients[0]) < 1e-5
+    assert difference(gradients[2], gradients[0]) < 1e-5
+
+
+def test_a_difference_is_relative_to_the_largest_entry():
+    a, b = torch.tensor([1.0, 4.0]), torch.tensor([2.0, 4.0])
+    assert difference([a, a], [a, b]) == 0.25
+
+
+def test_the_profiles_have_the_same_models():
+    for profile in executed_torch.PROFILES:
+        assert tuple(works(profile)) == (*MODELS, STANDIN)
+
+
+@pytest.mark.parametrize("model", [*MODELS, STANDIN])
+def test_every_model_has_blocks_and_a_loss(model):
+    work = works("tiny")[model]()
+    way = way_of(work, by_block)
+    way.step()
+    assert len(list(work.blocks(way.model))) > 1
+    assert len(way.outcome()[0]) == len(list(way.model.parameters()))
+
+
+def test_a_plan_that_is_known_is_not_measured_again(tmp_path):
+    task = Task(partial(gpt, "cpu", **SIZES), 1, 1, tmp_path, 1.0)
+    wrap = partial(planned, budget=10**9, cache=tmp_path, compiler="aot_eager", time_limit=1.0)
+    way = way_of(task.build(), wrap)
+    way.step()
+    (plan,) = plan_of(way.model)
+    known = identity_of_plan(plan.plan)
+    assert measure(task, wrap, True, frozenset({known})) == (Promise(plan.peak_bytes, 0.0, 0.0, known), None)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Fewer ways, since each compiles, and one that fails."""
+    monkeypatch.setattr(executed_torch, "SHARES", (75,))
+    monkeypatch.setattr(executed_torch, "EAGER_SHARES", (100,))
+    monkeypatch.setattr(executed_torch, "STARTS", (PLAIN, "hcp inductor at 75%"))
+    monkeypatch.setattr(executed_torch, "START_ROUNDS", 1)
+
+    def some():
+        return {PLAIN: inductor, LOW: peers()[LOW], "eager": eager, "broken": int}
 
     monkeypatch.setattr(executed_torch, "peers", some)
 
 
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("few")
 def test_every_way_is_measured(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(executed_torch, "BUDGETS", ("80%", "1%"))
-    only(monkeypatch, "eager", "torch.utils.checkpoint, each", "aot_eager")
-    # So fast a link that each plan moves something.
-    options = {"floor": False, "host": HostLink(10**13, 10**13)}
-    work = partial(unet, "cpu", channels=8, levels=2, size=16, batch=4)
-    verdicts = executed_torch.run({"unet": work}, tmp_path, title="executed", time_limit=0.5, rounds=2, **options)
-    rows = {row["method"]: row for row in json.loads((tmp_path / "executed.json").read_text())["rows"]}
-    assert "no schedule fits" in rows.pop("hcp at 1%")["error"]
-    assert "error" in rows.pop("hcp at 1% with host")
-    assert [verdict.peer for verdict in verdicts] == ["eager", "torch.utils.checkpoint, each block", "aot_eager"]
-    ours = [rows["hcp at 80%"], rows["hcp at 80% with host"]]
-    assert len(rows) == len(verdicts) + len(ours)
-    assert [row["peak_bytes"] for row in ours] == [row["planned_peak_bytes"] for row in ours]
-    assert all(row["equal"] for row in rows.values())
-    assert rows["torch.utils.checkpoint, each block"]["peak_bytes"] < rows["eager"]["peak_bytes"]
-    assert (tmp_path / "executed-unet.png").stat().st_size > 10_000
-    assert "hcp at 80%" in capsys.readouterr().out
+    options = ["--profile", "tiny", "--model", "gpt", "--time-limit", "1", "--rounds", "1", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["executed_torch", *options])
+    executed_torch.main()
+
+    def found(part=""):
+        return json.loads((tmp_path / f"executed_torch{part}.json").read_text())["rows"]
+
+    rows = {row["method"]: row for row in found()}
+    assert "TypeError" in rows.pop("broken")["error"]
+    ours = {method for method, row in rows.items() if row.get("budget_bytes") is not None}
+    shares = {"hcp inductor at 75%", "hcp inductor at its smallest", "hcp aot_eager at 100%"}
+    assert ours == shares | {f"hcp inductor at the peak of {peer.replace(' at ', ' ')}" for peer in (PLAIN, LOW)}
+    assert all(rows[method]["kept"] for method in ours)
+    assert all(rows[method]["peak_bytes"] <= rows[method]["budget_bytes"] for method in ours)
+    assert all(row["difference"] < 1e-5 and row["same_random_state"] for row in rows.values())
+    compiled = [row["peak_bytes"] for method, row in rows.items() if method.startswith("hcp inductor")]
+    assert rows["hcp inductor at its smallest"]["peak_bytes"] == min(compiled)
+    # The caches that the processes share hold the programs of both apart.
+    assert rows[LOW]["peak_bytes"] < rows[PLAIN]["peak_bytes"]
+    assert [verdict["peer"] for verdict in found("_pareto")] == [PLAIN, LOW, "eager"]
+    assert [start["method"] for start in found("_start")] == list(executed_torch.STARTS)
+    assert {check["promise"]: check["holds"] for check in found("_checks")}["every program keeps its budget"]
+    assert (tmp_path / "executed_torch-gpt.png").stat().st_size > 10_000
+    assert "hcp inductor at 75%" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_what_one_budget_compiles_does_not_serve_another(monkeypatch):
-    monkeypatch.setattr(executed_torch, "ACTIVATION_BUDGETS", (0.5, 0.0))
-    monkeypatch.setattr(executed_torch, "BUDGETS", ())
-    only(monkeypatch, "activation_memory_budget")
-    rows = executed_torch.measure("gpt", partial(gpt, "cpu", **SIZES), time_limit=1, rounds=1, floor=False)
-    script = ALONE.replace("{sizes}", repr(SIZES))
-    alone = {
-        f"activation_memory_budget {budget}": int(subprocess.check_output([sys.executable, "-c", script, budget]))
-        for budget in ("0.5", "0")
-    }
-    assert {row.method: row.peak_bytes for row in rows} == alone
-    assert len(set(alone.values())) == 2
-
-
-def measured(method, peak, x_eager, planned=None):
-    return Measured("m", method, peak, 10 * x_eager, x_eager, planned, None, True)
-
-
-def test_what_failed_is_a_row_and_no_verdict():
-    failed = Failed("m", "inductor, budget 0", "its process ended with exit code -9 and no answer; run it by itself")
-    rows = [measured("eager", 100, 1.0), failed, measured("hcp at 90%", 90, 1.5, 90)]
-    assert verdicts_of(rows) == [Verdict("m", "eager", "hcp at 90%", 1.5, None)]
-    assert "exit code -9" in rows_table(rows).to_markdown()
-    assert len(points(rows)) == 2
-
-
-def test_a_verdict_compares_ratios_to_eager():
-    rows = [
-        measured("aot_eager", 100, 1.5),
-        measured("peer", 80, 2.0),
-        measured("hcp at 90%", 90, 1.2, 90),
-        measured("hcp at 80%", 80, 1.6, 80),
-        measured("hcp at 70%", 70, 1.7, 70),
-    ]
-    assert verdicts_of(rows)[1] == Verdict("m", "peer", "hcp at 80%", 0.8, 0.75)
-
-
-def test_a_verdict_says_why():
-    assert Verdict("m", "p", "hcp", 0.9, 1.2).holds
-    assert "no plan" in Verdict("m", "p", None, None, 1.2).cause
-    assert "capture itself" in Verdict("m", "p", "hcp", 1.1, 1.2).cause
-    assert "recomputation" in Verdict("m", "p", "hcp", 1.3, 1.1).cause
-    assert "recomputation" in Verdict("m", "p", "hcp", 1.3, None).cause
-
-
-def test_without_a_gpu_it_says_so(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["gpu_torch"])
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert gpu_torch.main() == 1
-    assert "no GPU" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("module", ["executed_torch", "gpu_torch"])
-def test_the_command_line_lists_its_models(monkeypatch, capsys, module):
-    monkeypatch.setattr("sys.argv", [module, "--model", "alexnet"])
+def test_the_command_line_lists_its_models(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["executed_torch", "--model", "alexnet"])
     with pytest.raises(SystemExit) as caught:
-        {"executed_torch": executed_torch, "gpu_torch": gpu_torch}[module].main()
+        executed_torch.main()
     assert caught.value.code == 2
     assert "choose from" in capsys.readouterr().err

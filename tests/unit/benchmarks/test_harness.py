@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 from functools import partial
 
 import pytest
@@ -33,6 +34,11 @@ def test_each_call_has_a_process_of_its_own():
 def test_a_process_that_fails_is_an_error(task, message):
     with pytest.raises(hcp.HcpError, match=message):
         alone(task)
+
+
+def test_a_process_that_hangs_is_an_error():
+    with pytest.raises(hcp.HcpError, match="no answer after 0 s"):
+        alone(partial(time.sleep, 600), 0.1)
 
 
 def test_steps_take_turns_and_each_is_first_as_often(monkeypatch):

@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 # Fields that say what a row measures; the others are measurements.
 IDENTITY: Final = (
     *("graph", "model", "nodes", "layers", "batch", "budget", "solver"),
-    *("method", "way", "peer", "device", "case"),
+    *("method", "way", "peer", "promise", "device", "case"),
 )
 # Measurements by a part of their name, what an increase means, and the ratio from which it is reported.
 KINDS: Final = (

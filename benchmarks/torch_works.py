@@ -102,7 +102,7 @@ def works(profile: str, device: str = "cpu") -> Mapping[str, Build]:
     whole = {"layers": 8, "width": 256, "heads": 8, "groups": 2, "inner": 688, "context": 256, "vocabulary": 1024}
     mixture = {"layers": 4, "inner": 344, "experts": 4}
     long = {"layers": 16, "heads": 4, "groups": 4, "context": 1024, "vocabulary": 256, "batch": 1}
-    few = {"layers": 2, "width": 32, "heads": 2, "context": 16, "batch": 2}
+    few = {"layers": 2, "width": 32, "heads": 2, "context": 32, "batch": 8}
     gated = few | {"groups": 1, "inner": 48}
     return {
         "standard": {

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
-from benchmarks import executed_torch  # noqa: E402
+from benchmarks import executed_torch, gpu_torch  # noqa: E402
 from benchmarks.torch_measure import Promise, Task, difference, measure  # noqa: E402
 from benchmarks.torch_peers import PLAIN, activation_name, by_block, eager, inductor, peers, planned, way_of  # noqa: E402
 from benchmarks.torch_works import MODELS, STANDIN, gpt, works  # noqa: E402
@@ -148,9 +148,17 @@ def test_every_way_is_measured(tmp_path, monkeypatch, capsys):
     assert "hcp inductor at 75%" in capsys.readouterr().out
 
 
-def test_the_command_line_lists_its_models(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["executed_torch", "--model", "alexnet"])
+def test_without_a_gpu_it_says_so(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["gpu_torch"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu_torch.main() == 1
+    assert "no GPU" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["executed_torch", "gpu_torch"])
+def test_the_command_line_lists_its_models(monkeypatch, capsys, module):
+    monkeypatch.setattr("sys.argv", [module, "--model", "alexnet"])
     with pytest.raises(SystemExit) as caught:
-        executed_torch.main()
+        {"executed_torch": executed_torch, "gpu_torch": gpu_torch}[module].main()
     assert caught.value.code == 2
     assert "choose from" in capsys.readouterr().err

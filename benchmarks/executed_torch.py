@@ -45,6 +45,8 @@ PROFILES: Final = ("standard", "tiny")
 # Per cent of plain Inductor's measured peak, for plans inside Inductor and for such as run operation by operation.
 SHARES: Final = (100, 90, 75, 60, 45, 30)
 EAGER_SHARES: Final = (100, 60, 30)
+# How the names of others begin at whose peaks hcp plans as well.
+AT_PEAKS: Final = (ACTIVATION, BLOCKS)
 # Shares of the activation memory, for the curve.
 CURVE: Final = (1.0, 0.5, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
 # Whose second starts are timed beside plain Inductor's, and how often.
@@ -137,7 +139,7 @@ def compare(bench: Bench) -> None:
     budgets = {f"hcp inductor at {share}%": share * whole // 100 for share in SHARES}
     for peer in bench.wraps:
         peak = bench.peak(peer)
-        if peak is not None and peer.startswith((ACTIVATION, BLOCKS)) and peak not in budgets.values():
+        if peak is not None and peer.startswith(AT_PEAKS) and peak not in budgets.values():
             budgets[f"hcp inductor at the peak of {peer.replace(' at ', ' ')}"] = peak
     try:
         budgets["hcp inductor at its smallest"] = alone(partial(smallest, bench.task), WAY_SECONDS)

@@ -9,6 +9,7 @@ import heapq
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
+from unittest.mock import patch
 
 import torch
 from torch import fx
@@ -16,6 +17,7 @@ from torch._functorch import config as functorch_config
 from torch._functorch.partitioners import get_default_op_list
 from torch._inductor import config
 from torch._inductor.choices import InductorChoices
+from torch._inductor.codegen import wrapper
 from torch._inductor.compile_fx import compile_fx, compile_fx_inner
 from torch._inductor.custom_graph_pass import CustomPartitionerFn, CustomSchedulerPass
 from torch._inductor.graph import GraphLowering
@@ -36,6 +38,7 @@ Partition = Callable[[fx.GraphModule, int], tuple[fx.GraphModule, fx.GraphModule
 SLACK: Final = 16
 _LAST: Final = "hcp_last_readers"
 _VISIBLE: Final = "user_visible_output_idxs"
+_PEAK: Final = "EfficientPeakEstimate"
 _REGION: Final = "mutation_region_id"
 
 # Draws the seeds of a program's random operations, which themselves are functions of their seeds.
@@ -285,9 +288,23 @@ def _compile_planned(module: fx.GraphModule, *args: Any, **options: Any) -> Any:
         region = node.meta.get(PLACE, Place(region)).kernel
         node.meta[_REGION] = region
     _keep_inputs(module)
-    # The setting is read once a thread, and the backward may be compiled when it first runs.
-    with V.set_choices_handler(PlannedChoices()):
+    # The setting of choices is read once a thread, and the backward may be compiled when it first runs.
+    with V.set_choices_handler(PlannedChoices()), patch.object(wrapper, _PEAK, PlannedPeak):
         return compile_fx_inner(module, *args, **options)
+
+
+class PlannedPeak(wrapper.EfficientPeakEstimate):
+    """The peak up to which Inductor lets freed buffers wait for their next use.
+
+    By itself it counts what kernels pass on inside themselves as memory, so that buffers wait beyond the true peak.
+    """
+
+    def __init__(self) -> None:
+        for node in V.graph.scheduler.nodes:
+            for buffer in node.get_outputs():
+                if buffer.get_name() in V.graph.removed_buffers:
+                    buffer.mpi_buffer.size_alloc = buffer.mpi_buffer.size_free = 0
+        super().__init__()  # type: ignore[no-untyped-call]
 
 
 def _keep_inputs(module: fx.GraphModule) -> None:

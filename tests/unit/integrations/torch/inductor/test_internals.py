@@ -97,7 +97,7 @@ def test_convolutions_copy_where_weights_have_another_layout(monkeypatch):
     graph.output(node)
     module = fx.GraphModule(torch.nn.Module(), graph)
     monkeypatch.setattr(internals.GraphLowering, "decide_layout_opt", lambda *_, **__: True)
-    monkeypatch.setattr(internals.config, "layout_optimization", True)
-    assert internals.relaid_bytes(module) == {node: 4 * 3 * 3 * 3 * 4}
-    monkeypatch.setattr(internals.config, "layout_optimization", False)
-    assert internals.relaid_bytes(module) == {}
+    with internals.config.patch(layout_optimization=True):
+        assert internals.relaid_bytes(module) == {node: 4 * 3 * 3 * 3 * 4}
+    with internals.config.patch(layout_optimization=False):
+        assert internals.relaid_bytes(module) == {}

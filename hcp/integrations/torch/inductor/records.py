@@ -57,21 +57,22 @@ class Record:
         path: Its file, or None.
         whole_bytes: The peak of the program that Inductor makes without a plan; None where it was not measured.
         compiled: Plans, the latest last.
-        answers: What a request got: the identity of a plan, and the bytes that were allowed.
+        answers: Requests that were answered, with the bytes that each allows.
     """
 
     path: Path | None = None
     whole_bytes: int | None = None
     compiled: list[Compiled] = field(default_factory=list)
-    answers: dict[str, tuple[str, int]] = field(default_factory=dict)
+    answers: dict[str, int] = field(default_factory=dict)
 
     def answer(self, request: str) -> tuple[Plan, int, int] | None:
-        """What a request got before: a plan, its program's peak, and what was allowed.
+        """The plan for a request that was answered before, its program's peak, and what the request allows.
 
-        None where it did not ask, or a file does not check out.
+        What was found for other budgets since serves as well, so that a plan never costs more than one for less
+        memory. None where the request is new, or a file does not check out.
         """
-        identity, allowed = self.answers.get(request, ("", 0))
-        found = next((each for each in self.compiled if each.identity == identity), None)
+        allowed = self.answers.get(request, 0)
+        found = self.cheapest(allowed)
         plan = None if found is None else self.plan(found)
         return None if found is None or plan is None else (plan, found.measured_bytes, allowed)
 
@@ -166,5 +167,5 @@ def _from_dict(data: Mapping[str, Any], path: Path) -> Record:
     compiled = [
         Compiled(str(name), int(cost), int(planned), int(peak)) for name, cost, planned, peak in data["compiled"]
     ]
-    answers = {str(request): (str(name), int(allowed)) for request, (name, allowed) in data["answers"].items()}
+    answers = {str(request): int(allowed) for request, allowed in data["answers"].items()}
     return Record(path, None if whole is None else int(whole), compiled, answers)

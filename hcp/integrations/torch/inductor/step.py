@@ -240,7 +240,7 @@ class FusedStep:
 
     def _answer(self, chosen: Chosen) -> Chosen:
         if self.question is not None and chosen.measured_bytes is not None:
-            self.record.answers[self.question] = (identity_of_plan(chosen.found.plan), chosen.allowed_bytes)
+            self.record.answers[self.question] = chosen.allowed_bytes
             self.record.save()
         return chosen
 

@@ -37,7 +37,7 @@ def filled(folder, *plans, key="key"):
     record = record_of(key, folder)
     for each in plans:
         record.add(each)
-        record.answers[f"{each.measured_bytes} bytes"] = (each.identity, each.measured_bytes)
+        record.answers[f"{each.measured_bytes} bytes"] = each.measured_bytes
     record.whole_bytes = 5000
     record.save()
     return record
@@ -84,14 +84,24 @@ def test_a_plan_that_is_measured_again_is_there_once(tmp_path):
     assert [each.measured_bytes for each in record.compiled] == [77]
 
 
+def test_what_was_found_since_answers_earlier_requests(tmp_path):
+    record = filled(tmp_path, TIGHT)
+    record.answers["loose"] = LOOSE.measured_bytes
+    assert record.answer("loose")[1] == TIGHT.measured_bytes
+    assert LOOSE.cost < TIGHT.cost
+    record.add(LOOSE)
+    assert record.answer("loose")[1] == LOOSE.measured_bytes
+    assert record.answer(f"{TIGHT.measured_bytes} bytes")[1] == TIGHT.measured_bytes
+
+
 def test_processes_that_write_at_once_keep_what_each_found(tmp_path):
     path = tmp_path / "compiled-key.json"
     one, two = Record(path), Record(path)
     one.add(TIGHT)
-    one.answers["a"] = (TIGHT.identity, 1)
+    one.answers["a"] = 1
     one.whole_bytes = 9
     two.add(LOOSE)
-    two.answers["b"] = (LOOSE.identity, 2)
+    two.answers["b"] = 2
     one.save()
     two.save()
     other_process()

@@ -8,7 +8,7 @@ from torch import nn
 from hcp.graph.ir import Graph
 from hcp.integrations.request import Fallback, GivenPlan
 from hcp.integrations.torch.attach import attach, executor_of
-from hcp.integrations.torch.backends import backend_of
+from hcp.integrations.torch.backends import backend_of, inductor
 from hcp.integrations.torch.capture import Joint, trace
 from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
@@ -156,9 +156,8 @@ def plan_for(
     executor = TorchExecutor(type(module).__name__, request, called_with=(args, dict(kwargs or {})))
     if compiler == "inductor":
         _check(module, "plan_for")
-        from hcp.integrations.torch.inductor.backend import fused_plan
-
-        return fused_plan(executor, module, args, dict(kwargs or {}))
+        plan: TorchPlan = inductor().fused_plan(executor, module, args, dict(kwargs or {}))
+        return plan
     joint = _traced(module, args, kwargs, "plan_for")
     graph = lower_joint(joint, cost, executor.name, cache).graph
     return executor.plan_graph(graph, device_of(joint.primals))
@@ -258,9 +257,9 @@ def capture_graph(
     if compiler == "inductor":
         request = TorchRequest(budget=1, cost=cost, cache=cache, compiler=compiler, mode=mode, options=options)
         _check(module, "capture_graph")
-        from hcp.integrations.torch.inductor.backend import fused_graph
-
-        return fused_graph(TorchExecutor(type(module).__name__, request), module, args, dict(kwargs or {}))
+        executor = TorchExecutor(type(module).__name__, request)
+        graph: Graph = inductor().fused_graph(executor, module, args, dict(kwargs or {}))
+        return graph
     check_cost(cost)
     return lower_joint(_traced(module, args, kwargs, "capture_graph"), cost, type(module).__name__, cache).graph
 

@@ -1,5 +1,7 @@
 """Which backend runs a planned step, and what each takes."""
 
+import sys
+
 import pytest
 
 pytest.importorskip("torch")
@@ -7,7 +9,7 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from hcp.integrations.torch import TorchError, backend
+from hcp.integrations.torch import TorchError, TorchVersionError, backend
 from hcp.integrations.torch.backends import backend_of
 from hcp.integrations.torch.request import TorchRequest
 from hcp.integrations.torch.step_planner import TorchExecutor
@@ -32,6 +34,13 @@ def test_inductors_takes_a_mode(monkeypatch):
     monkeypatch.setattr(inductor, "fused_backend", lambda executor: executor)
     asked = executor(compiler="inductor")
     assert backend_of(asked) is asked
+
+
+def test_an_inductor_that_lacks_something_is_refused(monkeypatch):
+    # What an older PyTorch would do where a name is not there yet.
+    monkeypatch.setitem(sys.modules, "hcp.integrations.torch.inductor.backend", None)
+    with pytest.raises(TorchVersionError, match=r"with PyTorch .*; it was tested with 2\.13"):
+        backend_of(executor(compiler="inductor"))
 
 
 def test_only_inductor_takes_a_mode_or_options():

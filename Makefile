@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test lint types layers theory docs bench published check clean
+.PHONY: setup demo test test-slow lint types layers theory docs bench published check clean
 
 setup: $(STAMP)
 
@@ -23,6 +23,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# What compiles for minutes, and is left out above.
+test-slow: setup
+	HCP_SLOW_TESTS=1 $(BIN)/python -m pytest -k "every_way_is_measured or every_piece_runs or second_start_takes"
 
 lint: setup
 	$(BIN)/ruff check .

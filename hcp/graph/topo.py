@@ -1,8 +1,9 @@
 """Orders and parts of graphs."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
+from typing import Any
 
 from hcp.graph.errors import GraphError
 from hcp.graph.ir import Graph, Node, Value
@@ -17,22 +18,33 @@ def topological_order(graph: Graph, priority: Mapping[str, int] | None = None) -
     """
     names, place = graph.index.node_names, {name: i for i, name in enumerate(graph.order)}
     rank = place if priority is None else priority
-    waiting = [len(row) for row in graph.index.predecessors]
-    readers: list[list[int]] = [[] for _ in names]
-    for v, row in enumerate(graph.index.predecessors):
+    found = least_first(graph.index.predecessors, [(rank[name], place[name]) for name in names])
+    return tuple(names[v] for v in found)
+
+
+def least_first(predecessors: Sequence[Collection[int]], ranks: Sequence[Any]) -> list[int]:
+    """The positions of a list, every one after its predecessors; among ready ones the least by rank comes first.
+
+    Args:
+        predecessors: Of each position, each named once.
+        ranks: Of each position; of equal ones the earlier position comes first.
+    """
+    waiting = [len(row) for row in predecessors]
+    readers: list[list[int]] = [[] for _ in predecessors]
+    for v, row in enumerate(predecessors):
         for u in row:
             readers[u].append(v)
-    ready = [(rank[names[v]], place[names[v]], v) for v in range(len(names)) if not waiting[v]]
+    ready = [(ranks[v], v) for v, count in enumerate(waiting) if not count]
     heapify(ready)
     found = []
     while ready:
-        _, _, v = heappop(ready)
-        found.append(names[v])
+        _, v = heappop(ready)
+        found.append(v)
         for w in readers[v]:
             waiting[w] -= 1
             if not waiting[w]:
-                heappush(ready, (rank[names[w]], place[names[w]], w))
-    return tuple(found)
+                heappush(ready, (ranks[w], w))
+    return found
 
 
 def is_topological(graph: Graph, order: Sequence[str]) -> bool:

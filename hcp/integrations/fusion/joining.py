@@ -11,11 +11,11 @@ A plan that counted every operation's result as memory would be wrong by far, si
 No group has two heavy operations.
 """
 
-import heapq
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hcp.graph.topo import least_first
 from hcp.integrations.fusion.clusters import Cluster, Clusters
 from hcp.integrations.fusion.flow import Flow
 
@@ -36,18 +36,12 @@ def joined(flow: Flow, stored: Collection[Any], *, epilogues: bool) -> Clusters:
     return clusters
 
 
-def ordered(clusters: Clusters) -> Iterator[Cluster]:
+def ordered(clusters: Clusters) -> list[Cluster]:
     """Groups in topological order; where there is a choice, the one that ends first in the program."""
-    waits = {cluster: len(clusters.sources(cluster)) for cluster in dict.fromkeys(clusters.of)}
-    ready = [cluster.last for cluster, count in waits.items() if not count]
-    heapq.heapify(ready)
-    while ready:
-        cluster = clusters.of[heapq.heappop(ready)]
-        yield cluster
-        for reader in set(clusters.readers(cluster)) - {cluster}:
-            waits[reader] -= 1
-            if not waits[reader]:
-                heapq.heappush(ready, reader.last)
+    found = list(dict.fromkeys(clusters.of))
+    number = {cluster: i for i, cluster in enumerate(found)}
+    sources = [[number[source] for source in clusters.sources(cluster)] for cluster in found]
+    return [found[i] for i in least_first(sources, [cluster.last for cluster in found])]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ user's own, and both halves lowered. The partitioner's place, the settings, and 
 """
 
 import copy
-import heapq
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
@@ -25,6 +24,7 @@ from torch._inductor.lowering import fallbacks
 from torch._inductor.scheduler import BaseSchedulerNode, Scheduler, SchedulerBuffer
 from torch._inductor.virtualized import V
 
+from hcp.graph.topo import least_first
 from hcp.integrations.torch.internals import is_operation
 from hcp.integrations.torch.lower import PLACE, Place
 
@@ -173,25 +173,11 @@ class _PlanOrder(CustomSchedulerPass):
 
 def _by_place(nodes: list[BaseSchedulerNode], at: Mapping[BaseSchedulerNode, Place]) -> list[BaseSchedulerNode]:
     """A topological order; of the nodes that are free, the first by its place comes next."""
-    maker = {name: node for node in nodes for name in node.get_buffer_names()}
-    needs = {node: {maker[dep.name] for dep in node.unmet_dependencies if dep.name in maker} - {node} for node in nodes}
-    readers: dict[BaseSchedulerNode, list[BaseSchedulerNode]] = {node: [] for node in nodes}
-    for node, sources in needs.items():
-        for source in sources:
-            readers[source].append(node)
-    number = {node: i for i, node in enumerate(nodes)}
-    ready = [(at[node], number[node]) for node in nodes if not needs[node]]
-    heapq.heapify(ready)
-    waits = {node: len(sources) for node, sources in needs.items()}
-    found = []
-    while ready:
-        node = nodes[heapq.heappop(ready)[1]]
-        found.append(node)
-        for reader in readers[node]:
-            waits[reader] -= 1
-            if not waits[reader]:
-                heapq.heappush(ready, (at[reader], number[reader]))
-    return found
+    maker = {name: i for i, node in enumerate(nodes) for name in node.get_buffer_names()}
+    needs = [
+        {maker[dep.name] for dep in node.unmet_dependencies if dep.name in maker} - {i} for i, node in enumerate(nodes)
+    ]
+    return [nodes[i] for i in least_first(needs, [at[node] for node in nodes])]
 
 
 def compile_kernel(module: fx.GraphModule, inputs: Sequence[Any]) -> Compiled:

@@ -22,7 +22,7 @@ from hcp.integrations.torch.internals import (
     is_operation,
     storage_id,
 )
-from hcp.integrations.torch.program import Call, Program, is_random, tensor_bytes, tensors_of, writes_input
+from hcp.integrations.torch.program import Call, Program, is_random, tensor_bytes, tensors_of
 
 aten = torch.ops.aten
 
@@ -38,7 +38,7 @@ def prepare(joint: Joint) -> Program:
     program = Program(joint)
     _drop_identities(program)
     _batch_norms(program)
-    _drop_dead(program)
+    program.drop_dead(is_random)
     _check_operations(program)
     _mutations(program)
     _random_draws(program)
@@ -56,12 +56,6 @@ def _drop_identities(program: Program) -> None:
             continue
         node.replace_all_uses_with(source)
         program.graph.erase_node(node)
-
-
-def _drop_dead(program: Program) -> None:
-    for node in reversed(list(program.operations)):
-        if not node.users and not is_random(node) and not writes_input(node):
-            program.graph.erase_node(node)
 
 
 def _batch_norms(program: Program) -> None:

@@ -1,6 +1,6 @@
 """The joint graph, with what a planner and an executor have to know beyond it; ``prepare`` fills it in."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,12 @@ class Program:
     def operations(self) -> Iterator[fx.Node]:
         """Everything that is called, in program order."""
         return (node for node in self.graph.nodes if node.op == "call_function")
+
+    def drop_dead(self, acts: Callable[[fx.Node], bool]) -> None:
+        """Erases what nobody reads, save operations that do something besides, as ``acts`` says."""
+        for node in reversed(list(self.operations)):
+            if not node.users and not writes_input(node) and not acts(node):
+                self.graph.erase_node(node)
 
     def order(self, node: fx.Node, *earlier: fx.Node) -> None:
         """Asks that ``node`` first runs after each of ``earlier``."""

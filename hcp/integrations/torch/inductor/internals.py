@@ -7,6 +7,7 @@ user's own, and both halves lowered. The partitioner's place, the settings, and 
 import copy
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, cast
 from unittest.mock import patch
 
@@ -30,8 +31,8 @@ from hcp.integrations.torch.lower import PLACE, Place
 
 aten, prims = torch.ops.aten, torch.ops.prims
 
-# Cuts a joint graph into a forward and a backward, given it and the number of the forward's outputs.
 Compiled = Callable[..., Any]
+# Cuts a joint graph into a forward and a backward, given it and the number of the forward's outputs.
 Partition = Callable[[fx.GraphModule, int], tuple[fx.GraphModule, fx.GraphModule]]
 
 # What two kernels of a plan may hold more where they are fused, as a part of what the second writes.
@@ -45,7 +46,7 @@ _REGION: Final = "mutation_region_id"
 SEEDS: Final = prims.inductor_seeds.default
 
 # Pointwise to Inductor, though neither tagged so nor on the list of PyTorch's own partitioner.
-_FUSIBLE: Final = frozenset(
+_UNLISTED: Final = frozenset(
     {
         aten.cat,
         aten.constant_pad_nd,
@@ -65,8 +66,13 @@ def fuses(node: fx.Node) -> bool:
     """Whether Inductor writes an operation into a kernel together with others, rather than calling a library."""
     if not is_operation(node.target) or node.target in fallbacks:
         return False
-    packet = node.target.overloadpacket
-    return torch.Tag.pointwise in node.target.tags or packet in _FUSIBLE or packet in get_default_op_list().fusible_ops
+    return torch.Tag.pointwise in node.target.tags or node.target.overloadpacket in _fusible()
+
+
+@cache
+def _fusible() -> frozenset[Any]:
+    """Packets of operations; PyTorch puts its list together anew whenever it is asked."""
+    return _UNLISTED.union(get_default_op_list().fusible_ops)
 
 
 def is_view(node: fx.Node) -> bool:
@@ -256,15 +262,16 @@ def compile_step(
     # Inductor changes what it is given.
     own = fx.GraphModule(module, copy.deepcopy(module.graph))
     own.meta = dict(module.meta)
-    planned = {
-        "custom_partitioner_fn": partition and _Partitioner(partition, identity),
-        "inductor_choices_class": PlannedChoices,
-        "_post_fusion_custom_pass": _PlanOrder(),
-    }
-    inner, own_patches = (compile_fx_inner, {}) if partition is None else (_compile_planned, planned)
+    inner: Compiled = compile_fx_inner
+    changes = dict(patches)
+    if partition is not None:
+        inner = _compile_planned
+        changes["custom_partitioner_fn"] = _Partitioner(partition, identity)
+        changes["inductor_choices_class"] = PlannedChoices
+        changes["_post_fusion_custom_pass"] = _PlanOrder()
     # A step that is measured needs its backward now; Inductor would make it when it first runs.
     with functorch_config.patch(force_non_lazy_backward_lowering=True):
-        return cast(Compiled, compile_fx(own, list(inputs), inner, config_patches={**patches, **own_patches}))
+        return cast(Compiled, compile_fx(own, list(inputs), inner, config_patches=changes))
 
 
 def _compile_planned(module: fx.GraphModule, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as Inductor calls it

@@ -40,8 +40,13 @@ class Kernel:
 
     @property
     def main(self) -> fx.Node:
-        """The operation that it is named after: the one that can't be fused, or the last."""
+        """The operation that it is named after: the last, or its only one where that cannot be fused."""
         return self.operations[-1]
+
+    @property
+    def calls_library(self) -> bool:
+        """Whether it is one operation that Inductor leaves to a library."""
+        return bool(self.operations) and not fuses(self.main)
 
 
 @dataclass(frozen=True, eq=False)

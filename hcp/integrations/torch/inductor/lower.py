@@ -12,7 +12,7 @@ from hcp.integrations.torch.capture import Joint
 from hcp.integrations.torch.cost import Cost, device_of
 from hcp.integrations.torch.gradients import check_gradients
 from hcp.integrations.torch.inductor.cost import kernel_costs
-from hcp.integrations.torch.inductor.internals import fuses, relaid_bytes
+from hcp.integrations.torch.inductor.internals import relaid_bytes
 from hcp.integrations.torch.inductor.kernels import Kernel, Kernels, kernels_of
 from hcp.integrations.torch.inductor.program import program_of
 from hcp.integrations.torch.inductor.timing import kernel_times
@@ -62,9 +62,9 @@ def _measured(
     """The workspace of library calls, and the cost of each kernel."""
     relaid = relaid_bytes(program.joint.module)
     times = Measurements.of(device_of(program.joint.primals), "times", folder_of(cache)) if cost == "measured" else None
-    operations = (node for kernel in kernels.kernels for node in kernel.operations)
+    calls = [kernel.main for kernel in kernels.kernels if kernel.calls_library]
     # What is no operation of ATen's or a library's takes graphs, which have no stand-ins.
-    calls = [node for node in operations if is_operation(node.target) and not fuses(node) and node not in program.once]
+    calls = [node for node in calls if is_operation(node.target) and node not in program.once]
     footprints = probe_calls(calls, relaid, times)
     workspace = {node: footprint.workspace + relaid.get(node, 0) for node, footprint in footprints.items()}
     return workspace, kernel_costs(cost, kernels.kernels, _times(kernels, footprints, times), cache)
@@ -76,7 +76,7 @@ def _times(kernels: Kernels, footprints: Mapping[fx.Node, Footprint], times: Mea
         return {}
     running = [kernel for kernel in kernels.kernels if kernel.operations]
     found = {kernel: footprints[kernel.main].nanoseconds for kernel in running if kernel.main in footprints}
-    found |= kernel_times([kernel for kernel in running if all(map(fuses, kernel.operations))], times)
+    found |= kernel_times([kernel for kernel in running if not kernel.calls_library], times)
     times.save()
     return found
 
@@ -101,12 +101,10 @@ class _Lowering:
         return Lowered(
             graph,
             self.program,
-            {kernel.operations[-1].name: kernel.operations for kernel in kernels if kernel.operations},
+            {kernel.main.name: kernel.operations for kernel in kernels if kernel.operations},
             set(self.kernels.sources),
             {tensor: tensor.name for kernel in kernels for tensor in self._made(kernel)},
-            libraries=frozenset(
-                k.operations[-1].name for k in kernels if any(not fuses(node) for node in k.operations)
-            ),
+            libraries=frozenset(kernel.main.name for kernel in kernels if kernel.calls_library),
         )
 
     def _classify(self) -> None:
@@ -127,7 +125,7 @@ class _Lowering:
         ]
         outputs += [Value(token(node), 0) for node in kernel.operations if node in self.awaited]
         return Node(
-            kernel.operations[-1].name,
+            kernel.main.name,
             _op_name(kernel),
             (*self._reads(kernel), *self._waits(kernel)),
             tuple(outputs),
@@ -160,7 +158,7 @@ class _Lowering:
 
 
 def _op_name(kernel: Kernel) -> str:
-    names = list(dict.fromkeys(op_name(node).removeprefix("aten.").partition(".")[0] for node in kernel.operations))
     if len(kernel.operations) == 1:
-        return op_name(kernel.operations[0])
+        return op_name(kernel.main)
+    names = list(dict.fromkeys(op_name(node).removeprefix("aten.").partition(".")[0] for node in kernel.operations))
     return "fused " + "+".join(names[:_NAMED]) + ("..." if len(names) > _NAMED else "")

@@ -21,12 +21,12 @@ def program_of(joint: Joint) -> Program:
     what a write changes reads it before.
     """
     program = Program(joint)
-    _drop_dead(program)
+    program.drop_dead(_happens_once)
     last: fx.Node | None = None
     for node in list(program.operations):
         if writes_input(node):
             _write(program, node)
-        elif draws(node) or _has_effects(node):
+        elif _happens_once(node):
             program.once.add(node)
             if last is not None:
                 program.order(node, last)
@@ -39,17 +39,15 @@ def draws(node: fx.Node) -> bool:
     return node.target is SEEDS or is_random(node)
 
 
+def _happens_once(node: fx.Node) -> bool:
+    return draws(node) or _has_effects(node)
+
+
 def _has_effects(node: fx.Node) -> bool:
     """Whether something besides the node's result tells that it ran."""
     if is_operation(node.target):
         return not tensors_of(node) and not isinstance(node.meta.get("val"), torch.SymInt | int | float | bool)
     return node.is_impure()
-
-
-def _drop_dead(program: Program) -> None:
-    for node in reversed(list(program.operations)):
-        if not node.users and not draws(node) and not writes_input(node) and not _has_effects(node):
-            program.graph.erase_node(node)
 
 
 def _write(program: Program, node: fx.Node) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -71,8 +71,8 @@ class FusedStep:
     name: str
     inputs: str
 
-    def __post_init__(self) -> None:
-        self.programs: dict[str, Callable[..., Any]] = {}
+    # What was compiled, by the identity of the plan.
+    programs: dict[str, Callable[..., Any]] = field(default_factory=dict, init=False)
 
     def unplanned(self) -> Callable[..., Any]:
         """What Inductor makes of the step by itself."""
@@ -82,7 +82,7 @@ class FusedStep:
         """What Inductor makes of a plan.
 
         Raises:
-            ExecutionError: If the plan was made for another step.
+            HcpError: If the plan was made for another step.
         """
         identity = identity_of_plan(plan)
         if identity not in self.programs:

@@ -1,8 +1,9 @@
 """A comparison whose ways are commands: each measures one way of one model, and none keeps the others from running."""
 
+import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -10,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.harness import failure, publish
-from benchmarks.pieces import Outcome, Piece, run_pieces
+from benchmarks.pieces import Outcome, Piece, python_module, run_pieces
 from hcp.graph.files import write_atomically
 from hcp.report.tables import Table
 
@@ -61,6 +62,42 @@ def compare(
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("pass", "fail", "skip")}
     print(f"{counts['pass']} ways measured, {counts['fail']} failed, {counts['skip']} skipped")
     return 1 if counts["fail"] else 0
+
+
+def add_options(
+    parser: argparse.ArgumentParser,
+    devices: Sequence[str],
+    seconds: float,
+    each: float,
+    ways: Sequence[str] | None = None,
+) -> None:
+    """The options that such comparisons share.
+
+    Args:
+        parser: Gets them.
+        devices: Names that ``--device`` takes; the first is the default.
+        seconds: For all of it, by default.
+        each: For each way of each model, by default.
+        ways: Names that ``--way`` takes; None where the caller checks them.
+    """
+    parser.add_argument("--device", choices=devices, default=devices[0], help="cpu rehearses")
+    parser.add_argument("--tiny", action="store_true", help="small models, as a rehearsal")
+    parser.add_argument(
+        "--way", action="append", choices=ways, help="how to run it; repeat for several; all by default"
+    )
+    parser.add_argument("--seconds", type=float, default=seconds, help="for all of it; what is left then is skipped")
+    parser.add_argument("--each", type=float, default=each, help="seconds for each way of each model")
+    parser.add_argument("--at-once", type=int, default=1, help="how many processes run at a time")
+    # What a process is asked for that measures one way.
+    parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
+
+
+def piece(options: argparse.Namespace, module: str, name: str, given: Mapping[str, object]) -> Piece:
+    """The command that measures one way of one model: a benchmark with the options given, and those at hand."""
+    flat = [item for pair in given.items() for item in pair]
+    tiny = ["--tiny"] if options.tiny else []
+    command = python_module(module, "--device", options.device, *flat, *tiny)
+    return Piece(name, command, options.each)
 
 
 def answer(path: Path, row: Row) -> int:

@@ -18,10 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.apart import Row, answer, compare
+from benchmarks.apart import Row, add_options, answer, compare, piece
 from benchmarks.harness import alone
 from benchmarks.options import executed_options
-from benchmarks.pieces import SKIPPED, Piece, python_module
+from benchmarks.pieces import SKIPPED, Piece
 from hcp.graph.errors import HcpError
 
 MODELS: Final = ("mlp", "transformer", "conv")
@@ -38,13 +38,7 @@ SHOWN: Final = ("budget_bytes", "planned_bytes", "bytes", "allocated_bytes", "st
 
 def _parser() -> argparse.ArgumentParser:
     parser = executed_options(__doc__, MODELS, profile=None)
-    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="cpu rehearses")
-    parser.add_argument("--tiny", action="store_true", help="small models, as a rehearsal")
-    parser.add_argument("--way", action="append", choices=WAYS, help="how to run it; all by default")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all of it; what is left then is skipped")
-    parser.add_argument("--each", type=float, default=EACH, help="seconds for each way of each model")
-    parser.add_argument("--at-once", type=int, default=1, help="how many run at a time; more blur the times")
-    parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
+    add_options(parser, ("gpu", "cpu"), SECONDS, EACH, WAYS)
     return parser
 
 
@@ -120,16 +114,13 @@ def _wrong(row: Mapping[str, Any]) -> str | None:
 
 def _piece(options: argparse.Namespace, model: str, way: str, path: Path) -> Piece:
     given = {
-        "--device": options.device,
         "--model": model,
         "--way": way,
         "--time-limit": options.time_limit or PLANNING,
         "--rounds": options.rounds or ROUNDS,
         "--answer": path,
     }
-    flat = [item for pair in given.items() for item in pair]
-    tiny = ["--tiny"] if options.tiny else []
-    return Piece(f"jax {model} {way}", python_module("benchmarks.gpu_jax", *flat, *tiny), options.each)
+    return piece(options, "benchmarks.gpu_jax", f"jax {model} {way}", given)
 
 
 if __name__ == "__main__":

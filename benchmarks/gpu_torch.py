@@ -26,11 +26,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from benchmarks.apart import Row, answer, compare
+from benchmarks.apart import Row, add_options, answer, compare, piece
 from benchmarks.gpu_ways import Asked, Way, ways
 from benchmarks.gpu_work import TOLERANCES, Build, Work, works
 from benchmarks.options import executed_options
-from benchmarks.pieces import Piece, python_module
+from benchmarks.pieces import Piece
 from hcp.integrations.torch import measure_peak, plan_of
 from hcp.integrations.torch.errors import TorchError
 
@@ -185,15 +185,8 @@ def turn(lock: Path) -> Iterator[None]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = executed_options(__doc__, MODELS, profile=None)
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu rehearses")
-    parser.add_argument("--tiny", action="store_true", help="small models, as a rehearsal")
-    parser.add_argument("--way", action="append", help="how to run it; repeat for several; all by default")
+    add_options(parser, ("cuda", "cpu"), SECONDS, EACH)
     parser.add_argument("--solver", default="auto", help="hcp's planner")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all of it; what is left then is skipped")
-    parser.add_argument("--each", type=float, default=EACH, help="seconds for each way of each model")
-    parser.add_argument("--at-once", type=int, default=1, help="how many processes compile at a time")
-    # What a process is asked for that measures one way.
-    parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
     return parser
 
 
@@ -243,7 +236,6 @@ def _answer(options: argparse.Namespace) -> int:
 
 def _piece(options: argparse.Namespace, model: str, way: str, path: Path) -> Piece:
     given = {
-        "--device": options.device,
         "--model": model,
         "--way": way,
         "--solver": options.solver,
@@ -251,9 +243,7 @@ def _piece(options: argparse.Namespace, model: str, way: str, path: Path) -> Pie
         "--rounds": options.rounds or ROUNDS,
         "--answer": path,
     }
-    flat = [item for pair in given.items() for item in pair]
-    tiny = ["--tiny"] if options.tiny else []
-    return Piece(f"{model} {way}", python_module("benchmarks.gpu_torch", *flat, *tiny), options.each)
+    return piece(options, "benchmarks.gpu_torch", f"{model} {way}", given)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from hcp.heuristics.anneal import Anneal
 from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.memetic import Memetic
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 
 # The portfolio runs the others; it gets fewer examples.
@@ -71,7 +72,7 @@ def optimum_of(graph, budget, order=None):
     return bounds[0].value if bounds else None
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(500), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tight_problems())
 def test_bounds_and_schedules_hold_against_the_oracle(drawn):
     graph, budget = drawn
@@ -83,7 +84,7 @@ def test_bounds_and_schedules_hold_against_the_oracle(drawn):
             check_plan(plan, optimum, in_order)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(tight_problems())
 def test_the_portfolio_holds_against_the_oracle(drawn):
     graph, budget = drawn
@@ -91,7 +92,7 @@ def test_the_portfolio_holds_against_the_oracle(drawn):
     check_plan(plan, optimum_of(graph, budget), optimum_of(graph, budget, graph.order))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(graphs(), seeded_graphs()), st.integers(0, 3))
 def test_a_fixed_order_is_followed(graph, step):
     budget = max(1, least_peak(graph, graph.order) + step)
@@ -110,7 +111,7 @@ def test_a_fixed_order_is_followed(graph, step):
 @pytest.mark.parametrize("budget", ["100%", "75%"])
 def test_planners_agree_on_generated_graphs(name, budget):
     graph = instance(f"{name}:{SIZES[name]}")
-    rows = hcp.compare(graph, budget, QUICK, time_limit=2).rows
+    rows = hcp.compare(graph, budget, QUICK, time_limit=1).rows
     for row in rows:
         if row.plan is None:
             assert row.status in {"INFEASIBLE", "NOT_APPLICABLE"}

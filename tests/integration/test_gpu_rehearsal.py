@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import slow
+
 torch = pytest.importorskip("torch")
 pytest.importorskip("jax")
 
@@ -32,7 +34,7 @@ def gpu_all(out, *arguments, path=()):
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=1500)
 
 
-@pytest.mark.skipif(os.environ.get("HCP_SLOW_TESTS") != "1", reason="compiles for minutes; make test-slow runs it")
+@slow
 def test_every_piece_runs_on_a_cpu_without_solvers(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_SOLVERS)
     out = tmp_path / "out"

@@ -1,7 +1,6 @@
 """The executed comparison on tiny models: every way runs on its own, hcp's promises hold, and every peer is judged."""
 
 import json
-import os
 import subprocess
 import sys
 from functools import partial
@@ -17,6 +16,7 @@ from benchmarks.torch_peers import PLAIN, activation_name, by_block, eager, indu
 from benchmarks.torch_works import MODELS, STANDIN, gpt, works  # noqa: E402
 from hcp.integrations.torch import plan_of  # noqa: E402
 from hcp.integrations.torch.inductor.records import identity_of_plan  # noqa: E402
+from tests.effort import slow  # noqa: E402
 
 LOW = activation_name(0.1)
 
@@ -123,7 +123,7 @@ def few(monkeypatch):
     monkeypatch.setattr(executed_torch, "peers", some)
 
 
-@pytest.mark.skipif(os.environ.get("HCP_SLOW_TESTS") != "1", reason="compiles for minutes; make test-slow runs it")
+@slow
 @pytest.mark.usefixtures("few")
 def test_every_way_is_measured(tmp_path, monkeypatch, capsys):
     options = ["--profile", "tiny", "--model", "gpt", "--time-limit", "1", "--rounds", "1", "--out", str(tmp_path)]

@@ -27,6 +27,7 @@ from hcp.integrations.torch import (  # noqa: E402
     plan_for,
     plan_of,
 )
+from tests.effort import slow  # noqa: E402
 
 # Compiling takes seconds, so that models have a kernel or two, and what is compiled is shared.
 ROWS, WIDTH = 128, 16
@@ -275,7 +276,7 @@ print(json.dumps([asked, plan.source, plan.measured_bytes, found]))
 """
 
 
-@pytest.mark.skipif(os.environ.get("HCP_SLOW_TESTS") != "1", reason="compiles for minutes; make test-slow runs it")
+@slow
 def test_a_second_start_takes_plan_and_program_from_the_caches(tmp_path):
     folders = {"HCP_CACHE": str(tmp_path / "plans"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "kernels")}
 

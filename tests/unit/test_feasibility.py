@@ -9,6 +9,7 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.schedule.host import PER, HostLink
 from hcp.schedule.replay import replay
 from hcp.solvers.exhaustive import least_peak
+from tests.effort import examples
 from tests.host_oracle import cheapest_with_host
 from tests.strategies import graphs, seeded_graphs
 from tests.transfers import random_transfers
@@ -16,19 +17,19 @@ from tests.transfers import random_transfers
 LINK = HostLink(PER, PER)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.one_of(graphs(), seeded_graphs()))
 def test_no_schedule_holds_less(graph):
     assert graph.index.floor.max() <= graph.index.least_bytes <= least_peak(graph)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(graphs(max_nodes=4))
 def test_no_schedule_holds_less_with_a_host(graph):
     assert cheapest_with_host(graph, graph.index.least_bytes - 1, LINK) is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(graphs(), st.integers(0, 10**6))
 def test_what_moves_to_the_host_and_back_is_above_it(graph, seed):
     assert replay(graph, random_transfers(graph, seed), LINK).peak >= graph.index.least_bytes

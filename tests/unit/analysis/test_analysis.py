@@ -22,6 +22,7 @@ from hcp.planning.problem import Problem
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 from hcp.solvers.exhaustive import least_peak
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 
 any_graph = st.one_of(graphs(), seeded_graphs())
@@ -34,7 +35,7 @@ def topological_orders(graph):
             yield order
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(any_graph)
 def test_the_frontier_is_what_replay_measures(graph):
     snapshots = frontier_profile(graph)
@@ -48,7 +49,7 @@ def test_the_frontier_is_what_replay_measures(graph):
         assert snapshot.live_bytes == sum(graph.values[name].bytes for name in snapshot.live)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(any_graph, st.integers(0, 3))
 def test_orders_are_topological_and_judged_right(graph, seed):
     found = evaluate_orders(graph, seed)
@@ -78,7 +79,7 @@ def forests(draw):
     return Graph(tuple(nodes), tuple(values))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(forests())
 def test_tree_orders_are_optimal(graph):
     order = tree_order(graph, 0)
@@ -112,7 +113,7 @@ def test_chains_are_compressible_and_pyramids_are_not():
         assert not evaluate_hcp(instance(name)).compressible
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(any_graph)
 def test_bounds_on_the_peak_hold_against_the_oracle(graph):
     least = least_peak(graph)

@@ -11,6 +11,7 @@ from hcp.analysis.node_labels import node_labels
 from hcp.analysis.repetition import OUTSIDE, find_repetition
 from hcp.graph.instances import instance, transformer
 from hcp.graph.topo import is_topological, topological_order
+from tests.effort import examples
 from tests.layered import Step, layered
 
 
@@ -216,7 +217,7 @@ def test_another_order_shows_layers_that_the_own_one_mixes(seed):
     assert other.index.node_names == graph.index.node_names
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(st.sampled_from("abc"), min_size=1, max_size=4),
     st.integers(1, 8),
@@ -240,7 +241,7 @@ def test_claims_hold_of_random_stacks(pattern, copies, odd, seed, casts, updates
         assert find_repetition(graph).covered > 0.3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 10**6))
 def test_claims_hold_of_random_reads(seed):
     rng = Random(seed)

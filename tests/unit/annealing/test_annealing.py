@@ -23,6 +23,7 @@ from hcp.planning.deadline import Deadline
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
+from tests.effort import examples
 from tests.strategies import graphs, problems, seeded_graphs
 
 UNHALTED = np.zeros(1, np.bool_)
@@ -44,7 +45,7 @@ def assert_equals_replay(annealer, line):
     return sequence
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(ANY_GRAPH, st.floats(0, 1.1), st.integers(0, 10**6), st.booleans())
 def test_incremental_state_equals_replay_after_random_moves(graph, share, seed, brisk):
     budget = int(share * replay(graph, keep_everything(graph)).peak)
@@ -65,7 +66,7 @@ def test_incremental_state_equals_replay_after_random_moves(graph, share, seed, 
             assert_equals_replay(annealer, line)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(ANY_GRAPH, st.floats(0.3, 1), st.integers(0, 10**6))
 def test_incremental_state_equals_replay_after_thousands_of_moves(graph, share, seed):
     budget = int(share * replay(graph, keep_everything(graph)).peak)
@@ -76,7 +77,7 @@ def test_incremental_state_equals_replay_after_thousands_of_moves(graph, share, 
     assert_equals_replay(annealer, line)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ANY_GRAPH, st.integers(0, 10**6))
 def test_pushes_keep_a_sequence_legal_and_its_executions(graph, seed):
     annealer = Annealer(graph, replay(graph, keep_everything(graph)).peak)
@@ -129,7 +130,7 @@ def test_incremental_state_equals_replay_on_a_large_graph():
     assert len(assert_equals_replay(annealer, line)) > graph.index.n
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(problems())
 def test_eviction_start_is_legal(drawn):
     graph, budget = drawn
@@ -147,7 +148,7 @@ def test_compiled_loops_end_when_another_thread_says_so():
     assert walk(annealer.network, line, new_best(len(line.slot)), new_random(1), RECOMPUTE_MIX, segment, halted) == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(problems(), st.booleans())
 def test_first_executions_follow_a_given_order(drawn, evicted):
     graph, budget = drawn
@@ -179,7 +180,7 @@ def test_polish_repairs_a_start_over_the_budget():
     assert replay(graph, found).peak <= problem.budget
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(problems())
 def test_polish_is_never_worse_than_a_start_within_the_budget(drawn):
     graph, _ = drawn

@@ -8,6 +8,7 @@ from hcp.schedule.actions import Compute
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import replay
 from hcp.solvers.exhaustive import least_peak
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 from tests.transfers import random_transfers
 
@@ -32,7 +33,7 @@ def test_names_have_their_numbers_and_values_their_kind(graph):
         assert index.kept[v] == sum(value.bytes for value in node.outputs if value.resident)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.one_of(graphs(max_nodes=7), seeded_graphs(max_nodes=7)), st.integers(0, 10**6))
 def test_every_schedule_holds_what_the_floors_say(graph, seed):
     index = graph.index

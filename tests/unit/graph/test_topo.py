@@ -10,6 +10,7 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.topo import ancestors, descendants, induced_subgraph, is_topological, topological_order
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 
 any_graph = st.one_of(graphs(), seeded_graphs())
@@ -39,7 +40,7 @@ def test_ancestors_and_descendants_are_each_other_turned(graph, data):
     assert name in ancestors(graph, [name])
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(any_graph, st.data())
 def test_induced_subgraphs_are_graphs_that_deliver_what_others_read(graph, data):
     names = data.draw(st.sets(st.sampled_from(graph.order), min_size=1))

@@ -15,6 +15,7 @@ from hcp.planning.solution import Status
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
 from hcp.solvers.exhaustive import Exhaustive
+from tests.effort import examples
 from tests.strategies import problems
 
 QUICK = Anneal(moves=4_000)
@@ -25,7 +26,7 @@ def tight_problem(share=0.8, order=None):
     return Problem(graph, int(replay(graph, keep_everything(graph)).peak * share), order)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(problems(), st.booleans())
 def test_schedules_are_legal_within_budget_and_no_cheaper_than_the_optimum(drawn, ordered):
     graph, budget = drawn
@@ -45,7 +46,7 @@ def test_schedules_are_legal_within_budget_and_no_cheaper_than_the_optimum(drawn
     assert (solution.status is Status.OPTIMAL) == (usage.cost == graph.base_cost)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(problems())
 def test_never_worse_than_an_incumbent_within_budget(drawn):
     graph, budget = drawn

@@ -9,6 +9,7 @@ from hcp.heuristics.eviction import Eviction, Runtime
 from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
+from tests.effort import examples
 from tests.strategies import problems
 
 COSTS = {"a": 5, "b": 2, "c": 2, "d": 2, "e": 1, "f": 1}
@@ -49,7 +50,7 @@ def test_the_evicted_neighbourhood_counts_both_ways():
     assert runtime.cost_around(1) == 2
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(problems())
 def test_cached_neighbourhoods_are_right(drawn):
     graph, budget = drawn

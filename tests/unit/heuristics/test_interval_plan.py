@@ -19,6 +19,7 @@ from hcp.planning.problem import Problem
 from hcp.schedule.actions import Schedule, keep_everything
 from hcp.schedule.replay import replay
 from hcp.schedule.validate import validate_plan
+from tests.effort import examples
 from tests.strategies import problems
 
 
@@ -102,7 +103,7 @@ def test_the_programme_on_four_blocks():
     assert select_checkpoints(FIGURES, 3) is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(problems())
 def test_the_programme_is_never_worse_than_balanced(drawn):
     graph, budget = drawn

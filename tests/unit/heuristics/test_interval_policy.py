@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hcp.heuristics.interval_policy import BlockFigures, select_checkpoints
+from tests.effort import examples
 
 amounts = st.integers(0, 6)
 
@@ -65,7 +66,7 @@ def checkpoints_of(each, held):
     return walk(0, blocks, ())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(figures(), st.integers(0, 40))
 def test_the_choice_is_the_cheapest_that_fits(each, budget):
     nodes = list(midpoints(0, len(each.cost)))

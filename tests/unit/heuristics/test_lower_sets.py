@@ -9,6 +9,7 @@ from hcp.heuristics.lower_sets import LowerSets, canonical_strategy, forward_pas
 from hcp.heuristics.segments import Walk
 from hcp.planning.problem import Problem
 from hcp.schedule.replay import replay
+from tests.effort import examples
 
 # Two nodes that both read the first, and one that reads both.
 DIAMOND = Forward(((), (0,), (0,), (1, 2)), (1, 2, 3, 4), (5, 6, 7, 8))
@@ -45,7 +46,7 @@ def test_the_definition_on_a_diamond():
     assert DIAMOND.peak(sequence) == max(22 + 7 + 8 + 7, 11 + 30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(forwards(), st.booleans())
 def test_the_programme_equals_its_definition(forward, exact):
     everything = (1 << forward.n) - 1

@@ -7,6 +7,7 @@ from hcp.heuristics.recompute_all import RecomputeAll
 from hcp.planning.problem import Problem
 from hcp.schedule.replay import replay
 from hcp.solvers.exhaustive import Exhaustive
+from tests.effort import examples
 from tests.strategies import problems
 
 
@@ -30,7 +31,7 @@ def test_memory_does_not_grow_behind_the_rise():
     assert peaks[0] == peaks[1] == peaks[2]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(problems())
 def test_it_follows_the_order_and_holds_against_the_oracle(drawn):
     graph, budget = drawn

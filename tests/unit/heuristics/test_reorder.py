@@ -10,10 +10,11 @@ from hcp.planning.problem import Problem
 from hcp.planning.solution import Status
 from hcp.schedule.replay import replay
 from hcp.solvers.exhaustive import Exhaustive
+from tests.effort import examples
 from tests.strategies import problems
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(problems(), st.booleans())
 def test_schedules_hold_against_the_oracle(drawn, ordered):
     graph, budget = drawn
@@ -31,7 +32,7 @@ def test_schedules_hold_against_the_oracle(drawn, ordered):
         assert usage.cost == oracle.bounds[0].value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(problems())
 def test_an_order_that_fits_as_it_is_costs_nothing(drawn):
     graph, budget = drawn

@@ -17,6 +17,7 @@ from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 from tests.chains import sequence_of, taped_chain
+from tests.effort import examples
 
 
 def persistent_optimum(graph, n, budget):
@@ -94,7 +95,7 @@ def test_rotor_is_optimal_among_persistent_schedules(seed):
             assert replay(graph, Rotor()(Problem(graph, budget)).schedule).cost <= usage.cost
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(["training-chain:24", "residual-net:6", "transformer:2"]), st.integers(25, 100))
 def test_rotor_fits_and_keeps_a_better_incumbent(name, percent):
     graph = instance(name)

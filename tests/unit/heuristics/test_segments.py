@@ -14,13 +14,14 @@ from hcp.planning.solution import Status
 from hcp.schedule.actions import keep_everything
 from hcp.schedule.replay import replay
 from hcp.solvers.exhaustive import Exhaustive
+from tests.effort import examples
 from tests.strategies import problems
 
 PLANNERS = [KeepAll(), SqrtN(), ChenGreedy(), IntervalTree(), SqrtN(segments=3), ChenGreedy(5), IntervalTree(blocks=4)]
 SEARCHING = [SqrtN(), ChenGreedy(), IntervalTree()]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(problems())
 def test_schedules_are_legal_within_budget_and_no_cheaper_than_the_optimum(drawn):
     graph, budget = drawn

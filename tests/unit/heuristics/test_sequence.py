@@ -11,6 +11,7 @@ from hcp.heuristics.sequence import BlockStep, StepKind, run_steps
 from hcp.planning.problem import NotApplicable, Problem
 from hcp.schedule.replay import replay
 from tests.chains import sequence_of, taped_chain
+from tests.effort import examples
 
 
 def test_blocks_of_a_residual_network():
@@ -52,7 +53,7 @@ def steps_of(sequence, draw, first=0, end=None):
     yield from steps_of(sequence, draw, first, middle)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.integers(2, 7), st.randoms(use_true_random=False), st.data())
 def test_any_steps_give_a_legal_schedule_that_follows_the_order(n, random, data):
     graph = taped_chain(n, lambda: random.randint(1, 6))

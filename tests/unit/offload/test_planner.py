@@ -14,6 +14,7 @@ from hcp.planners import planner_named
 from hcp.planning.problem import InfeasibleBudget
 from hcp.schedule.actions import Fetch, Schedule, keep_everything
 from hcp.schedule.host import PER
+from tests.effort import examples
 from tests.host_oracle import cheapest_with_host
 from tests.interrupts import solve_and_interrupt
 from tests.strategies import problems
@@ -21,7 +22,7 @@ from tests.strategies import problems
 LINKS = st.builds(HostLink, st.sampled_from((PER // 4, PER, 3 * PER)), st.just(2 * PER), st.integers(0, 2))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(problems(max_nodes=5), LINKS, st.sampled_from(("exhaustive", "eviction")))
 def test_never_below_the_optimum_nor_above_the_plan_without_a_host(problem, host, solver):
     graph, budget = problem[0], max(1, problem[1])
@@ -45,7 +46,7 @@ def test_never_below_the_optimum_nor_above_the_plan_without_a_host(problem, host
     assert without.cost is None or plan.cost <= without.cost
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(problems(max_nodes=6), LINKS)
 def test_a_given_order_is_kept(problem, host):
     graph, budget = problem[0], max(1, problem[1])

@@ -14,6 +14,7 @@ from hcp.schedule.actions import Compute, Fetch, Offload, Schedule, keep_everyth
 from hcp.schedule.host import PER, HostLink
 from hcp.schedule.replay import replay
 from hcp.solvers.certificates.host import fetchable
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 from tests.transfers import random_transfers
 
@@ -37,7 +38,7 @@ def other_order(graph, data):
     return tuple(order)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(GRAPHS, st.data(), st.integers(0, 10**6))
 def test_a_surrogates_schedule_stands_for_one_no_worse(graph, data, seed):
     surrogate = surrogate_of(graph, data)
@@ -48,7 +49,7 @@ def test_a_surrogates_schedule_stands_for_one_no_worse(graph, data, seed):
     assert true.peak <= claimed.peak
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(GRAPHS, st.data(), st.integers(0, 10**6))
 def test_a_schedule_goes_into_a_surrogate_and_back(graph, data, seed):
     order = other_order(graph, data)
@@ -63,7 +64,7 @@ def test_a_schedule_goes_into_a_surrogate_and_back(graph, data, seed):
     assert replay(graph, again, LINK).peak <= replay(graph, schedule, LINK).peak
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(GRAPHS, st.integers(0, 10**6), st.integers(0, 8))
 def test_improving_keeps_the_budget_and_never_costs_more(graph, seed, spare):
     schedule = random_transfers(graph, seed)

@@ -29,6 +29,7 @@ from hcp.runtime.registry import find_checkpoints
 from hcp.schedule.actions import Compute, Free, Schedule, keep_everything
 from hcp.schedule.replay import replay
 from hcp.solvers.exhaustive import Exhaustive, least_peak
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 
 
@@ -122,7 +123,7 @@ def recomputing(draw):
     return graph, Exhaustive()(Problem(graph, budget)).schedule
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(recomputing())
 def test_results_and_peak_are_those_of_the_plan(drawn):
     usage, done, callbacks = check(*drawn)
@@ -131,7 +132,7 @@ def test_results_and_peak_are_those_of_the_plan(drawn):
     assert not callbacks.in_storage
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(recomputing(), st.sampled_from(["host", "disk"]), st.data())
 def test_checkpoints_elsewhere_change_no_result(tmp_path_factory, drawn, tier, data):
     graph, schedule = drawn

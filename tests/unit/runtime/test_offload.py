@@ -11,6 +11,7 @@ from hcp.runtime import CheckpointStorage, ExecutionCallbacks, HeightCompressedE
 from hcp.schedule.actions import Fetch
 from hcp.schedule.host import PER, HostLink
 from hcp.schedule.replay import replay
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 from tests.transfers import random_transfers
 
@@ -43,7 +44,7 @@ def run(graph, schedule, storage=None, tier="device"):
     return {name: int(array[0]) for name, array in done.results.items()}, done.profile
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.one_of(graphs(), seeded_graphs()), st.integers(0, 10**6))
 def test_results_and_memory_are_those_of_the_plan(graph, seed):
     schedule = random_transfers(graph, seed)

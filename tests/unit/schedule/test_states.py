@@ -8,6 +8,7 @@ from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import replay
 from hcp.schedule.states import Origin, states
+from tests.effort import examples
 from tests.strategies import graphs
 from tests.transfers import random_transfers
 
@@ -21,7 +22,7 @@ def own_bytes(graph, step):
     return graph.values[step.value].bytes if isinstance(step, Fetch) else 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(graphs(), st.integers(0, 10**6))
 def test_states_add_up_to_what_replay_says(graph, seed):
     schedule = random_transfers(graph, seed)
@@ -41,7 +42,7 @@ def test_states_add_up_to_what_replay_says(graph, seed):
     assert again == sum(usage.recomputed.values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(graphs(), st.integers(0, 10**6))
 def test_steps_and_frees_are_the_schedules_own(graph, seed):
     schedule = random_transfers(graph, seed)

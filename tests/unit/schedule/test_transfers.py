@@ -19,6 +19,7 @@ from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.host import PER
 from hcp.schedule.replay import replay
 from hcp.schedule.validate import validate_plan
+from tests.effort import examples
 from tests.strategies import graphs
 from tests.transfers import random_transfers
 
@@ -122,7 +123,7 @@ def by_definition(graph, steps, link):
     return peak, max(host), cost + sum(node.cost for node in runs if node)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(graphs(), st.integers(0, 10**6))
 def test_replay_agrees_with_the_definition(graph, seed):
     schedule = random_transfers(graph, seed)

@@ -15,6 +15,7 @@ from hcp.schedule.actions import Compute, Free, Schedule, keep_everything
 from hcp.schedule.replay import replay
 from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
 from hcp.solvers.exhaustive import Exhaustive, least_peak
+from tests.effort import examples
 from tests.strategies import graphs, problems
 
 
@@ -71,20 +72,20 @@ def check(graph, budget, order=None):
         assert solution.schedule.follows(order)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(problems(max_nodes=5))
 def test_agrees_with_brute_force(problem):
     check(*problem)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(problems(max_nodes=5))
 def test_agrees_with_brute_force_for_a_given_order(problem):
     graph, budget = problem
     check(graph, budget, graph.order)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(graphs(max_nodes=4), st.integers(0, 12))
 def test_agrees_with_brute_force_below_what_is_possible(graph, budget):
     check(graph, budget)
@@ -99,7 +100,7 @@ def test_least_peak_is_where_feasibility_begins(seed):
         assert peak == 0 or brute_force(graph, peak - 1, order) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(graphs(max_nodes=8), st.integers(0, 3))
 def test_freeing_the_order_never_costs_more(graph, step):
     peak = least_peak(graph, graph.order) + step

@@ -15,6 +15,7 @@ from hcp.solvers.certificates.file import read_certificate
 from hcp.solvers.certificates.host import RELAXED, relax
 from hcp.solvers.certificates.tree import TreeCertificate
 from hcp.solvers.host_bounds import host_bounds
+from tests.effort import examples
 from tests.host_oracle import cheapest_with_host
 from tests.strategies import problems
 
@@ -38,7 +39,7 @@ def check(graph, budget, host, cutoff=None):
     return optimum, bounds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(problems(max_nodes=5), LINKS)
 def test_no_schedule_costs_less(problem, host):
     check(*problem, host)

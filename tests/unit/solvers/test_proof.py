@@ -14,6 +14,7 @@ from hcp.solvers.exact import ExactParams
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.proof import Proof
 from hcp.solvers.tree.params import TreeParams
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 
 # Little strengthening, so that the tree has something to do on small graphs.
@@ -32,7 +33,7 @@ def uneven_problems(draw):
     return graph, budget, Exhaustive()(Problem(graph, budget)).bounds[0].value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(uneven_problems(), st.sampled_from(["proof", BRANCHING]))
 def test_nothing_false_is_claimed_where_costs_are_uneven(drawn, solver):
     graph, budget, optimum = drawn

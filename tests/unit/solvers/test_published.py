@@ -13,6 +13,7 @@ from hcp.solvers.fixed_order.stages import STAGED, build_stage_grid, build_stage
 from hcp.solvers.lp_rounding import LpRounding
 from hcp.solvers.moccasin import Moccasin
 from hcp.solvers.models.highs import LinearProgram
+from tests.effort import examples
 from tests.interrupts import solve_and_interrupt
 from tests.unit.solvers.fixed_order.test_stages import staged_optimum, tight_problems
 
@@ -29,7 +30,7 @@ def check(graph, budget, planner, best):
     assert max(bound.value for bound in plan.bounds) == best
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(tight_problems(max_nodes=5))
 def test_formulations_agree_with_the_definition(drawn):
     graph, budget = drawn
@@ -38,7 +39,7 @@ def test_formulations_agree_with_the_definition(drawn):
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(tight_problems(max_nodes=5))
 def test_intervals_agree_with_the_definition(most, drawn):
     graph, budget = drawn

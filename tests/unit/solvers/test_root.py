@@ -19,10 +19,11 @@ from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.lp import Lp
 from hcp.solvers.models.highs import LinearProgram
 from hcp.solvers.root import RootParams, first_bound, solve_root
+from tests.effort import examples
 from tests.strategies import problems
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(problems(max_nodes=7), st.booleans(), st.sampled_from((0, 0.25, 1)))
 def test_bounds_hold_and_infeasibility_is_proved(drawn, shrink, share):
     graph, budget = drawn

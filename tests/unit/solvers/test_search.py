@@ -13,6 +13,7 @@ from hcp.schedule.replay import replay
 from hcp.solvers.cpsat import CpSat
 from hcp.solvers.milp import Milp
 from hcp.solvers.root import Root
+from tests.effort import THOROUGH
 from tests.interrupts import solve_and_interrupt
 
 EXACT = ["cpsat", "milp"]
@@ -30,7 +31,7 @@ def test_exact_planners_prove_an_optimum_and_agree(name, solver):
 
 
 @pytest.mark.parametrize("solver", [*EXACT, "auto"])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(8) if THOROUGH else (2, 5))
 def test_a_dear_node_makes_nothing_optimal_that_is_not(solver, seed):
     """A node that runs once in every good schedule: its cost must not hide what the others cost."""
     chain = training_chain(12, uniform=False, seed=seed)
@@ -126,9 +127,9 @@ def test_both_solvers_live_in_one_process_in_either_import_order(order):
 import {order}
 import hcp
 from hcp.graph.instances import instance, training_chain
-graph = instance("transformer:2")
+graph = instance("training-chain:9")
 for solver in ("cpsat", "milp", "lp"):
-    assert hcp.solve(graph, "80%", solver, time_limit=10).best_bound().value > 0
+    assert hcp.solve(graph, "60%", solver, time_limit=10).best_bound().value > 0
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from hcp.schedule.scopes import FIXED_ORDER
 from hcp.solvers.exhaustive import Exhaustive
 from hcp.solvers.fixed_order.stages import STAGED
 from hcp.solvers.staged import Staged
+from tests.effort import examples
 from tests.unit.solvers.fixed_order.test_stages import staged_optimum, tight_problems
 
 
@@ -30,7 +31,7 @@ def test_the_planner_proves_its_optimum_lazily(name, budget, backend):
     assert "in the given order costs less" in plan.note
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(tight_problems(max_nodes=6))
 def test_the_planner_holds_against_the_oracle(drawn):
     graph, budget = drawn

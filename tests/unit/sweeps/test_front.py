@@ -15,6 +15,7 @@ from hcp.schedule.actions import keep_everything
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.sweeps.front import pareto
 from hcp.sweeps.results import Row
+from tests.effort import examples
 from tests.transfers import random_transfers
 
 GRAPH = training_chain(5)
@@ -30,7 +31,7 @@ def row(plan, graph="g", budget=None, bound=GRAPH.base_cost, verified=False):
     return Row(graph, size, size, "a", "FEASIBLE", plan, best_bound=bound, best_bound_verified=verified)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PLANS), st.sampled_from("gh"), st.integers(0, 4)), min_size=1, max_size=12))
 def test_points_are_those_that_nothing_beats(drawn):
     rows = [row(plan, graph, plan.peak + more) for plan, graph, more in drawn]

@@ -9,6 +9,7 @@ import sys
 import zlib
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ from hcp.solvers.fixed_order.stages import build_stage_grid, build_stage_model
 from hcp.solvers.host_bounds import host_bounds
 from hcp.solvers.tree.certify import certificate_of
 from hcp.solvers.tree.search import Tree
+from tests.effort import examples
 from theory_checks.checkers import standalone
 
 ROOT = Path(__file__).parents[3]
@@ -137,8 +139,13 @@ def dearer(graph, factor):
     return replace(graph, nodes=tuple(replace(node, cost=node.cost * factor) for node in graph.nodes))
 
 
+@cache
 def bounds_of(seed):
-    """A random graph, a budget, and bounds of all kinds with the host that they are about."""
+    """A random graph, a budget, and bounds of all kinds with the host that they are about, again and again."""
+    return list(all_bounds(seed))
+
+
+def all_bounds(seed):
     for graph, budget, host, bound in planned_bounds(seed):
         yield graph, budget, host, bound
         if bound is not None and bound.certificate is not None and (bound.of, bound.scope) == ("cost", "order-free"):
@@ -172,7 +179,7 @@ def planned_bounds(seed):
 
 def test_certificates_of_random_graphs_prove_the_same():
     kinds = set()
-    for seed in range(30):
+    for seed in range(examples(30)):
         for graph, budget, host, bound in bounds_of(seed):
             if bound is not None and bound.certificate is not None:
                 data = json.loads(json.dumps(bound.certificate.to_dict(graph)))

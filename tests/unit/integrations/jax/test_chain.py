@@ -10,6 +10,7 @@ from hcp import Schedule, keep_everything, replay, solve
 from hcp.heuristics.revolve import advances
 from hcp.integrations.jax.chain import BOUNDARY, StepSizes, chain_graph, table
 from hcp.integrations.jax.chain_plan import ScanChain, chain_steps
+from tests.effort import examples
 
 
 def fewest(length, carries, extra):
@@ -57,7 +58,7 @@ sizes = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(length=st.integers(1, 14), sizes=sizes, share=st.integers(30, 100))
 def test_plans_keep_the_budget_and_tables_run_them(length, sizes, share):
     graph = chain_graph(length, sizes, "scan")

@@ -20,7 +20,7 @@ from hcp.solvers.conflicts.bound import conflict_bound
 def bound_of(text, share):
     graph = instance(text)
     budget = replay(graph, keep_everything(graph)).peak * share // 10
-    return graph, budget, conflict_bound(graph, budget, Deadline(20))
+    return graph, budget, conflict_bound(graph, budget, Deadline(5))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_what_comes_from_a_host_needs_no_inputs(kept):
     graph = instance("pyramid:6")
     other = relax(graph, host, "again").graph
     budget = replay(graph, keep_everything(graph)).peak * 6 // 10
-    bound = conflict_bound(other, budget, Deadline(20), inputs=kept)
+    bound = conflict_bound(other, budget, Deadline(5), inputs=kept)
     assert bound.certificate.proven(other, budget) == bound.value
     assert bound.certificate.needs_inputs == kept
     assert (HostCertificate(host, "again", bound.certificate).proven(graph, budget) == 0) == kept

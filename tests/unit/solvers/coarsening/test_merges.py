@@ -10,6 +10,7 @@ from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
 from hcp.solvers.coarsening.merges import MergeParams, coarsened
 from hcp.solvers.exhaustive import Exhaustive
+from tests.effort import examples
 from tests.strategies import problems
 
 DEFAULT = MergeParams(widest=1, least_gain=0)
@@ -41,7 +42,7 @@ def test_every_node_is_in_one_group(problem, params):
     replay(graph, Schedule.from_computes(graph, listed))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(problems(max_nodes=6))
 def test_an_optimum_of_the_coarse_graph_is_a_schedule_of_the_whole(problem):
     graph, budget = problem

@@ -16,10 +16,11 @@ from hcp.schedule.replay import replay
 from hcp.solvers.conflicts.bound import ConflictParams, Conflicts, conflict_bound
 from hcp.solvers.cut_relaxation.relaxation import Relaxer
 from hcp.solvers.exhaustive import Exhaustive, least_peak
+from tests.effort import examples
 from tests.strategies import problems
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(problems(), st.booleans())
 def test_bounds_hold_and_are_verified(drawn, shrink):
     graph, budget = drawn

@@ -12,6 +12,7 @@ from hcp.planning.deadline import Deadline
 from hcp.solvers.certificates.conflicts import Conflict, tree_value
 from hcp.solvers.certificates.multipliers import round_up
 from hcp.solvers.conflicts.hitting import HittingSets
+from tests.effort import examples
 
 COSTS = st.lists(st.one_of(st.integers(0, 6), st.integers(0, 10**9)), min_size=2, max_size=8)
 
@@ -25,7 +26,7 @@ def cheapest(costs, conflicts):
     return best
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(COSTS, st.data())
 def test_the_tree_proves_the_cost_of_a_cheapest_set(costs, data):
     graph = Graph(tuple(Node(f"n{v}", outputs=(Value(f"x{v}", 1),), cost=cost) for v, cost in enumerate(costs)))

@@ -17,6 +17,7 @@ from hcp.schedule.actions import Schedule
 from hcp.schedule.replay import replay
 from hcp.solvers.conflicts.order_search import OrderSearch, OrderVerdict
 from hcp.solvers.exhaustive import Exhaustive
+from tests.effort import examples
 from tests.strategies import problems
 
 
@@ -27,7 +28,7 @@ def orders(graph):
     return nx.all_topological_sorts(dag)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(problems(max_nodes=6), st.booleans())
 def test_without_repeats_the_search_tells_whether_some_order_fits(drawn, shrink):
     graph, budget = drawn
@@ -39,7 +40,7 @@ def test_without_repeats_the_search_tells_whether_some_order_fits(drawn, shrink)
     assert verdict is (OrderVerdict.POSSIBLE if fits else OrderVerdict.IMPOSSIBLE)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(problems(), st.booleans(), st.data())
 def test_a_set_that_the_search_rules_out_is_not_what_an_optimum_repeats(drawn, shrink, data):
     graph, budget = drawn
@@ -96,7 +97,7 @@ def possible(graph, budget, free):
     return False
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(problems(), st.booleans(), st.data())
 def test_with_little_work_a_search_says_nothing_false(drawn, traced, data):
     graph, budget = drawn
@@ -107,7 +108,7 @@ def test_with_little_work_a_search_says_nothing_false(drawn, traced, data):
         assert few in (OrderVerdict.UNKNOWN, search(free, traced=traced))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(problems(max_nodes=7), st.booleans(), st.data())
 def test_with_inputs_the_search_is_one_through_all_sets(drawn, shrink, data):
     graph, budget = drawn

@@ -26,6 +26,7 @@ from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.models.cpsat import solve_with_cpsat
 from hcp.solvers.models.highs import LinearProgram, LpStatus
 from hcp.solvers.models.integer import IntegerStatus, IntegerTask
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 
 any_graphs = st.one_of(graphs(), seeded_graphs())
@@ -64,7 +65,7 @@ def costly(graph):
     return Graph(tuple(replace(node, cost=node.cost + 1) for node in graph.nodes), graph.inputs, graph.order)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_an_optimal_schedule_satisfies_every_row(data):
     drawn, budget = data.draw(tight_problems())
@@ -90,7 +91,7 @@ def test_an_optimal_schedule_satisfies_every_row(data):
     assert result.value <= replay(graph, schedule).cost + 1e-6
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(tight_problems(), st.booleans())
 def test_linear_bounds_hold_and_are_verified(drawn, shrink):
     graph, budget = drawn
@@ -105,7 +106,7 @@ def test_linear_bounds_hold_and_are_verified(drawn, shrink):
         assert bound.value <= replay(graph, Exhaustive()(Problem(graph, budget)).schedule).cost
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(tight_problems())
 def test_integer_points_bound_and_lift_to_legal_schedules(drawn):
     graph, budget = drawn

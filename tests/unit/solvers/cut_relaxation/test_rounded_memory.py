@@ -24,6 +24,7 @@ from hcp.solvers.cut_relaxation.relaxation import RelaxationParams, Relaxer
 from hcp.solvers.cut_relaxation.rounded_memory import FAMILY, RoundedMemory
 from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.models.highs import LinearProgram, LpStatus
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 
 ALONE = RelaxationParams(families=(FAMILY.format.name,))
@@ -72,7 +73,7 @@ def separated(form, seed):
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_every_schedule_within_the_budget_satisfies_every_cut(data):
     graph = data.draw(st.one_of(graphs(4), seeded_graphs(5)))
@@ -115,7 +116,7 @@ def one_row(sizes, budget):
     return build_cut_model(Graph((*makers, last, reader)).index, budget, (len(sizes),))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data())
 def test_rounding_cuts_off_no_whole_point_of_a_row(data):
     sizes = data.draw(st.lists(st.integers(1, 12), min_size=1, max_size=7))
@@ -150,7 +151,7 @@ def test_some_rows_are_stronger_than_the_memory_row(sizes, budget, divisor, miss
     assert (tuple(coefficients.tolist()), rhs) == row
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.one_of(graphs(), seeded_graphs()), st.integers(0, 6))
 def test_bounds_get_no_worse_and_stay_below_the_optimum(graph, more):
     budget = max(1, least_peak(graph)) + more

@@ -20,6 +20,7 @@ from hcp.solvers.fixed_order.lift import broken_stages, lift_stages, runs_and_sa
 from hcp.solvers.fixed_order.stages import build_stage_grid, build_stage_model
 from hcp.solvers.models.cpsat import solve_with_cpsat
 from hcp.solvers.models.integer import IntegerStatus, IntegerTask
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 
 
@@ -81,7 +82,7 @@ def optimum_of_model(graph, budget, detailed):
     return staged, result.point, result.bound
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(tight_problems(max_nodes=5), st.integers(0, 2))
 def test_detailed_stages_give_the_staged_optimum(drawn, below):
     graph, budget = drawn[0], max(0, drawn[1] - below)
@@ -94,7 +95,7 @@ def test_detailed_stages_give_the_staged_optimum(drawn, below):
         assert usage.cost == cost
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(tight_problems(max_nodes=8))
 def test_ends_alone_bound_every_schedule_in_the_order(drawn):
     graph, budget = drawn
@@ -104,7 +105,7 @@ def test_ends_alone_bound_every_schedule_in_the_order(drawn):
     assert cost <= optimum
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(tight_problems(max_nodes=8))
 def test_hints_of_optimal_schedules_satisfy_the_end_rows(drawn):
     graph, budget = drawn

@@ -10,6 +10,7 @@ from scipy import sparse
 from hcp.planning.deadline import Deadline, WorkClock
 from hcp.solvers.models.highs import LinearProgram, LpStatus
 from hcp.solvers.models.rows import Model
+from tests.effort import examples
 from tests.unit.solvers.models.programs import least_cost, programs
 
 
@@ -19,7 +20,7 @@ def proved(model, multipliers):
     return np.minimum(reduced, 0).sum() - multipliers @ model.rhs + model.constant
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(programs())
 def test_the_value_bounds_the_integer_optimum_and_its_multipliers_prove_it(model):
     found = LinearProgram(model).solve(Deadline(20))
@@ -34,7 +35,7 @@ def test_the_value_bounds_the_integer_optimum_and_its_multipliers_prove_it(model
     assert abs(proved(model, found.multipliers) - found.value) <= 1e-5
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(programs(), st.data())
 def test_rows_come_and_go(model, data):
     rows = model.shape[0]
@@ -56,7 +57,7 @@ def test_rows_come_and_go(model, data):
         assert abs(again.value - alone.value) <= 1e-6
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(programs())
 def test_the_relief_is_the_least_that_makes_a_program_feasible(model):
     rows = model.shape[0]

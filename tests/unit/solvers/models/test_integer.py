@@ -14,6 +14,7 @@ from hcp.solvers.models.cpsat import LARGEST_SUM, cost_unit, solve_with_cpsat
 from hcp.solvers.models.integer import IntegerStatus, IntegerTask
 from hcp.solvers.models.pulp import check_backend, solve_with_pulp
 from hcp.solvers.models.rows import Model
+from tests.effort import examples
 from tests.unit.solvers.models.programs import least_cost, points, programs
 
 BACKENDS = {"cpsat": solve_with_cpsat, "highs": solve_with_pulp}
@@ -24,7 +25,7 @@ def task(model, **more):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(model=programs())
 def test_optima_are_those_of_all_points(backend, model):
     optimum = least_cost(model)
@@ -39,7 +40,7 @@ def test_optima_are_those_of_all_points(backend, model):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(model=programs(), data=st.data())
 def test_hints_and_known_bounds_change_no_answer(backend, model, data):
     optimum = least_cost(model)
@@ -54,7 +55,7 @@ def test_hints_and_known_bounds_change_no_answer(backend, model, data):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(model=programs(), factor=st.sampled_from((7, 10**6, 2**40)), shift=st.integers(0, 3))
 def test_large_costs_keep_the_bound_true_and_near(backend, model, factor, shift):
     optimum = least_cost(model)
@@ -69,7 +70,7 @@ def test_large_costs_keep_the_bound_true_and_near(backend, model, factor, shift)
     assert large.value(found.point) - found.bound <= max(cost_unit(cost) * len(cost), (best + int(cost.max())) // 10**5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(programs(sizes=st.integers(0, 2**59)), st.integers(1, 2**59))
 def test_rows_beyond_the_range_of_cpsat_lose_no_point(model, room):
     large = replace(model, rhs=np.full(model.shape[0], room, np.int64))

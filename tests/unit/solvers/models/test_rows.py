@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hcp.solvers.models.rows import ONE, ZERO, RowBuilder
+from tests.effort import examples
 
 COLUMNS = 4
 columns = st.sampled_from((ZERO, ONE, *range(COLUMNS)))
@@ -49,7 +50,7 @@ def holds(row, point):
     return sum(factor * (1 if x == ONE else 0 if x == ZERO else point[x]) for factor, x in terms) <= rhs
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(families())
 def test_built_rows_admit_the_points_that_the_terms_admit(drawn):
     builder, rows, whole = drawn
@@ -62,7 +63,7 @@ def test_built_rows_admit_the_points_that_the_terms_admit(drawn):
             assert any(matrix[i] @ np.array(point) > rhs[i] for point in product((0, 1), repeat=COLUMNS))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(families())
 def test_whole_blocks_have_every_row_in_its_place(drawn):
     builder, _, whole = drawn

@@ -11,6 +11,7 @@ from hcp.planning.deadline import Deadline
 from hcp.solvers.models.cpsat import solve_with_cpsat
 from hcp.solvers.models.integer import IntegerStatus, IntegerTask
 from hcp.solvers.recombination.selection import select
+from tests.effort import examples
 from tests.strategies import graphs
 
 
@@ -37,7 +38,7 @@ def long_sequences(draw, most=11):
     return graph, np.array(sequence, np.int64), np.array(made, np.bool_)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(long_sequences(), st.data())
 def test_the_choice_is_the_best_of_all_choices(drawn, data):
     graph, sequence, made = drawn
@@ -65,7 +66,7 @@ def test_the_choice_is_the_best_of_all_choices(drawn, data):
     assert result.bound <= best
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(long_sequences())
 def test_the_hint_is_a_point_of_the_model_where_the_schedule_fits(drawn):
     graph, sequence, made = drawn

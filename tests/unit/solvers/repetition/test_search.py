@@ -60,7 +60,7 @@ def test_it_goes_on_where_a_call_ended():
 
 def test_the_same_work_gives_the_same_plan():
     plans = [
-        LayerSearch(Whole(), 3)(Problem(GRAPH, BUDGET), Limits(60, workers=1, seed=3, work_limit=3)).schedule
+        LayerSearch(Whole(), 1)(Problem(GRAPH, BUDGET), Limits(60, workers=1, seed=3, work_limit=1)).schedule
         for _ in range(2)
     ]
     assert plans[0] is not None

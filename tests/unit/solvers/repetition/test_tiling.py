@@ -13,6 +13,7 @@ from hcp.graph.random_graphs import random_graph
 from hcp.planning.sequences import evaluate, without_unread
 from hcp.solvers.repetition.fold import fold
 from hcp.solvers.repetition.tiling import Layout, Template, Tiling, completed
+from tests.effort import examples
 
 GRAPH = instance("transformer:12")
 REPETITION = find_repetition(GRAPH)
@@ -69,7 +70,7 @@ def test_every_layer_does_what_its_pattern_does():
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(0, 10**6))
 def test_what_is_tiled_is_legal(seed):
     random = Random(seed)
@@ -82,7 +83,7 @@ def test_what_is_tiled_is_legal(seed):
     assert evaluate(GRAPH.index, found.tiled(counts)) is not None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 12))
 def test_any_sequence_is_completed_to_a_legal_one(seed, nodes):
     random = Random(seed)
@@ -91,7 +92,7 @@ def test_any_sequence_is_completed_to_a_legal_one(seed, nodes):
     assert evaluate(index, completed(index, np.array(sequence, np.int64))) is not None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 12))
 def test_trimming_costs_nothing(seed, nodes):
     index = random_graph(nodes, seed).index

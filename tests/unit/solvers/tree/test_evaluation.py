@@ -16,10 +16,11 @@ from hcp.solvers.tree.box import Branch, whole_box
 from hcp.solvers.tree.encoding import Damaged, Reader, Writer
 from hcp.solvers.tree.evaluation import Evaluator, Multipliers
 from hcp.solvers.tree.sums import RunSum, run_sums
+from tests.effort import examples
 from tests.strategies import seeded_graphs
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(seeded_graphs(), st.integers(0, 2**32))
 def test_no_point_of_a_box_is_below_its_value(graph, seed):
     random = np.random.default_rng(seed)
@@ -82,7 +83,7 @@ WHOLE = st.integers(-(2**80), 2**80)
 PAIRS = st.dictionaries(st.integers(0, 40), st.integers(1, 2**60), max_size=8)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(WHOLE), st.lists(st.tuples(st.integers(0, 90), PAIRS, PAIRS, st.booleans()), max_size=6))
 def test_what_was_written_is_read(numbers, vectors):
     vectors = [
@@ -108,7 +109,7 @@ def test_what_was_written_is_read(numbers, vectors):
         reader.number()
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused(content):
     reader = Reader(content, 3, 3)

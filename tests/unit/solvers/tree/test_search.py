@@ -18,6 +18,7 @@ from hcp.solvers.exhaustive import Exhaustive, least_peak
 from hcp.solvers.tree.certify import certificate_of
 from hcp.solvers.tree.params import TreeParams
 from hcp.solvers.tree.search import Tree
+from tests.effort import examples
 from tests.strategies import graphs, seeded_graphs
 
 PLAIN = TreeParams(root_rounds=0, rounds=0)
@@ -32,7 +33,7 @@ def problems(draw):
     return graph, budget, Exhaustive()(Problem(graph, budget)).bounds[0].value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(problems(), st.integers(0, 100), st.booleans(), st.integers(0, 9))
 def test_no_bound_exceeds_the_optimum_and_certificates_prove_it(drawn, spare, plain, few):
     graph, budget, optimum = drawn
@@ -48,7 +49,7 @@ def test_no_bound_exceeds_the_optimum_and_certificates_prove_it(drawn, spare, pl
     assert certificate.proven(graph, budget) <= optimum
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.one_of(graphs(), seeded_graphs()), st.integers(-2, 0), st.booleans(), st.integers(0, 9))
 def test_no_tree_is_empty_where_a_schedule_exists(graph, more, plain, few):
     least = least_peak(graph)

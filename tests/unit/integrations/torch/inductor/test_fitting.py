@@ -13,6 +13,7 @@ from hcp.graph.instances import training_chain, unet
 from hcp.integrations.request import Request
 from hcp.integrations.torch.inductor import fitting as module
 from hcp.integrations.torch.inductor.fitting import ATTEMPTS, UNUSED, Fitting
+from tests.effort import examples
 
 GRAPH = unet(12, 3)
 WHOLE = replay(GRAPH, keep_everything(GRAPH)).peak
@@ -55,7 +56,7 @@ def test_nothing_is_cheaper_than_everything_once():
     assert found.cost == GRAPH.base_cost
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(examples(40)))
 def test_never_over_what_is_allowed_and_the_cheapest_that_was_tried(seed):
     """However programs differ from their plans."""
     draw = random.Random(seed)

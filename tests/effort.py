@@ -1,8 +1,12 @@
 """How much the suite tries: what takes long, and most of the random examples, are for ``make test-slow`` alone."""
 
 import os
+from collections.abc import Iterable
+from typing import TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 THOROUGH = os.environ.get("HCP_SLOW_TESTS") == "1"
 
@@ -12,3 +16,13 @@ slow = pytest.mark.skipif(not THOROUGH, reason="takes minutes; make test-slow ru
 def examples(most: int) -> int:
     """How many random examples to try: a third of the most, which are for ``make test-slow``, but at least fifteen."""
     return most if THOROUGH else max(most // 3, min(most, 15))
+
+
+def some(values: Iterable[T], most: int) -> list[T]:
+    """The values that are tried: so many, evenly spread, and all of them in ``make test-slow``."""
+    found = list(values)
+    return (
+        found
+        if THOROUGH or len(found) <= most
+        else [found[(2 * i + 1) * len(found) // (2 * most)] for i in range(most)]
+    )

@@ -27,7 +27,7 @@ from hcp.integrations.torch import (  # noqa: E402
     plan_for,
     plan_of,
 )
-from tests.effort import slow  # noqa: E402
+from tests.effort import slow, some  # noqa: E402
 
 # Compiling takes seconds, so that models have a kernel or two, and what is compiled is shared.
 ROWS, WIDTH = 128, 16
@@ -134,7 +134,7 @@ def assert_close(found, expected, tolerance=1e-5):
         torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance * float(other.abs().max()))
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+@pytest.mark.parametrize(("dtype", "tolerance"), some([(torch.float32, 1e-5), (torch.float64, 1e-12)], 1))
 def test_training_is_that_of_inductor(dtype, tolerance):
     """Dropout, batch norm's statistics and buffers over several steps, with something recomputed."""
     x = inputs(dtype=dtype)

@@ -13,14 +13,14 @@ from hcp.schedule.replay import replay
 from hcp.solvers.cpsat import CpSat
 from hcp.solvers.milp import Milp
 from hcp.solvers.root import Root
-from tests.effort import THOROUGH
+from tests.effort import some
 from tests.interrupts import solve_and_interrupt
 
 EXACT = ["cpsat", "milp"]
 
 
 @pytest.mark.parametrize("solver", EXACT)
-@pytest.mark.parametrize("name", ["transformer:2", "unet:3", "residual-net:3"])
+@pytest.mark.parametrize("name", some(["transformer:2", "unet:3", "residual-net:3"], 1))
 def test_exact_planners_prove_an_optimum_and_agree(name, solver):
     graph = instance(name)
     plan = hcp.solve(graph, "80%", solver, time_limit=30)
@@ -31,7 +31,7 @@ def test_exact_planners_prove_an_optimum_and_agree(name, solver):
 
 
 @pytest.mark.parametrize("solver", [*EXACT, "auto"])
-@pytest.mark.parametrize("seed", range(8) if THOROUGH else (2, 5))
+@pytest.mark.parametrize("seed", some(range(8), 2))
 def test_a_dear_node_makes_nothing_optimal_that_is_not(solver, seed):
     """A node that runs once in every good schedule: its cost must not hide what the others cost."""
     chain = training_chain(12, uniform=False, seed=seed)

@@ -33,8 +33,8 @@ class Whole(Evolution):
 def test_few_layers_give_a_plan_of_all():
     whole = Whole()
     # Seconds are for busy machines; work ends the search.
-    search = LayerSearch(whole, 10)
-    found = search(Problem(GRAPH, BUDGET), Limits(100, workers=1, work_limit=10))
+    search = LayerSearch(whole, 5)
+    found = search(Problem(GRAPH, BUDGET), Limits(100, workers=1, work_limit=5))
     usage = replay(GRAPH, found.schedule)
     assert usage.peak <= BUDGET
     # The optimum is +4.41 %.
@@ -42,7 +42,7 @@ def test_few_layers_give_a_plan_of_all():
     assert search.repeats
     ((problem, limits, control),) = whole.asked
     assert problem.graph is GRAPH
-    assert limits.work_limit <= 10
+    assert limits.work_limit <= 5
     assert control.incumbent == found.schedule
 
 

@@ -21,8 +21,6 @@ def examples(most: int) -> int:
 def some(values: Iterable[T], most: int) -> list[T]:
     """The values that are tried: so many, evenly spread, and all of them in ``make test-slow``."""
     found = list(values)
-    return (
-        found
-        if THOROUGH or len(found) <= most
-        else [found[(2 * i + 1) * len(found) // (2 * most)] for i in range(most)]
-    )
+    if THOROUGH or len(found) <= most:
+        return found
+    return [found[(2 * place + 1) * len(found) // (2 * most)] for place in range(most)]

@@ -26,7 +26,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -34,7 +34,7 @@ from benchmarks.harness import alone
 from benchmarks.options import executed_options
 from benchmarks.torch_checks import budget_checks, checks_of, falling
 from benchmarks.torch_measure import Promise, Seen, Task, first_call, gradient_bytes, measure, smallest
-from benchmarks.torch_peers import ACTIVATION, BLOCKS, PLAIN, Wrap, peers, planned
+from benchmarks.torch_peers import ACTIVATION, BLOCKS, PLAIN, Wrap, peers
 from benchmarks.torch_report import Failed, Measured, Start, starts_of, verdicts_of
 from benchmarks.torch_results import Results
 from benchmarks.torch_works import MODELS, STANDIN, Build, works
@@ -80,8 +80,7 @@ class Bench:
 
     def hcp(self, method: str, budget: int, compiler: Compiler = "inductor") -> None:
         """Measures a plan of hcp's for so many bytes."""
-        options: dict[str, Any] = {"compiler": compiler, "cache": self.task.cache, "time_limit": self.task.time_limit}
-        self._add(method, partial(planned, budget=budget, **options), budget)
+        self._add(method, self.task.hcp(budget, compiler=compiler), budget)
 
     def _add(self, method: str, wrap: Wrap, budget: int | None) -> None:
         self.wraps[method] = wrap

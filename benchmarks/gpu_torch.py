@@ -15,23 +15,23 @@ import fcntl
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.apart import Row, add_options, answer, compare, piece
-from benchmarks.gpu_ways import Asked, Way, ways
-from benchmarks.gpu_work import TOLERANCES, Build, Work, works
+from benchmarks.gpu_ways import Asked, Choice, ways
+from benchmarks.harness import milliseconds, paired
 from benchmarks.options import executed_options
 from benchmarks.pieces import Piece
-from hcp.integrations.torch import measure_peak, plan_of
+from benchmarks.torch_peers import Way, eager, way_of
+from benchmarks.torch_works import Build, Precision, Work, works
+from hcp.integrations.torch import plan_of
 from hcp.integrations.torch.errors import TorchError
 
 MODELS: Final = ("llama", "vit", "unet")
@@ -41,84 +41,71 @@ PLANNING: Final = 15.0
 ROUNDS: Final = 11
 # By how much a step that runs operation by operation may exceed its budget: blocks rounded up, and workspaces.
 ROUNDED: Final = 0.05
+# By how much a way's gradients may differ from eager's, as norms of all of them: the order of sums is another one.
+TOLERANCES: Final[Mapping[Precision, float]] = {"float32": 2e-3, "bfloat16": 5e-2, "autocast": 5e-2}
 SHOWN: Final = ("peak_bytes", "reserved_bytes", "budget_bytes", "planned_bytes", "step_ms", "x_eager", "first_s")
 
 
-@dataclass(frozen=True)
-class Step:
-    """A forward and a backward; gradients of the step before are gone when it starts."""
-
-    work: Work
-    model: nn.Module
-    call: Callable[..., Tensor]
-
-    def __call__(self) -> None:
-        """Runs it."""
-        self.model.zero_grad(set_to_none=True)
-        with self.work.context():
-            loss = self.call(*self.work.batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-
-    def peak(self) -> tuple[int, int | None]:
-        """Most bytes allocated above its start, and most that were reserved then, where the device reserves any."""
-        self.model.zero_grad(set_to_none=True)
-        if self.work.device == "cpu":
-            return measure_peak(self), None
-        gc.collect()
-        torch.cuda.synchronize()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        start = torch.cuda.memory_allocated()
-        self()
-        torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - start, torch.cuda.max_memory_reserved() - start
-
-    def gradients(self) -> list[Tensor]:
-        """What a step gives, on the CPU."""
-        self()
-        return [each.grad.cpu() for each in self.model.parameters() if each.grad is not None]
-
-    def milliseconds(self) -> float:
-        """What a step takes."""
-        if self.work.device == "cpu":
-            start = time.perf_counter()
-            self()
-            return 1e3 * (time.perf_counter() - start)
-        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        torch.cuda.synchronize()
-        first.record()
-        self()
-        last.record()
-        torch.cuda.synchronize()
-        return float(first.elapsed_time(last))
+def peaks(way: Way) -> tuple[int, int | None]:
+    """Most bytes allocated above a step's start, and most that were reserved then, where the device reserves any."""
+    if way.work.device == "cpu":
+        return way.peak(), None
+    way.model.zero_grad(set_to_none=True)
+    gc.collect()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    start = torch.cuda.memory_allocated()
+    way.step()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - start, torch.cuda.max_memory_reserved() - start
 
 
-def measured(build: Build, way: Way, *, time_limit: float, solver: str, rounds: int, lock: Path) -> Row:
+def gradients(way: Way) -> list[Tensor]:
+    """What a step gives, on the CPU."""
+    way.step()
+    return [each.grad.cpu() for each in way.model.parameters() if each.grad is not None]
+
+
+def device_milliseconds(step: Callable[[], object]) -> float:
+    """What a step takes, by the GPU's clock."""
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    first.record()
+    step()
+    last.record()
+    torch.cuda.synchronize()
+    return float(first.elapsed_time(last))
+
+
+def measured(build: Build, choice: Choice, *, time_limit: float, solver: str, rounds: int, lock: Path) -> Row:
     """What this process finds of a way."""
     work = build()
-    eager_model = work.make()
-    eager = Step(work, eager_model, eager_model)
-    reference = eager.gradients()
-    whole, _ = eager.peak()
-    model = work.make()
-    wrapped = way(work, model, Asked(whole, time_limit, solver))
-    step = Step(work, model, wrapped.call)
+    reference = way_of(work, eager)
+    expected = gradients(reference)
+    whole, _ = peaks(reference)
+    wrap, budget = choice(Asked(whole, time_limit, solver))
+    way = way_of(work, wrap)
     start = time.perf_counter()
-    found = step.gradients()
+    found = gradients(way)
     first = time.perf_counter() - start
-    peak, reserved = step.peak()
+    peak, reserved = peaks(way)
     with turn(lock):
-        pace = beside(step, eager, rounds)
+        clock = milliseconds if work.device == "cpu" else device_milliseconds
+        pace = paired(way.step, reference.step, rounds, clock)
     row: Row = {
         "precision": work.precision,
         "peak_bytes": peak,
         "reserved_bytes": reserved,
         "eager_peak_bytes": whole,
-        "budget_bytes": wrapped.budget_bytes,
+        "budget_bytes": budget,
         "first_s": first,
-        "difference": difference(found, reference),
+        "difference": difference(found, expected),
+        "step_ms": pace.step_ms,
+        "x_eager": pace.ratio,
+        "x_eager_quartiles": pace.quartiles,
     }
-    row |= pace | _promise(model)
+    row |= _promise(way.model)
     row["error"] = _wrong(row, work)
     return row
 
@@ -144,25 +131,6 @@ def _wrong(row: Row, work: Work) -> str | None:
     if allowed is not None and row["peak_bytes"] > allowed:
         return f"took {row['peak_bytes']:,} bytes, over the budget of {row['budget_bytes']:,}"
     return None
-
-
-def beside(step: Step, eager: Step, rounds: int) -> Row:
-    """A step's time, and its ratio to eager's: the two take turns."""
-    ours, theirs = [], []
-    for turned in range(rounds + 1):
-        pair = (step.milliseconds(), eager.milliseconds())
-        # The first round warms up.
-        if turned:
-            ours.append(pair[0])
-            theirs.append(pair[1])
-    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
-    quarters = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
-    return {
-        "step_ms": median(ours),
-        "eager_ms": median(theirs),
-        "x_eager": quarters[1],
-        "x_eager_quartiles": (quarters[0], quarters[2]),
-    }
 
 
 def difference(found: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
@@ -224,7 +192,7 @@ def _answer(options: argparse.Namespace) -> int:
     if options.device == "cpu":
         torch.set_num_threads(1)
     row = measured(
-        works(options.device, options.tiny)[model],
+        works("large, tiny" if options.tiny else "large", options.device)[model],
         ways(options.tiny)[way],
         time_limit=options.time_limit,
         solver=options.solver,

@@ -3,16 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Final
 
-import torch
-import torch.utils.checkpoint
-from torch import Tensor, nn
-
-from benchmarks.gpu_work import Work
-from hcp.integrations.torch import checkpoint
-
-Call = Callable[..., Tensor]
+from benchmarks.torch_peers import Wrap, by_block_compiled, inductor, planned
+from hcp.integrations.torch.request import Compiler
 
 
 @dataclass(frozen=True)
@@ -30,32 +24,18 @@ class Asked:
     solver: str
 
 
-@dataclass(frozen=True)
-class Wrapped:
-    """What is called in place of the model, and the budget in bytes where it has one."""
-
-    call: Call
-    budget_bytes: int | None = None
-
-
-# Takes a fresh model.
-Way = Callable[[Work, nn.Module, Asked], Wrapped]
+# How a model runs, and its budget in bytes where it has one.
+Choice = Callable[[Asked], tuple[Wrap, int | None]]
 
 # Of PyTorch's own budget, and of hcp's by compiler: shares of eager's peak. Inductor by itself is below that.
 ACTIVATION_BUDGETS: Final = (0.5, 0.1)
-SHARES: Final[Mapping[Literal["aot_eager", "inductor"], tuple[float, ...]]] = {
-    "inductor": (0.5, 0.35),
-    "aot_eager": (0.6, 0.4),
-}
-TINY_SHARES: Final[Mapping[Literal["aot_eager", "inductor"], tuple[float, ...]]] = {
-    "inductor": (0.85,),
-    "aot_eager": (0.8,),
-}
+SHARES: Final[Mapping[Compiler, tuple[float, ...]]] = {"inductor": (0.5, 0.35), "aot_eager": (0.6, 0.4)}
+TINY_SHARES: Final[Mapping[Compiler, tuple[float, ...]]] = {"inductor": (0.85,), "aot_eager": (0.8,)}
 
 
-def ways(tiny: bool) -> dict[str, Way]:
+def ways(tiny: bool) -> dict[str, Choice]:
     """Every way by its name, those first without which a comparison says nothing."""
-    found: dict[str, Way] = {"compile": _compiled}
+    found: dict[str, Choice] = {"compile": partial(_other, inductor)}
     shares = TINY_SHARES if tiny else SHARES
 
     def add_plans(place: int) -> None:
@@ -64,46 +44,19 @@ def ways(tiny: bool) -> dict[str, Way]:
                 found[f"hcp, {compiler}, {share:.0%}"] = partial(_planned, compiler, share)
 
     add_plans(0)
-    found["compile, checkpoint a block"] = _by_block
+    found["compile, checkpoint a block"] = partial(_other, by_block_compiled)
     for place, budget in enumerate(ACTIVATION_BUDGETS, 1):
-        found[f"compile, activation budget {budget:g}"] = partial(_compiled, activation_budget=budget)
+        found[f"compile, activation budget {budget:g}"] = partial(_other, partial(inductor, budget=budget))
         add_plans(place)
     return found
 
 
-def _compiled(work: Work, model: nn.Module, asked: Asked, activation_budget: float = 1.0) -> Wrapped:  # noqa: ARG001 - a way
-    torch._functorch.config.activation_memory_budget = activation_budget
-    return Wrapped(torch.compile(model, fullgraph=True, dynamic=False))
+def _other(wrap: Wrap, asked: Asked) -> tuple[Wrap, None]:  # noqa: ARG001 - a choice
+    return wrap, None
 
 
-def _by_block(work: Work, model: nn.Module, asked: Asked) -> Wrapped:
-    blocks = set(map(id, work.blocks(model)))
-    for name, module in list(model.named_modules()):
-        if id(module) in blocks:
-            model.set_submodule(name, _Checkpointed(module))
-    return _compiled(work, model, asked)
-
-
-class _Checkpointed(nn.Module):
-    """A block whose activations are computed again for its backward."""
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        self.block = block
-
-    def forward(self, *inputs: Any) -> Tensor:  # noqa: ANN401 - whatever the block takes
-        out: Tensor = torch.utils.checkpoint.checkpoint(self.block, *inputs, use_reentrant=False)
-        return out
-
-
-def _planned(
-    compiler: Literal["aot_eager", "inductor"],
-    share: float,
-    work: Work,  # noqa: ARG001 - a way
-    model: nn.Module,
-    asked: Asked,
-) -> Wrapped:
+def _planned(compiler: Compiler, share: float, asked: Asked) -> tuple[Wrap, int]:
     budget = int(share * asked.eager_bytes)
     # Plans that were kept may be of an older planner.
     options = {"solver": asked.solver, "time_limit": asked.time_limit, "cache": False}
-    return Wrapped(checkpoint(model, budget, compiler=compiler, **options), budget)  # type: ignore[arg-type]
+    return partial(planned, budget=budget, compiler=compiler, **options), budget

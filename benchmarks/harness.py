@@ -44,19 +44,37 @@ class Pace:
     quartiles: tuple[float, float]
 
 
-def paired(step: Callable[[], object], reference: Callable[[], object], rounds: int) -> Pace:
-    """Times two steps that take turns, each of them first in every other round."""
+def milliseconds(step: Callable[[], object]) -> float:
+    """What a call takes, by this machine's clock."""
+    start = time.perf_counter()
+    step()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def paired(
+    step: Callable[[], object],
+    reference: Callable[[], object],
+    rounds: int,
+    clock: Callable[[Callable[[], object]], float] = milliseconds,
+) -> Pace:
+    """Times two steps that take turns, each of them first in every other round.
+
+    Args:
+        step: The one.
+        reference: The other.
+        rounds: How often each is timed.
+        clock: Runs a step and says how many milliseconds it took.
+    """
     times: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(rounds + 1):
         for mine in (turn % 2 == 0, turn % 2 == 1):
-            start = time.perf_counter()
-            (step if mine else reference)()
+            took = clock(step if mine else reference)
             # The first round warms up.
             if turn:
-                times[mine].append(time.perf_counter() - start)
+                times[mine].append(took)
     ratios = [mine / theirs for mine, theirs in zip(times[True], times[False], strict=True)]
     low, middle, high = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
-    return Pace(1e3 * median(times[True]), middle, (low, high))
+    return Pace(median(times[True]), middle, (low, high))
 
 
 def alone(task: Callable[[], T], seconds: float | None = None) -> T:

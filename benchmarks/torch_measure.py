@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +74,11 @@ class Task:
     cache: Path
     time_limit: float | None
 
+    def hcp(self, budget: int, **options: Any) -> Wrap:  # noqa: ANN401 - those of checkpoint
+        """A plan of hcp's, as its users get it."""
+        limit = {} if self.time_limit is None else {"time_limit": self.time_limit}
+        return partial(planned, budget=budget, cache=self.cache, **limit, **options)
+
 
 def measure(task: Task, wrap: Wrap, is_planned: bool, known: frozenset[str]) -> tuple[Promise | None, Seen | None]:
     """Measures one way beside plain Inductor.
@@ -131,7 +136,7 @@ def smallest(task: Task) -> int:
     """
     torch.set_num_threads(task.threads)
     try:
-        way_of(task.build(), partial(planned, budget=1, cache=task.cache, time_limit=task.time_limit)).step()
+        way_of(task.build(), task.hcp(1, compiler="inductor")).step()
     except HcpError as error:
         found = _SMALLEST.search(str(error))
         if found is None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 
 from benchmarks.torch_works import Work
 from hcp.integrations.torch import checkpoint, measure_peak
-from hcp.integrations.torch.request import Compiler
 
 Call = Callable[..., Tensor]
 # Takes a fresh model, and returns what to call in its place. Other processes get it, so it can be pickled.
@@ -31,21 +29,21 @@ class Way:
     """A way of running a step, ready to run.
 
     Attributes:
+        work: What is trained.
         model: Whose gradients a step leaves.
         call: What is called in the model's place.
-        batch: What it is called with.
     """
 
+    work: Work
     model: nn.Module
     call: Call
-    batch: tuple[Any, ...]
 
     def step(self) -> None:
         """A forward and a backward from cleared gradients."""
         self.model.zero_grad(set_to_none=True)
-        self.call(*self.batch).backward()  # type: ignore[no-untyped-call]
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        with self.work.context():
+            loss = self.call(*self.work.batch)
+        loss.backward()  # type: ignore[no-untyped-call]
 
     def peak(self) -> int:
         """Most bytes that a step holds above its start."""
@@ -63,7 +61,7 @@ class Way:
 def way_of(work: Work, wrap: Wrap) -> Way:
     """A way that has not run yet; its first step compiles."""
     model = work.make()
-    return Way(model, wrap(work, model), work.batch)
+    return Way(work, model, wrap(work, model))
 
 
 def activation_name(budget: float) -> str:
@@ -125,15 +123,6 @@ def inductor(work: Work, model: nn.Module, *, budget: float = 1.0, backend: str 
     return run
 
 
-def planned(
-    work: Work,  # noqa: ARG001 - a wrap
-    model: nn.Module,
-    *,
-    budget: int,
-    cache: Path,
-    compiler: Compiler = "inductor",
-    time_limit: float | None = None,
-) -> Call:
-    """The model with a plan of hcp's, as its users get it."""
-    limit = {} if time_limit is None else {"time_limit": time_limit}
-    return checkpoint(model, budget, compiler=compiler, cache=cache, quiet=True, **limit)  # type: ignore[arg-type]
+def planned(work: Work, model: nn.Module, *, budget: int, **options: Any) -> Call:  # noqa: ANN401, ARG001 - a wrap
+    """The model with a plan of hcp's, as its users get it; options are those of ``checkpoint``."""
+    return checkpoint(model, budget, quiet=True, **options)

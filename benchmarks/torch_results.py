@@ -17,9 +17,16 @@ from benchmarks.torch_report import (
     starts_table,
     verdicts_table,
 )
+from benchmarks.torch_summary import Point, Summary, summaries_of, summary_table
 from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json
 from hcp.report.figures import plot_runs
+
+
+def _summary(**found: Any) -> Summary:  # noqa: ANN401 - a row of a file
+    points = {name: Point(**each) if isinstance(each, dict) else each for name, each in found.items()}
+    return Summary(**points)
+
 
 # Endings of the files' names, and how their rows are shown.
 _PARTS: Final[Mapping[str, tuple[Any, Any]]] = {
@@ -27,6 +34,7 @@ _PARTS: Final[Mapping[str, tuple[Any, Any]]] = {
     "_pareto": (Verdict, verdicts_table),
     "_start": (Start, starts_table),
     "_checks": (Check, checks_table),
+    "_summary": (_summary, summary_table),
 }
 
 
@@ -71,7 +79,7 @@ class Results:
         checks: Sequence[Check] = (),
     ) -> None:
         """Takes in one model, prints all tables, and writes all files and the model's picture."""
-        for part, found in zip(_PARTS, (rows, verdicts, starts, checks), strict=True):
+        for part, found in zip(_PARTS, (rows, verdicts, starts, checks, summaries_of(rows)), strict=True):
             self.parts[part] += found
         for part, (_, table) in _PARTS.items():
             content = self.parts[part]

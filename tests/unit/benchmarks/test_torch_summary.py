@@ -1,0 +1,31 @@
+"""The executed PyTorch comparison at a glance."""
+
+import pytest
+
+pytest.importorskip("torch")
+
+from benchmarks.torch_peers import PLAIN, activation_name
+from benchmarks.torch_report import Failed, Measured
+from benchmarks.torch_summary import Point, summaries_of, summary_table
+
+
+def row(method, peak, x, budget=None):
+    return Measured("m", method, peak, 100 * x, x, (x, x), 0.0, True, budget)
+
+
+PEERS = [row(PLAIN, 1000, 1.0), row(activation_name(0.3), 900, 1.3), row(activation_name(0.5), 800, 1.2)]
+
+
+def test_each_point_is_the_quickest_that_is_low_enough():
+    ours = [row("a", 790, 1.1, 800), row("b", 700, 1.05, 700), row("c", 560, 1.2, 560), row("d", 400, 1.5, 400)]
+    (found,) = summaries_of([*PEERS, *ours, Failed("m", "e", "no schedule fits")])
+    assert (found.plain, found.lowest) == (Point(1000, 1.0), Point(800, 1.2))
+    assert (found.there, found.below, found.smallest) == (Point(700, 1.05), Point(560, 1.2), Point(400, 1.5))
+    assert "0.0 MB, 1.05 x" in summary_table([found]).to_markdown()
+
+
+def test_what_was_not_reached_is_left_open():
+    (found,) = summaries_of([*PEERS, row("a", 801, 1.1, 900)])
+    assert (found.there, found.below, found.smallest) == (None, None, Point(801, 1.1))
+    assert " - " in summary_table([found]).to_markdown()
+    assert summaries_of([Failed("m", PLAIN, "out of memory")]) == []

@@ -1,8 +1,8 @@
 """Peak memory and step time of real training steps: hcp inside Inductor against PyTorch's own ways to need less memory.
 
 Run as ``python -m benchmarks.executed_torch --out benchmarks/results [--model gpt]``, on one thread; all models take
-some hours, and each one's tables and picture are written as soon as it is there. ``--model`` adds to what an earlier
-run with the same settings wrote.
+some hours, and the tables and the picture are written again as soon as one is there. ``--model`` adds to what an
+earlier run with the same settings wrote.
 
 Each way runs in a process of its own, beside plain Inductor in the same process: what is compiled for one would
 otherwise serve the next. The two take turns, so that a busy machine slows both alike; a step is a forward and a
@@ -199,7 +199,7 @@ def caches() -> Iterator[Path]:
 def run(
     chosen: Mapping[str, Build], out: Path | None, *, title: str, rounds: int, time_limit: float | None, **more: object
 ) -> Results:
-    """Measures models; prints and writes all tables, and a picture for each model, as soon as one is done.
+    """Measures models; prints and writes all tables, and the picture, as soon as one is done.
 
     Args:
         chosen: What makes each model.

@@ -1,13 +1,11 @@
-"""What the executed comparison found: rows, what they say of each peer and of each promise, tables and pictures."""
+"""What the executed comparison found: rows, what they say of each peer and of each promise, and tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.harness import failure
-from hcp.report.figures import ExecutedRun
-from hcp.report.runs import executed_runs
 from hcp.report.tables import Table
 
 # At a peer's peak or less, hcp's step may take this times the peer's.
@@ -235,9 +233,3 @@ def starts_table(starts: Sequence[Start | Failed]) -> Table:
         for start in starts
     )
     return Table(("model", "way", "first call s", "x inductor", "failure"), body, (False, False, True, True, False))
-
-
-def points(rows: Sequence[Mapping[str, Any]]) -> list[ExecutedRun]:
-    """The points of one model's picture, from rows of a result file; budgets of one way share a label."""
-    measured = [row for row in rows if row.get("error") is None]
-    return [run for runs in executed_runs({"rows": measured}).values() for run in runs] if measured else []

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from benchmarks.harness import publish
 from benchmarks.torch_checks import Check, checks_table
+from benchmarks.torch_picture import draw
 from benchmarks.torch_report import (
     Failed,
     Measured,
     Start,
     Verdict,
-    points,
     rows_table,
     starts_table,
     verdicts_table,
@@ -20,7 +20,6 @@ from benchmarks.torch_report import (
 from benchmarks.torch_summary import Point, Summary, summaries_of, summary_table
 from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json
-from hcp.report.figures import plot_runs
 
 
 def _summary(**found: Any) -> Summary:  # noqa: ANN401 - a row of a file
@@ -78,16 +77,15 @@ class Results:
         starts: Sequence[Start | Failed] = (),
         checks: Sequence[Check] = (),
     ) -> None:
-        """Takes in one model, prints all tables, and writes all files and the model's picture."""
+        """Takes in one model, prints all tables, and writes all files and the picture."""
         for part, found in zip(_PARTS, (rows, verdicts, starts, checks, summaries_of(rows)), strict=True):
             self.parts[part] += found
         for part, (_, table) in _PARTS.items():
             content = self.parts[part]
             publish(self.title + part, table(content), list(map(asdict, content)), self.out, **self.settings)
-        drawn = points([asdict(row) for row in rows])
-        if self.out is not None and drawn:
+        if self.out is not None:
             try:
-                plot_runs(drawn, self.out / f"{self.title}-{rows[0].model}.png", rows[0].model)
+                draw(self.parts[""], self.out / f"{self.title}.png")
             except HcpError as error:
                 # The tables are there, which a picture is drawn from by `hcp show` later.
-                print(f"no picture of {rows[0].model}: {error}")
+                print(f"no picture: {error}")

@@ -151,7 +151,7 @@ def runs_pareto(axes: "Axes", runs: Sequence[ExecutedRun]) -> "Axes":
     axes.set(xlabel=f"measured peak [{unit}]", ylabel=f"step [{time_unit}]")
     axes.set_xlim(0, 1.05 * max(run.peak_bytes for run in runs) / size)
     axes.set_ylim(0, 1.1 * max(run.seconds for run in runs) * scale)
-    legend_below(axes)
+    legend_below(axes, columns=2)
     return axes
 
 

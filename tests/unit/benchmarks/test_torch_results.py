@@ -41,7 +41,7 @@ def test_a_later_run_adds_its_model_and_replaces_what_was_there_of_it(tmp_path, 
     assert models(tmp_path, "_summary") == ["b", "a"]
     assert "0.0 MB, 1.00 x |" in (tmp_path / "executed_summary.md").read_text()
     assert again.parts[""][1] == rows("b")[1]
-    assert (tmp_path / "executed-a.png").stat().st_size > 10_000
+    assert (tmp_path / "executed.png").stat().st_size > 10_000
     assert "no schedule fits" in capsys.readouterr().out
 
 

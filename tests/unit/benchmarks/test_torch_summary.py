@@ -1,5 +1,8 @@
 """The executed PyTorch comparison at a glance."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch")
@@ -7,6 +10,9 @@ pytest.importorskip("torch")
 from benchmarks.torch_peers import PLAIN, activation_name
 from benchmarks.torch_report import Failed, Measured
 from benchmarks.torch_summary import Point, summaries_of, summary_table
+
+ROOT = Path(__file__).parents[3]
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def row(method, peak, x, budget=None):
@@ -29,3 +35,12 @@ def test_what_was_not_reached_is_left_open():
     assert (found.there, found.below, found.smallest) == (None, None, Point(801, 1.1))
     assert " - " in summary_table([found]).to_markdown()
     assert summaries_of([Failed("m", PLAIN, "out of memory")]) == []
+
+
+def test_the_readme_shows_what_was_measured():
+    lines = (RESULTS / "executed_torch_summary.md").read_text().splitlines()
+    table = "\n".join(line for line in lines if line.startswith("|"))
+    assert f"\n{table}\n" in (ROOT / "README.md").read_text()
+    assert (RESULTS / "executed_torch.png").stat().st_size > 10_000
+    checks = json.loads((RESULTS / "executed_torch_checks.json").read_text())["rows"]
+    assert all(check["holds"] for check in checks if "budget" in check["promise"] and "keeps" in check["promise"])

@@ -97,7 +97,7 @@ def test_the_least_peak_is_certified(text, overhead, peak, tmp_path):
 
 def test_bounds_hold_and_are_certified_on_random_graphs(tmp_path):
     tight = 0
-    for seed in range(20):
+    for seed in range(10):
         graph = random_graph(4 + seed % 5, seed, edge_probability=0.5)
         if seed % 2:
             luck = random.Random(seed)
@@ -108,7 +108,7 @@ def test_bounds_hold_and_are_certified_on_random_graphs(tmp_path):
         assert found.verified
         assert both_checkers(found, tmp_path) == [{"PASS"}, {"PASS"}]
         tight += found.bound == least
-    assert tight > 15
+    assert tight > 7
 
 
 def test_a_larger_claim_is_refused_by_both_checkers(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.executed_jax import Size, apart, by_hand, planned, row_of, scanned
 from benchmarks.jax_peers import mlp, peers
 from benchmarks.jax_report import points, rows_table, verdicts_of, verdicts_table
+from tests.effort import slow
 
 FAILED = {"model": "m", "way": "hcp at 1%", "error": "no schedule fits"}
 
@@ -67,6 +68,7 @@ def test_budgets_close_to_one_another_are_planned_once():
     assert apart([]) == []
 
 
+@slow
 def test_every_peer_can_be_sent_to_a_process_and_one_that_dies_is_a_row():
     build = partial(mlp, layers=4, width=8, rows=16)
     chains = peers()

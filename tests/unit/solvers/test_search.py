@@ -13,7 +13,7 @@ from hcp.schedule.replay import replay
 from hcp.solvers.cpsat import CpSat
 from hcp.solvers.milp import Milp
 from hcp.solvers.root import Root
-from tests.effort import some
+from tests.effort import slow, some
 from tests.interrupts import solve_and_interrupt
 
 EXACT = ["cpsat", "milp"]
@@ -46,6 +46,7 @@ def test_a_dear_node_makes_nothing_optimal_that_is_not(solver, seed):
     assert dear == cheap
 
 
+@slow
 def test_lifted_schedules_are_told_of_before_they_are_polished():
     graph = instance("transformer:4")
     told = []

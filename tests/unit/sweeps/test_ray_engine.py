@@ -15,6 +15,7 @@ from hcp.sweeps import ray_engine  # noqa: E402
 from hcp.sweeps.engines import engine_named  # noqa: E402
 from hcp.sweeps.ray_engine import RayEngine  # noqa: E402
 from hcp.sweeps.store import Store  # noqa: E402
+from tests.effort import slow  # noqa: E402
 
 GRAPHS = [training_chain(8), unet(2)]
 BUDGETS = ["100%", "70%"]
@@ -63,6 +64,7 @@ def kill_workers(monkeypatch, count):
     return killed
 
 
+@slow
 def test_a_killed_worker_is_named_and_its_task_runs_again(monkeypatch, tmp_path):
     killed = kill_workers(monkeypatch, 1)
     notices = []
@@ -84,6 +86,7 @@ def test_a_killed_worker_is_named_and_its_task_runs_again(monkeypatch, tmp_path)
     assert "run again, attempt 2 of 3" in notice
 
 
+@slow
 def test_a_task_whose_workers_all_die_gives_a_row_that_says_so(monkeypatch, tmp_path):
     killed = kill_workers(monkeypatch, 3)
     graph = unet(6)

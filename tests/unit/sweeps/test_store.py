@@ -19,7 +19,7 @@ from hcp.plans.file import outcome_to_dict
 from hcp.sweeps.results import Row
 from hcp.sweeps.store import Store, StoreError
 from hcp.sweeps.task import Task
-from tests.effort import some
+from tests.effort import slow
 
 SOLVERS = ["exhaustive", "sqrt_n", "lp", "rotor"]
 GRAPHS = [training_chain(5), unet(2)]
@@ -94,7 +94,8 @@ def test_a_graph_is_known_by_its_content(tmp_path, monkeypatch):
     assert len(ran) == 1
 
 
-@pytest.mark.parametrize("seed", some([1, 2], 1))
+@slow
+@pytest.mark.parametrize("seed", [1, 2])
 def test_killing_the_sweep_at_random_moments_loses_and_doubles_nothing(tmp_path, seed):
     """Twenty kills in all, ten a seed."""
     program = Path(__file__).with_name("killed.py")

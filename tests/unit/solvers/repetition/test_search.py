@@ -8,6 +8,7 @@ from hcp.planning.solution import Solution, Status
 from hcp.schedule.replay import keep_everything_usage, replay
 from hcp.solvers.memetic import Evolution
 from hcp.solvers.repetition.search import LayerParams, LayerSearch, Stage
+from tests.effort import slow
 
 GRAPH = instance("transformer:24")
 BUDGET = keep_everything_usage(GRAPH).peak // 2
@@ -46,6 +47,7 @@ def test_few_layers_give_a_plan_of_all():
     assert control.incumbent == found.schedule
 
 
+@slow
 def test_it_goes_on_where_a_call_ended():
     whole = Whole()
     search = LayerSearch(whole, 6, LayerParams(stages=(Stage(4, 0.2), Stage(4, 0.2))))

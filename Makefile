@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PIP_FLAGS := --quiet --no-compile -c constraints.txt
+# Python keeps what it compiles of the packages when it is imported, whatever the user's setting: hundreds of processes
+# of the tests import them.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test test-slow lint types layers theory docs bench published check clean
 
@@ -15,9 +18,8 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(PIP_FLAGS) torch==2.13.0
 	$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[torch,jax,plot,ray,docs,dev]'
-	# Compiles the searches, so that they are there for the first time limit already, and meanwhile, on all cores, what
-	# pip left; some packages bring files that are no Python.
-	$(BIN)/hcp compile & $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib hcp; wait $$!
+	# Compiles the searches, so that they are there for the first time limit already.
+	$(BIN)/hcp compile
 	touch $(STAMP)
 
 demo: setup

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.torch_peers import ACTIVATION, PLAIN
-from benchmarks.torch_report import Measured, Rows, quickest, ran
+from benchmarks.torch_report import Measured, Rows, quickest, ran, shown
 from hcp.report.tables import Table
 
 # Below the lowest peak of activation_memory_budget.
@@ -79,15 +79,11 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
         "hcp's smallest",
     )
     body = tuple(
-        (each.model, f"{each.plain.peak_bytes / 1e6:.1f} MB", str(each.lowest), *map(_shown, _ours(each)))
+        (
+            each.model,
+            f"{each.plain.peak_bytes / 1e6:.1f} MB",
+            *(shown(point, "{}") for point in (each.lowest, each.there, each.below, each.smallest)),
+        )
         for each in summaries
     )
     return Table(headers, body, (False, *[True] * 5))
-
-
-def _ours(summary: Summary) -> tuple[Point | None, ...]:
-    return summary.there, summary.below, summary.smallest
-
-
-def _shown(point: Point | None) -> str:
-    return "-" if point is None else str(point)

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 THOROUGH = os.environ.get("HCP_SLOW_TESTS") == "1"
 
-slow = pytest.mark.skipif(not THOROUGH, reason="takes minutes; make test-slow runs it")
+slow = pytest.mark.skipif(not THOROUGH, reason="takes long; make test-slow runs it")
 
 
 def examples(most: int) -> int:

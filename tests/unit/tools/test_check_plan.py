@@ -141,7 +141,7 @@ def dearer(graph, factor):
 
 @cache
 def bounds_of(seed):
-    """A random graph, a budget, and bounds of all kinds with the host that they are about, again and again."""
+    """A random graph, a budget, and bounds of all kinds with the host that they are about; several tests read them."""
     return list(all_bounds(seed))
 
 

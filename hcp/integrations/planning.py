@@ -45,7 +45,13 @@ class Found:
 
 
 def plan_step(
-    graph: Graph, request: Request, host: HostLink | None = None, *, inputs: str = "", again: str = ""
+    graph: Graph,
+    request: Request,
+    host: HostLink | None = None,
+    *,
+    before: int = 0,
+    inputs: str = "",
+    again: str = "",
 ) -> Found:
     """The plan of a captured step: the one given, one made before, or a new one.
 
@@ -53,6 +59,7 @@ def plan_step(
         graph: The step.
         request: What is asked for.
         host: Where values may go, as ``request.link`` says.
+        before: Bytes that earlier variants of the step may take; see ``Request.problem``.
         inputs: Shapes and types of the call at hand, for people.
         again: Why the step is planned once more, for people.
 
@@ -62,8 +69,8 @@ def plan_step(
         KeyboardInterrupt: If the user ended the search.
     """
     if request.plan is not None:
-        return Found(adopt(graph, request, host), GIVEN)
-    return find_plan(request.problem(graph, host), request, inputs=inputs, again=again)
+        return Found(adopt(graph, request, host, before), GIVEN)
+    return find_plan(request.problem(graph, host, before=before), request, inputs=inputs, again=again)
 
 
 def find_plan(
@@ -96,7 +103,7 @@ def find_plan(
     return Found(plan)
 
 
-def adopt(graph: Graph, request: Request, host: HostLink | None = None) -> Plan:
+def adopt(graph: Graph, request: Request, host: HostLink | None = None, before: int = 0) -> Plan:
     """The plan that the request gives, replayed on the graph at hand; a ``Plan`` brings its own host link and bounds.
 
     Raises:
@@ -119,7 +126,7 @@ def adopt(graph: Graph, request: Request, host: HostLink | None = None) -> Plan:
         assert given is not None
         schedule, planner = given if isinstance(given, Schedule) else given(graph), GIVEN
     peak = replay(graph, schedule, host).peak
-    problem = Problem(graph, peak, host=host) if request.budget is None else request.problem(graph, host)
+    problem = Problem(graph, peak, host=host) if request.budget is None else request.problem(graph, host, before=before)
     check_budget(problem)
     if peak > problem.budget:
         raise request.errors.misfit(

@@ -15,7 +15,7 @@ from hcp.planning.problem import Limits, Monitor, Problem, ignore
 from hcp.plans.cache import CacheOption, cache_for
 from hcp.schedule.actions import Schedule
 from hcp.schedule.bandwidth import parse_link
-from hcp.schedule.budget import parse_budget
+from hcp.schedule.budget import check_written, is_share, parse_budget
 from hcp.schedule.host import HostLink
 
 # The time limit is over when an error looks for a budget that works.
@@ -85,6 +85,8 @@ class Request:
             raise self.errors.option(f"host {self.host!r} is not understood; give {self.hosts}")
         if self.budget is None and self.plan is None:
             raise self.errors.option("got neither a budget nor a plan; give a budget such as '50%' or '8GiB'")
+        if self.budget is not None:
+            check_written(self.budget)
         if self.fallback not in ("error", "warn"):
             raise self.errors.option(f"fallback {self.fallback!r} is not understood; give 'error' or 'warn'")
 
@@ -101,19 +103,22 @@ class Request:
         """
         return None if self.host is None else parse_link(self.host, graph)
 
-    def problem(self, graph: Graph, host: HostLink | None, whole: int | None = None) -> Problem:
+    def problem(self, graph: Graph, host: HostLink | None, whole: int | None = None, before: int = 0) -> Problem:
         """What the budget asks of a graph.
 
         Args:
             graph: The step.
             host: Where values may go.
             whole: Bytes that a percentage refers to, if not the graph's own keep-everything peak.
+            before: Bytes that earlier variants of the step may take. A percentage lets this one take as much: what
+                counts is the peak of the training.
 
         Raises:
             BudgetError: If the budget is not understood.
         """
         assert self.budget is not None
-        return Problem(graph, parse_budget(self.budget, graph, whole), host=host)
+        amount = parse_budget(self.budget, graph, whole)
+        return Problem(graph, max(amount, before) if is_share(self.budget) else amount, host=host)
 
     def remedy(self, plan: Plan) -> str:
         """What helps where a planner found no schedule in time."""

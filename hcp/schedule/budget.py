@@ -22,6 +22,8 @@ UNITS: Final = {
     "TiB": 2**40,
 }
 
+_SOME_BYTES: Final = 2**60
+
 _NUMBER_AND_UNIT: Final = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z%]*)\s*", re.ASCII)
 
 
@@ -29,20 +31,35 @@ class BudgetError(HcpError):
     """A budget that cannot be understood, or that no graph could meet."""
 
 
-def parse_budget(budget: int | str, graph: Graph, whole: int | None = None) -> int:
+def is_share(budget: int | str | None) -> bool:
+    """Whether a budget is a percentage."""
+    return isinstance(budget, str) and "%" in budget
+
+
+def check_written(budget: int | str) -> None:
+    """Refuses a budget that no graph gives a meaning to, before there is one.
+
+    Raises:
+        BudgetError: See ``parse_budget``.
+    """
+    parse_budget(budget, None, _SOME_BYTES)
+
+
+def parse_budget(budget: int | str, graph: Graph | None, whole: int | None = None) -> int:
     """Bytes that a budget stands for, rounded down.
 
     Args:
         budget: Bytes as an integer or digits, a size such as ``"8GiB"``, or a percentage such as ``"80%"`` of the
             keep-everything peak of the graph's own order.
-        graph: What percentages refer to.
+        graph: What percentages refer to; None where they refer to ``whole``.
         whole: Bytes that percentages refer to, where that is not the graph's own keep-everything peak.
 
     Raises:
         BudgetError: On anything else, on zero or less, and on more than 100 %.
     """
     if isinstance(budget, bool) or not isinstance(budget, int | str):
-        raise BudgetError(f"budget {budget!r} is not understood; give bytes, a size such as '8GiB', or '80%'")
+        share = f"; a share is written {f'{budget:.0%}'!r}" if isinstance(budget, float) and 0 < budget <= 1 else ""
+        raise BudgetError(f"budget {budget!r} is not understood; give bytes, a size such as '8GiB', or '80%'{share}")
     if isinstance(budget, int):
         amount = budget
     else:
@@ -56,7 +73,9 @@ def parse_budget(budget: int | str, graph: Graph, whole: int | None = None) -> i
                     f"budget {budget!r} is more than 100% of the keep-everything peak; "
                     "give at most 100%, or bytes if more memory is really meant"
                 )
-            whole = keep_everything_usage(graph).peak if whole is None else whole
+            if whole is None:
+                assert graph is not None
+                whole = keep_everything_usage(graph).peak
             amount = int(number * whole / 100)
         elif unit in UNITS:
             amount = int(number * UNITS[unit])

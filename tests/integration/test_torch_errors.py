@@ -110,9 +110,8 @@ class CountsWithoutMomentum(nn.Module):
     [
         (Inverts, r"because of effects \(aten._linalg_check_errors.default\).*keep these out of the module"),
         (CountsWithoutMomentum, "CountsWithoutMomentum.*: Could not guard on data-dependent"),
-        (lambda: nn.GRU(8, 8), r"GRU cannot be captured as one graph: Attempted to wrap RNN, GRU, or LSTM \(GRU"),
     ],
-    ids=["effects", "data-dependent", "recurrent"],
+    ids=["effects", "data-dependent"],
 )
 def test_what_cannot_be_captured_is_an_error(model, message):
     if model is Inverts and torch.__version__ < "2.13":

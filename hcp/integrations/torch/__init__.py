@@ -18,6 +18,7 @@ from hcp.integrations.torch.fx_builder import from_pytorch_fx
 from hcp.integrations.torch.measure import Memory, measure_peak, record
 from hcp.integrations.torch.module import HCConfig, HCModule
 from hcp.integrations.torch.plans import TorchPlan
+from hcp.integrations.torch.probe import sample_inputs
 from hcp.integrations.torch.step_planner import TorchExecutor
 from hcp.plans.cache import CacheWarning
 
@@ -43,4 +44,5 @@ __all__ = [
     "plan_for",
     "plan_of",
     "record",
+    "sample_inputs",
 ]

@@ -4,10 +4,11 @@ Hooks on the module run outside of the plan, so that those of FSDP, which are no
 the parameters first.
 """
 
+import weakref
 from collections.abc import Callable
 from copy import deepcopy
 from functools import update_wrapper
-from typing import Any
+from typing import Any, Final
 
 from torch import nn
 
@@ -39,6 +40,9 @@ class PlannedForward:
         forward = forward_of(module) if original is None else original
         self._run = guarded(module, forward, self.executor, compile_whole(module, forward, backend_of(self.executor)))
         update_wrapper(self, forward)
+        # Dynamo looks here for what torch.export made, fx.GraphModule.
+        self.__code__ = getattr(forward, "__code__", None)
+        _PLANNED[module] = weakref.ref(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the module takes and returns
         """Runs the module planned."""
@@ -52,34 +56,69 @@ class PlannedForward:
         return PlannedForward, (self.module, self.executor.request, self.original)
 
 
+# What plans each module's calls, also where others (accelerate, say) have wrapped its forward since.
+_PLANNED: Final[weakref.WeakKeyDictionary[nn.Module, "weakref.ref[PlannedForward]"]] = weakref.WeakKeyDictionary()
+
+
+def planned_forward(module: nn.Module) -> PlannedForward | None:
+    """What plans a module's calls; None where nothing does."""
+    known = _PLANNED.get(module)
+    return None if known is None else known()
+
+
 def attach(module: nn.Module, request: TorchRequest) -> TorchExecutor:
     """Routes a module's calls through plans; its type and the names of its parameters stay.
 
     Raises:
-        CaptureError: If the module, or one in it, is compiled or planned already.
+        CaptureError: If the module, or one in it, cannot be planned, as far as that is known before a call.
     """
     for name, inner in module.named_modules():
-        if is_compiled(inner) or isinstance(vars(inner).get("forward"), PlannedForward):
-            place = f"{type(inner).__name__} {name!r} in it" if name else type(module).__name__
-            raise CaptureError(f"{place} is compiled or planned already; give checkpoint() a module that is not")
-        if name and is_sharded(inner):
-            raise CaptureError(
-                f"{type(inner).__name__} {name!r} in it is sharded by itself, so that the whole cannot be captured as "
-                "one graph; plan such parts each by themselves, or shard the whole as one"
-            )
+        place = f"{type(inner).__name__} {name!r} in it" if name else type(module).__name__
+        obstacle = _obstacle(inner, whole=not name)
+        if obstacle is not None:
+            raise CaptureError(f"{place} {obstacle}")
     planned = PlannedForward(module, request, vars(module).get("forward"))
     # Written past nn.Module's own assignment, which looks for parameters and modules.
     vars(module)["forward"] = planned
     return planned.executor
 
 
+def _obstacle(module: nn.Module, *, whole: bool) -> str | None:
+    """Why a module cannot be planned, with what helps; None where nothing stands against it."""
+    if is_compiled(module) or planned_forward(module) is not None:
+        return (
+            "is compiled or planned already; give checkpoint() a module that is not (compiler='inductor' has Inductor "
+            "compile the plan)"
+        )
+    if is_sharded(module) and not whole:
+        return (
+            "is sharded by itself, so that the whole cannot be captured as one graph; plan such parts each by "
+            "themselves, or shard the whole as one"
+        )
+    if getattr(module, "gradient_checkpointing", False) is True:
+        return (
+            "has gradient checkpointing enabled, which decides by itself what is recomputed; call "
+            "gradient_checkpointing_disable(), and the plan decides it within the budget"
+        )
+    sparse = isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse
+    if sparse and any(parameter.requires_grad for parameter in module.parameters()):
+        return "gives sparse gradients, which PyTorch does not capture; make it with sparse=False"
+    return None
+
+
 def executor_of(module: nn.Module) -> TorchExecutor:
-    """What runs a module's planned steps.
+    """What runs a module's planned steps, or those of the one planned module in it.
 
     Raises:
-        TorchError: If the module was not prepared by ``checkpoint``.
+        TorchError: If neither the module nor one in it was prepared by ``checkpoint``, or several in it were.
     """
-    found = vars(module).get("forward") if isinstance(module, nn.Module) else None
-    if not isinstance(found, PlannedForward) or found.module is not module:
+    inside = dict(module.named_modules()) if isinstance(module, nn.Module) else {}
+    found = {name: planned for name, inner in inside.items() if (planned := planned_forward(inner)) is not None}
+    if not found:
         raise TorchError(f"{type(module).__name__} was not prepared by checkpoint(); prepare it first")
-    return found.executor
+    if len(found) > 1:
+        raise TorchError(
+            f"{type(module).__name__} holds {len(found)} planned modules ({', '.join(found)}); ask for the plans of one"
+        )
+    (planned,) = found.values()
+    return planned.executor

@@ -1,6 +1,6 @@
 """The largest batch that a budget allows, kept whole and planned."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,10 +19,13 @@ from hcp.planning.plan import Plan
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Control, InfeasibleBudget, Problem
 from hcp.schedule.actions import Schedule, ScheduleError, keep_everything
-from hcp.schedule.budget import parse_budget
+from hcp.schedule.budget import is_share, parse_budget
 from hcp.schedule.replay import replay
 
 MOST: Final = 2**20
+
+# Positional arguments, or keyword arguments.
+Inputs = tuple[Any, ...] | list[Any] | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class MaxBatch:
 
 def max_batch(
     module: nn.Module,
-    make_inputs: Callable[[int], tuple[Any, ...]],
+    make_inputs: Callable[[int], Inputs],
     budget: int | str,
     *,
     solver: str | Planner = "auto",
@@ -66,7 +69,8 @@ def max_batch(
 
     Args:
         module: Neither run nor changed.
-        make_inputs: Positional arguments of the module for a batch size of one or more.
+        make_inputs: Arguments of the module for a batch size of one or more: a tuple or list of positional ones, or a
+            dictionary of keyword arguments, such as tokenizers give.
         budget: Bytes, or a size such as ``"8GiB"``; counted as ``checkpoint`` does.
         solver: As for ``checkpoint``.
         time_limit: Seconds for each batch size that is planned.
@@ -77,7 +81,7 @@ def max_batch(
     Raises:
         HcpError: If the budget is a percentage, or the step cannot be captured.
     """
-    if isinstance(budget, str) and "%" in budget:
+    if is_share(budget):
         raise TorchError(
             f"budget {budget!r} is a share of a step's own peak, which any batch meets; give bytes, or a size"
         )
@@ -107,7 +111,7 @@ def _largest(fits: Callable[[int], bool], known: int, most: int) -> int:
 
 
 class _Search:
-    def __init__(self, module: nn.Module, make_inputs: Callable[[int], tuple[Any, ...]], request: TorchRequest) -> None:
+    def __init__(self, module: nn.Module, make_inputs: Callable[[int], Inputs], request: TorchRequest) -> None:
         self.module, self.make_inputs, self.request = module, make_inputs, request
         self.graphs: dict[int, Graph] = {}
         self.plans: dict[int, Plan] = {}
@@ -115,7 +119,8 @@ class _Search:
     def graph(self, batch: int) -> Graph:
         if batch not in self.graphs:
             inputs = self.make_inputs(batch)
-            self.graphs[batch] = graph = capture_graph(self.module, inputs)
+            args, kwargs = _arguments(inputs)
+            self.graphs[batch] = graph = capture_graph(self.module, args, kwargs)
             # The first batch's device and costs are those of all.
             self.request = replace(self.request, host=self.request.link(graph, _device(self.module, inputs)))
         return self.graphs[batch]
@@ -158,6 +163,18 @@ class _Search:
         return None
 
 
-def _device(module: nn.Module, inputs: tuple[Any, ...]) -> str:
+def _arguments(inputs: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments."""
+    if isinstance(inputs, Mapping):
+        return (), dict(inputs)
+    if isinstance(inputs, tuple | list):
+        return tuple(inputs), {}
+    raise TorchError(
+        f"make_inputs() gave {type(inputs).__name__!r} object; return a tuple of positional arguments, or a dictionary "
+        "of keyword arguments"
+    )
+
+
+def _device(module: nn.Module, inputs: object) -> str:
     tensors = [*module.parameters(), *(item for item in tree_leaves(inputs) if isinstance(item, torch.Tensor))]
     return "cuda" if any(tensor.is_cuda for tensor in tensors) else "cpu"

@@ -5,16 +5,18 @@ import operator
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from hcp.graph.errors import HcpError
 from hcp.integrations.torch.errors import CaptureError, ExecutionError
 from hcp.integrations.torch.internals import (
+    CHECKPOINTED,
     BackendCompilerFailed,
     FailOnRecompileLimitHit,
     FakeTensorMode,
@@ -31,11 +33,15 @@ from hcp.integrations.torch.internals import (
     mutated_primals,
     outside_modes,
     recompile_limit,
+    recurrent,
     undivided,
 )
 
 # How generated code names an operation that it calls.
 _OPERATION: Final = re.compile(r"\btorch\.ops\.(\w+)\.(\w+)\.(\w+)(?=\()")
+
+# What PyTorch says of an operator that it cannot run without data.
+_WITHOUT_FAKE: Final = re.compile(r"no fake impl registered for <\w+\(([\w:]+)\)>")
 
 _CONTEXT: Final = "Developer debug context:"
 
@@ -56,6 +62,11 @@ class Traced:
     module: fx.GraphModule
     inputs: tuple[Any, ...]
     names: tuple[str, ...]
+
+    @property
+    def checkpointed(self) -> bool:
+        """Whether the user's module calls ``torch.utils.checkpoint`` itself."""
+        return any(node.target is CHECKPOINTED for node in self.module.graph.nodes)
 
 
 @dataclass(frozen=True)
@@ -127,9 +138,44 @@ def backend(split: Callable[[Joint], Split]) -> Callable[..., Any]:
             halves = split(joint_of(traced, joint, forward_outputs))
             return halves.forward, halves.backward
 
-        return compile_joint(module, inputs, compiler, partition)
+        with _recurrence_in_the_open(module) as inside:
+            return compile_joint(module, inputs, compiler, inside(partition))
 
     return compile_traced
+
+
+@contextmanager
+def _recurrence_in_the_open(module: fx.GraphModule) -> Iterator[Callable[[Callable[..., T]], Callable[..., T]]]:
+    """Has an LSTM captured cell by cell, but what is called meanwhile run as always.
+
+    The library's kernel for a whole layer leaves nothing for its backward where nobody asks autograd for one, as in
+    captured code.
+    """
+    if not any(getattr(node.target, "__name__", "") == "lstm" for node in module.graph.nodes):
+        yield lambda function: function
+        return
+    enabled = torch.backends.mkldnn.enabled
+
+    def inside(function: Callable[..., T]) -> Callable[..., T]:
+        def call(*args: Any) -> T:  # noqa: ANN401 - whatever the function takes
+            with _mkldnn(enabled):
+                return function(*args)
+
+        return call
+
+    with _mkldnn(False):
+        yield inside
+
+
+@contextmanager
+def _mkldnn(enabled: object) -> Iterator[None]:
+    """Has the library used or not; its own ``flags`` would reset other settings as well."""
+    library: Any = torch.backends.mkldnn
+    before, library.enabled = library.enabled, enabled
+    try:
+        yield
+    finally:
+        library.enabled = before
 
 
 def boxed(module: fx.GraphModule) -> Boxed:
@@ -164,7 +210,7 @@ class _CapturedError(HcpError):
     """Not a failure: ends compilation once the graph is there."""
 
 
-def trace(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> Joint:
+def trace(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> Joint:
     """The joint graph of ``module(*args, **kwargs)``, without running or changing the module.
 
     Raises:
@@ -183,9 +229,7 @@ def trace(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) 
     raise _no_gradient(module)
 
 
-def look_at(
-    module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any], look: Callable[[Traced], T | None]
-) -> T:
+def look_at(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any], look: Callable[[Traced], T | None]) -> T:
     """What a function makes of ``module(*args, **kwargs)`` as Dynamo captures it; nothing is compiled for the module.
 
     Raises:
@@ -206,22 +250,20 @@ def look_at(
     return found[0]
 
 
-def _no_gradient(module: torch.nn.Module) -> CaptureError:
+def _no_gradient(module: nn.Module) -> CaptureError:
     return CaptureError(
         f"calling {type(module).__name__} needs no gradient, so there is nothing to plan; "
         "put it in training mode with parameters that require gradients, outside torch.no_grad()"
     )
 
 
-def forward_of(module: torch.nn.Module) -> Callable[..., Any]:
+def forward_of(module: nn.Module) -> Callable[..., Any]:
     """The forward of a module's class, bound to it; not what may stand in its place on the module itself."""
     bound: Callable[..., Any] = type(module).forward.__get__(module)
     return bound
 
 
-def compile_whole(
-    module: torch.nn.Module, forward: Callable[..., Any], compiler: Callable[..., Any]
-) -> Callable[..., Any]:
+def compile_whole(module: nn.Module, forward: Callable[..., Any], compiler: Callable[..., Any]) -> Callable[..., Any]:
     """What ``torch.compile`` would make of a module's forward, but compiled whole, and with errors translated.
 
     The function raises, besides what the backend does:
@@ -235,17 +277,26 @@ def compile_whole(
     # Dynamo skips frames of PyTorch's own containers, so that an nn.Sequential would run uncompiled: hence a function
     # of ours. It keeps compiled variants by code object, and counts them: hence one code object a module.
     call.__code__ = call.__code__.replace(co_name=f"call_{type(module).__name__}")
-    return _translated(torch.compile(call, backend=compiler, fullgraph=True, dynamic=False), type(module).__name__)
+    compiled = torch.compile(call, backend=compiler, fullgraph=True, dynamic=False)
+
+    # Asked at the first call: a module that is being unpickled has no parts yet.
+    @cache
+    def recurs() -> bool:
+        return any(isinstance(inner, nn.RNNBase) for inner in module.modules())
+
+    return _translated(compiled, type(module).__name__, lambda: recurrent() if recurs() else nullcontext())
 
 
-def is_sharded(module: torch.nn.Module) -> bool:
+def is_sharded(module: nn.Module) -> bool:
     """Whether FSDP2 gathers a module's parameters when it is called."""
     # Sharded programs have imported it; importing it takes seconds.
     fsdp = sys.modules.get("torch.distributed.fsdp")
     return fsdp is not None and isinstance(module, fsdp.FSDPModule)
 
 
-def _translated(call: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _translated(
+    call: Callable[..., Any], name: str, settings: Callable[[], AbstractContextManager[object]]
+) -> Callable[..., Any]:
     def translated(*args: object, **kwargs: object) -> object:
         mode = dispatch_mode()
         if mode is not None:
@@ -254,7 +305,7 @@ def _translated(call: Callable[..., Any], name: str) -> Callable[..., Any]:
                 "nothing compiled; call it outside the mode"
             )
         try:
-            with undivided():
+            with undivided(), settings():
                 return _without_logging(call, *args, **kwargs)
         except BackendCompilerFailed as error:
             inner = error.inner_exception
@@ -275,6 +326,12 @@ def _translated(call: Callable[..., Any], name: str) -> Callable[..., Any]:
                 f"({recompile_limit()}) allows plans for; pad to fewer shapes or raise the limit"
             ) from error
         except TorchDynamoException as error:
+            bare = _WITHOUT_FAKE.search(str(error))
+            if bare is not None:
+                raise CaptureError(
+                    f"operator {bare[1]} has no fake implementation, without which PyTorch cannot capture {name}; "
+                    "register one by torch.library.register_fake"
+                ) from error
             raise CaptureError(f"PyTorch cannot capture {name}: {_first_line(error)}") from error
 
     return translated

@@ -44,13 +44,14 @@ def checkpoint(
     """Prepares a module so that each training step keeps within a memory budget.
 
     The first call with given shapes captures the step and plans it; every call then runs the plan. Gradients,
-    outputs, buffers and random state are those of the unplanned step. Calls that need no gradient run as captured.
-    Copies (``copy.deepcopy``, pickles) are planned modules as well.
+    outputs, buffers and random state are those of the unplanned step. Calls that need no gradient run the module's own
+    forward. Copies (``copy.deepcopy``, pickles) are planned modules as well.
 
     Args:
         module: Changed in place; its type, parameters and ``state_dict`` names stay.
         budget: Most bytes a forward and backward may hold above what exists when the step starts: an integer, a size
-            such as ``"8GiB"``, or a percentage such as ``"50%"`` of the captured step's keep-everything peak.
+            such as ``"8GiB"``, or a percentage such as ``"50%"`` of the captured step's keep-everything peak; steps
+            with other shapes may then take as much as the largest so far.
         solver: A name from ``hcp.planners.PLANNERS``, or a planner.
         time_limit: Seconds that planning may take, for each variant of the step.
         cost: ``"roofline"`` (the same on every machine), ``"calibrated"`` (the roofline with this machine's constants),
@@ -104,8 +105,11 @@ def checkpoint(
 def plan_of(module: nn.Module) -> list[TorchPlan]:
     """The plans in force for a module, in the order in which its calls asked for them.
 
+    Args:
+        module: What ``checkpoint`` prepared, or what holds it, such as DistributedDataParallel.
+
     Raises:
-        TorchError: If the module was not prepared by ``checkpoint``, or has not been called in training yet.
+        TorchError: If it was not prepared by ``checkpoint``, or has not been called in training yet.
     """
     plans = executor_of(module).plans
     if not plans:

@@ -23,11 +23,20 @@ _EDITED: Final = "modified by an inplace operation"
 def guarded(
     module: nn.Module, forward: Callable[..., Any], executor: TorchExecutor, call: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """A forward that runs planned, or raises, or (where the request says so) warns and runs unplanned."""
+    """A forward that runs planned, or raises, or (where the request says so) warns and runs unplanned.
+
+    Calls that need no gradient run as the user wrote them: whoever generates text calls with a new length each time.
+    """
     name = type(module).__name__
     unplanned: set[object] = set()
 
     def run(*args: object, **kwargs: object) -> object:
+        if torch.compiler.is_exporting():
+            raise ExecutionError(
+                f"{name} is planned, and plans are no part of what torch.export writes; export it before checkpoint()"
+            )
+        if not _asks_gradient(module, args, kwargs):
+            return forward(*args, **kwargs)
         if unplanned and _variant(module, args, kwargs) in unplanned:
             return forward(*args, **kwargs)
         executor.called_with = (args, kwargs)
@@ -40,7 +49,7 @@ def guarded(
             return forward(*args, **kwargs)
         finally:
             executor.called_with = None
-        if torch.is_grad_enabled() and not _watch(outputs, name) and not executor.plans and _trains(module, outputs):
+        if not _watch(outputs, name) and not executor.plans and _trains(module, outputs):
             _ran_unplanned(name, executor)
         return outputs
 
@@ -49,11 +58,18 @@ def guarded(
     return planned
 
 
+def _asks_gradient(module: nn.Module, args: object, kwargs: object) -> bool:
+    if not torch.is_grad_enabled():
+        return False
+    return any(parameter.requires_grad for parameter in module.parameters()) or any(
+        isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves((args, kwargs))
+    )
+
+
 def _variant(module: nn.Module, args: object, kwargs: object) -> object:
     leaves = tree_leaves((args, kwargs))
     return (
         module.training,
-        torch.is_grad_enabled(),
         tuple((tuple(x.shape), x.dtype) if isinstance(x, Tensor) else repr(x) for x in leaves),
     )
 

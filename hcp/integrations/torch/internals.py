@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 import torch
 from torch import fx, nn
+from torch._dynamo import OptimizedModule
 from torch._dynamo.backends.common import aot_autograd
 
 # The errors of capture, which torch.compile raises to its users and exports nowhere else.
@@ -52,6 +53,9 @@ COMPILED_NODE: Final = "CompiledFunctionBackward"
 FUNCTIONAL_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit_functional.default
 IN_PLACE_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit.default
 PLAIN_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit.no_stats
+
+# What ``torch.utils.checkpoint`` is in a captured graph.
+CHECKPOINTED: Final = torch.ops.higher_order.tag_activation_checkpoint
 
 # Operations that PyTorch has no formula of arithmetic for, and what does the same on the same arguments.
 SAME_FLOPS: Final[dict[Any, Any]] = {
@@ -235,8 +239,8 @@ def packs_saved_tensors() -> bool:
 
 
 def is_compiled(module: nn.Module) -> bool:
-    """Whether ``module.compile()`` was called; the module keeps it to itself."""
-    return module._compiled_call_impl is not None
+    """Whether a module is what ``torch.compile`` returned, or had its ``compile()`` called; both keep it private."""
+    return isinstance(module, OptimizedModule) or module._compiled_call_impl is not None
 
 
 def recompile_limit() -> int:
@@ -247,6 +251,11 @@ def recompile_limit() -> int:
 def ignoring(methods: set[Callable[..., Any]]) -> AbstractContextManager[object]:
     """Has Dynamo leave calls of some methods out of what it captures; a setting, as ``recompile_limit`` is."""
     return torch._dynamo.config.patch(ignore_logger_methods=methods)  # type: ignore[no-any-return]
+
+
+def recurrent() -> AbstractContextManager[object]:
+    """Has Dynamo capture ``nn.LSTM`` and its kind, which it leaves out by default."""
+    return torch._dynamo.config.patch(allow_rnn=True)  # type: ignore[no-any-return]
 
 
 def undivided() -> AbstractContextManager[object]:

@@ -5,10 +5,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from hcp.integrations.planned import Planned
+from hcp.integrations.torch.cost import Cost
 from hcp.integrations.torch.lower import BOUNDARY
 from hcp.report.units import bytes_text, percent_text
 
 _OPERATIONS_SHOWN: Final = 5
+# Whose word the nanoseconds are.
+_PRICED: Final = {
+    "roofline": "by the roofline model, on no machine's clock",
+    "calibrated": "by the roofline model with this machine's constants",
+    "measured": "as each operation took by itself",
+}
 
 
 @dataclass(frozen=True)
@@ -22,12 +29,14 @@ class TorchPlan(Planned):
             is run operation by operation, which takes what is planned.
         allowed_bytes: What the compiled program had to stay within, which the plan was made for less or for more than;
             None where the plan is run operation by operation.
+        cost: How the operations were priced, as ``checkpoint`` was told.
     """
 
     inputs: str = ""
     source: str = "planned"
     measured_bytes: int | None = None
     allowed_bytes: int | None = None
+    cost: Cost = "roofline"
 
     @property
     def budget_bytes(self) -> int:
@@ -58,8 +67,7 @@ class TorchPlan(Planned):
         """What the plan costs, how far from optimal it can be, and what it recomputes; several lines."""
         usage, graph = self.plan.usage, self.graph
         assert usage is not None
-        bound = self.plan.best_bound()
-        proof = "" if bound is None else f": {bound.source or 'bound'} shows a cost of at least {bound.value:,} ns"
+        priced = _PRICED[self.cost] if isinstance(self.cost, str) else "by the cost function given"
         extra = Counter[str]()
         for name, count in usage.recomputed.items():
             extra[graph.node[name].op] += count * graph.node[name].cost
@@ -70,14 +78,22 @@ class TorchPlan(Planned):
             *self._compiled(),
             f"  gradients  {self.gradient_bytes:,} bytes; where they add up over several steps, "
             f"{self.accumulating_peak_bytes:,} bytes at most",
-            f"  overhead   {percent_text(self.overhead)}: {usage.cost:,} ns against {graph.base_cost:,} ns",
-            f"  gap        {percent_text(self.gap)} ({self.gap_scope}){proof}",
+            f"  overhead   {percent_text(self.overhead)}: {usage.cost:,} ns against {graph.base_cost:,} ns, {priced}",
+            f"  gap        {percent_text(self.gap)} ({self.gap_scope}){self._proof()}",
             f"  recomputes {sum(usage.recomputed.values()):,} operations; most time goes to "
             + (", ".join(f"{op} ({cost:,} ns)" for op, cost in extra.most_common(_OPERATIONS_SHOWN)) or "none"),
             *self._transfers(),
             f"  by         {self.plan.planner} in {self.plan.seconds:.1f} s ({self.source})",
         ]
         return "\n".join(lines)
+
+    def _proof(self) -> str:
+        bound = self.plan.best_bound()
+        if bound is None:
+            return ""
+        shown = f": {bound.source or 'bound'} shows a cost of at least {bound.value:,} ns"
+        # The gap is the overhead then, and the plan may be better than it says.
+        return shown + (", as every operation runs once" if bound.value <= self.graph.base_cost else "")
 
     def _compiled(self) -> list[str]:
         if self.allowed_bytes is None:

@@ -20,11 +20,41 @@ from torch.profiler import record_function
 from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.errors import CaptureError
-from hcp.integrations.torch.internals import storage_id, tree_leaves
+from hcp.integrations.torch.internals import OpOverload, storage_id, tree_leaves
 from hcp.integrations.torch.measure import record
 from hcp.integrations.torch.program import Program
 
 REPEATS: Final = 5
+
+# Writes content into the stand-ins of an operator, by its name.
+Fill = Callable[..., None]
+_FILLS: Final[dict[str, Fill]] = {}
+
+
+def sample_inputs(operator: str | OpOverload) -> Callable[[Fill], Fill]:
+    """Says what an operator that checks its inputs is to be tried on, as a decorator of a function.
+
+    Operations are run once by themselves on stand-ins, to see what they allocate: on tensors of the right shapes that
+    hold zeros, or 0.5 where they are floating-point. The function gets the operator's arguments, and changes their
+    content in place to what the operator takes.
+
+    ``@sample_inputs("mylib::gather")`` before ``def fill(x, index): index.fill_(1)``, say.
+
+    Args:
+        operator: Its name with its library's (``"mylib::gather"``), or an overload of it.
+    """
+
+    def register(fill: Fill) -> Fill:
+        _FILLS[operator if isinstance(operator, str) else _name(operator)] = fill
+        return fill
+
+    return register
+
+
+def _name(operator: OpOverload) -> str:
+    return "::".join(str(operator).split(".")[:2])
+
+
 _MARK: Final = "hcp-probe:"
 
 
@@ -142,8 +172,12 @@ class _Sample:
     kwargs: Any
 
     def stand_ins(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Real arguments; zeros are valid wherever an index is wanted."""
-        return _deep(self.args, _stand_in), _deep(self.kwargs, _stand_in)
+        """Real arguments; zeros are valid wherever an index is wanted, save where the user knows better."""
+        args, kwargs = _deep(self.args, _stand_in), _deep(self.kwargs, _stand_in)
+        fill = _FILLS.get(_name(self.target)) if isinstance(self.target, OpOverload) else None
+        if fill is not None:
+            fill(*args, **kwargs)
+        return args, kwargs
 
     def outputs(self) -> Footprint:
         """Runs it once; the footprint lacks what the allocator has to say."""
@@ -211,8 +245,8 @@ def _sample(
             found[key] = samples[key].outputs()
         except Exception as error:
             raise CaptureError(
-                f"operation {node.target} ({node.name}) does not run by itself on stand-in values ({error}); "
-                "hcp cannot plan it"
+                f"operation {node.target} ({node.name}) does not run by itself on stand-in values ({error}); give it "
+                "such as it takes by hcp.integrations.torch.sample_inputs"
             ) from error
     return key
 

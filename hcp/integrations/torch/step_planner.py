@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import torch
 
 from hcp.graph.ir import Graph
-from hcp.integrations.planning import plan_step
+from hcp.integrations.planning import plan_step, say
 from hcp.integrations.torch.calibration import Measurements
-from hcp.integrations.torch.capture import Joint, Split
+from hcp.integrations.torch.capture import Joint, Split, Traced
 from hcp.integrations.torch.cost import Cost, costs, device_of
 from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.gradients import check_gradients
@@ -29,12 +29,27 @@ class TorchExecutor:
         request: How to plan.
         plans: The plans in force, in the order in which calls asked for them.
         called_with: Arguments of the call at hand, while there is one.
+        allowed: Most bytes that a variant so far may take.
     """
 
     name: str
     request: TorchRequest
     plans: list[TorchPlan] = field(default_factory=list)
     called_with: object = None
+    allowed: int = 0
+
+    def take(self, plan: TorchPlan) -> None:
+        """Puts a plan in force."""
+        self.plans.append(plan)
+        self.allowed = max(self.allowed, plan.budget_bytes)
+
+    def note(self, traced: Traced) -> None:
+        """Says what the plan leaves aside in a module."""
+        if traced.checkpointed:
+            say(
+                self.request,
+                f"{self.name} calls torch.utils.checkpoint, which is left aside: the plan decides what is recomputed",
+            )
 
     def inputs(self) -> str:
         """Shapes and types of the call at hand, for people."""
@@ -46,10 +61,11 @@ class TorchExecutor:
         Raises:
             HcpError: If it cannot be planned, or no plan meets the budget.
         """
+        self.note(joint.traced)
         lowered = lower_joint(joint, self.request.cost, self.name, self.request.cache)
         plan = self.plan_graph(lowered.graph, device_of(joint.primals))
         halves = emit(lowered, plan.schedule)
-        self.plans.append(plan)
+        self.take(plan)
         return halves
 
     def plan_graph(self, graph: Graph, device: str) -> TorchPlan:
@@ -65,8 +81,9 @@ class TorchExecutor:
         """
         inputs, variant = self.inputs(), len(self.plans) + 1
         again = f" again, as this is variant {variant} of its shapes and modes" if self.plans else ""
-        found = plan_step(graph, self.request, self.request.link(graph, device), inputs=inputs, again=again)
-        return TorchPlan(found.plan, inputs, found.source)
+        link = self.request.link(graph, device)
+        found = plan_step(graph, self.request, link, before=self.allowed, inputs=inputs, again=again)
+        return TorchPlan(found.plan, inputs, found.source, cost=self.request.cost)
 
 
 def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption) -> Lowered:

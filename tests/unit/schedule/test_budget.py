@@ -3,7 +3,7 @@
 import pytest
 
 from hcp.graph.instances import training_chain
-from hcp.schedule.budget import BudgetError, parse_budget
+from hcp.schedule.budget import BudgetError, check_written, is_share, parse_budget
 
 GRAPH = training_chain(9)  # keep-everything peak: 10
 
@@ -46,3 +46,15 @@ def test_understood(budget, amount):
 def test_refused(budget, text):
     with pytest.raises(BudgetError, match=text):
         parse_budget(budget, GRAPH)
+
+
+@pytest.mark.parametrize("budget", [1, "8GiB", "0.5%", "100%"])
+def test_what_is_written_well_passes_without_a_graph(budget):
+    check_written(budget)
+    assert is_share(budget) == str(budget).endswith("%")
+
+
+@pytest.mark.parametrize("budget", [0, "0%", "101%", "x", True, 0.5])
+def test_what_no_graph_gives_a_meaning_to(budget):
+    with pytest.raises(BudgetError):
+        check_written(budget)

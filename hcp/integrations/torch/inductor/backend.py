@@ -30,7 +30,7 @@ def fused_backend(executor: TorchExecutor) -> Callable[..., Any]:
         chosen = choose_once(step) if _may_train(inputs) else None
         if chosen is None:
             return step.unplanned()
-        executor.plans.append(_plan(step, chosen))
+        executor.take(_plan(step, chosen))
         return step.program(chosen.found.plan)
 
     return compile_traced
@@ -72,9 +72,10 @@ def fused_graph(
 def _step(
     executor: TorchExecutor, traced: Traced, mode: str | None = None, options: Mapping[str, Any] | None = None
 ) -> FusedStep:
+    executor.note(traced)
     request = executor.request
     patches = inductor_settings(request.mode, request.options) | inductor_settings(mode, options)
-    return FusedStep(traced, patches, request, executor.name, executor.inputs())
+    return FusedStep(traced, patches, request, executor.name, executor.inputs(), executor.allowed)
 
 
 def _may_train(inputs: Sequence[Any]) -> bool:
@@ -83,7 +84,9 @@ def _may_train(inputs: Sequence[Any]) -> bool:
 
 def _plan(step: FusedStep, chosen: Chosen) -> TorchPlan:
     found = chosen.found
-    return TorchPlan(found.plan, step.inputs, found.source, chosen.measured_bytes, chosen.allowed_bytes)
+    return TorchPlan(
+        found.plan, step.inputs, found.source, chosen.measured_bytes, chosen.allowed_bytes, step.request.cost
+    )
 
 
 def inductor_settings(mode: str | None, options: Mapping[str, Any] | None) -> dict[str, Any]:

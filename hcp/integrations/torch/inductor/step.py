@@ -25,6 +25,7 @@ from hcp.integrations.torch.lower import Lowered
 from hcp.integrations.torch.request import TorchRequest
 from hcp.planning.plan import Plan
 from hcp.plans.cache import identity_of
+from hcp.schedule.budget import is_share
 
 # Stands for a joint graph that is only looked at, in the keys of Inductor's caches; nothing is ever kept under it.
 _LOOK: Final = "hcp-look"
@@ -63,6 +64,7 @@ class FusedStep:
         request: How to plan.
         name: Of the module's class, for people.
         inputs: Shapes of the call at hand, for people.
+        before: Bytes that earlier variants of the step may take.
     """
 
     traced: Traced
@@ -70,6 +72,7 @@ class FusedStep:
     request: TorchRequest
     name: str
     inputs: str
+    before: int = 0
 
     # What was compiled, by the identity of the plan.
     programs: dict[str, Callable[..., Any]] = field(default_factory=dict, init=False)
@@ -139,7 +142,8 @@ class FusedStep:
     def question(self) -> str | None:
         """What is asked for, in words; None where planners cannot be told apart by theirs."""
         solver = identity_of(self.request.solver)
-        content = [self.request.budget, solver, self.request.time_limit, self.request.seed]
+        before = self.before if is_share(self.request.budget) else 0
+        content = [self.request.budget, before, solver, self.request.time_limit, self.request.seed]
         return None if solver is None else hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
     def choose(self) -> Chosen | None:
@@ -186,12 +190,12 @@ class FusedStep:
     def _allowed(self) -> int:
         """Bytes that the budget stands for; percentages are of what the program takes that Inductor makes by itself."""
         graph, whole = self.lowered.graph, None
-        if isinstance(self.request.budget, str) and "%" in self.request.budget and can_run(self.traced.inputs):
+        if is_share(self.request.budget) and can_run(self.traced.inputs):
             if self.record.whole_bytes is None:
                 say(self.request, f"compiling {self.name} without a plan, whose peak percentages refer to")
                 self.record.whole_bytes = step_peak(self.unplanned(), self.traced.inputs, self.written)
             whole = self.record.whole_bytes
-        return self.request.problem(graph, None, whole).budget
+        return self.request.problem(graph, None, whole, self.before).budget
 
     def _measure(self, plan: Plan) -> int | None:
         program = self.program(plan)

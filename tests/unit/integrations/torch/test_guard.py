@@ -24,8 +24,6 @@ def test_variants():
     assert _variant(module, (X[:1],), {}) != same
     assert _variant(module, (X.double(),), {}) != same
     assert _variant(module, (X,), {"scale": 1}) != _variant(module, (X,), {"scale": 2})
-    with torch.no_grad():
-        assert _variant(module, (X,), {}) != same
     assert _variant(module.eval(), (X,), {}) != same
 
 

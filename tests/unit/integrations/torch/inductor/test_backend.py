@@ -44,8 +44,8 @@ def seen(monkeypatch):
     made = []
 
     class Step:
-        def __init__(self, traced, patches, request, name, inputs):
-            self.patches, self.inputs, self.asked = patches, inputs, []
+        def __init__(self, traced, patches, request, name, inputs, before):
+            self.patches, self.request, self.inputs, self.asked = patches, request, inputs, []
             made.append(self)
 
         def unplanned(self):

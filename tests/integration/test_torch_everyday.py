@@ -1,0 +1,237 @@
+"""What daily life with planned modules meets: other batches, text generation, wrappers, mistakes said at once."""
+
+from types import MethodType
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from hcp.integrations.torch import (  # noqa: E402
+    CaptureError,
+    TorchError,
+    checkpoint,
+    max_batch,
+    plan_of,
+    sample_inputs,
+)
+from hcp.integrations.torch.demo.models import MLP  # noqa: E402
+from hcp.schedule.budget import BudgetError  # noqa: E402
+from tests.effort import slow, some  # noqa: E402
+
+
+def train(model, *args):
+    """Gradients of one step."""
+    for parameter in model.parameters():
+        parameter.grad = None
+    out = model(*args)
+    (out[0] if isinstance(out, tuple) else out).square().mean().backward()
+    return [parameter.grad for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize("compiler", ["aot_eager", pytest.param("inductor", marks=slow)])
+def test_a_smaller_last_batch_may_take_what_the_first_ones_took(compiler):
+    model = checkpoint(MLP(32, 6, 32), "60%", quiet=True, compiler=compiler, time_limit=5)
+    for batch in (64, 64, 2):
+        train(model, torch.ones(batch, 32))
+    first, last = plan_of(model)
+    assert last.budget_bytes == first.budget_bytes > 0.6 * last.keep_everything_bytes
+    train(model, torch.ones(256, 32))
+    assert plan_of(model)[-1].budget_bytes > first.budget_bytes
+
+
+def test_calls_without_gradients_run_the_modules_own_forward(monkeypatch):
+    model = MLP(8, 3, 4)
+    called = []
+    own = MLP.forward
+    monkeypatch.setattr(MLP, "forward", lambda self, x: called.append(len(x)) or own(self, x))
+    checkpoint(model, "100%", quiet=True)
+    with torch.no_grad():
+        outputs = [model(torch.ones(length, 8)) for length in range(1, 21)]
+    assert called == list(range(1, 21))
+    assert [len(out) for out in outputs] == called
+    with torch.inference_mode():
+        model(torch.ones(3, 8))
+    with pytest.raises(TorchError, match="no plan yet"):
+        plan_of(model)
+
+
+def test_generating_text_after_training():
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.LlamaConfig(vocab_size=32, num_key_value_heads=1, **sizes)
+    torch.manual_seed(0)
+    model = transformers.LlamaForCausalLM(config)
+    ids = torch.ones(2, 4, dtype=torch.long)
+    wanted = model.generate(ids, max_new_tokens=12, do_sample=False)
+    checkpoint(model.train(), "100%", quiet=True)
+    model(input_ids=ids, labels=ids).loss.backward()
+    assert len(plan_of(model)) == 1
+    assert torch.equal(model.eval().generate(ids, max_new_tokens=12, do_sample=False), wanted)
+    assert len(plan_of(model)) == 1
+
+
+def test_plans_are_found_through_wrapped_forwards():
+    model = checkpoint(MLP(8, 3, 4), "100%", quiet=True)
+    inner = model.forward
+    model.forward = MethodType(lambda _, x: inner(x).float(), model)
+    train(model, torch.ones(4, 8))
+    (plan,) = plan_of(model)
+    holder = nn.ModuleDict({"model": model})
+    assert plan_of(holder) == [plan]
+    holder["other"] = checkpoint(MLP(8, 3, 4), "100%", quiet=True)
+    with pytest.raises(TorchError, match="holds 2 planned modules"):
+        plan_of(holder)
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        (0.5, "a share is written '50%'"),
+        ("24 gigs", "unknown unit 'gigs'"),
+        ("much", "not understood"),
+        ("0%", "more than zero"),
+        ("120%", "more than 100%"),
+        (-3, "more than zero"),
+    ],
+)
+def test_bad_budgets_are_refused_at_once(budget, message):
+    with pytest.raises(BudgetError, match=message):
+        checkpoint(MLP(8, 3, 4), budget)
+
+
+def test_obstacles_are_named_at_once():
+    with pytest.raises(CaptureError, match="compiled or planned already"):
+        checkpoint(torch.compile(MLP(8, 3, 4)), "60%")
+    with pytest.raises(CaptureError, match="compiled or planned already"):
+        checkpoint(nn.Sequential(torch.compile(MLP(8, 3, 4))), "60%")
+    with pytest.raises(CaptureError, match=r"Embedding '0' in it gives sparse gradients.*sparse=False"):
+        checkpoint(nn.Sequential(nn.Embedding(4, 4, sparse=True)), "60%")
+    frozen = nn.Sequential(nn.Embedding(4, 4, sparse=True).requires_grad_(False), nn.Linear(4, 4))
+    train(checkpoint(frozen, "100%", quiet=True), torch.tensor([1, 2]))
+
+
+def test_checkpointing_beside_a_plan_is_said(capsys):
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.LlamaConfig(vocab_size=32, num_key_value_heads=1, use_cache=False, **sizes)
+    model = transformers.LlamaForCausalLM(config).train()
+    model.gradient_checkpointing_enable()
+    with pytest.raises(CaptureError, match="gradient_checkpointing_disable"):
+        checkpoint(model, "60%")
+    model.gradient_checkpointing_disable()
+    checkpoint(model, "100%")
+    model.gradient_checkpointing_enable()
+    ids = torch.ones(2, 4, dtype=torch.long)
+    model(input_ids=ids, labels=ids).loss.backward()
+    assert "LlamaForCausalLM calls torch.utils.checkpoint, which is left aside" in capsys.readouterr().err
+
+
+@torch.library.custom_op("hcp_tests::picky", mutates_args=())
+def picky(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """An operator that looks at what it is given."""
+    if int(index.min()) < 1:
+        raise ValueError("an index must be at least 1")
+    return x * index.sum()
+
+
+@picky.register_fake
+def _(x, index):
+    return torch.empty_like(x)
+
+
+picky.register_autograd(
+    lambda ctx, gradient: (gradient * ctx.index.sum(), None),
+    setup_context=lambda ctx, inputs, output: setattr(ctx, "index", inputs[1]),
+)
+
+
+@torch.library.custom_op("hcp_tests::bare", mutates_args=())
+def bare(x: torch.Tensor) -> torch.Tensor:
+    """An operator without a fake implementation."""
+    return x * 2
+
+
+class Custom(nn.Module):
+    def __init__(self, operator):
+        super().__init__()
+        self.layer, self.operator = nn.Linear(8, 8), operator
+
+    def forward(self, x, *more):
+        return self.operator(self.layer(x), *more)
+
+
+def test_an_operator_that_checks_values_is_tried_on_samples():
+    index = torch.tensor([1, 2])
+    with pytest.raises(CaptureError, match=r"hcp_tests.picky.default.*an index must be at least 1.*sample_inputs"):
+        train(checkpoint(Custom(picky), "100%", quiet=True), torch.ones(4, 8), index)
+
+    @sample_inputs("hcp_tests::picky")
+    def fill(x, index):
+        index.fill_(1)
+
+    model, reference = Custom(picky), Custom(picky)
+    reference.load_state_dict(model.state_dict())
+    checkpoint(model, "100%", quiet=True)
+    found, wanted = (train(each, torch.ones(4, 8), index) for each in (model, reference))
+    assert all(map(torch.equal, found, wanted))
+
+
+def test_an_operator_without_a_fake_implementation_is_named():
+    with pytest.raises(CaptureError, match=r"hcp_tests::bare has no fake implementation.*register_fake"):
+        train(checkpoint(Custom(bare), "100%", quiet=True), torch.ones(4, 8))
+
+
+def test_exporting_a_planned_module_is_refused_in_one_sentence():
+    model = checkpoint(MLP(8, 3, 4), "100%", quiet=True)
+    with pytest.raises(TorchError, match=r"torch\.export"):
+        torch.export.export(model, (torch.ones(4, 8),))
+    exported = torch.export.export(MLP(8, 3, 4), (torch.ones(4, 8),))
+    with pytest.raises(TorchError, match=r"'ExportedProgram' object; give it a torch.nn.Module"):
+        checkpoint(exported, "60%")
+    train(checkpoint(exported.module(), "100%", quiet=True), torch.ones(4, 8))
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.layers = kind(8, 8, num_layers=2, batch_first=True)
+
+    def forward(self, x):
+        return self.layers(x)[0]
+
+
+@pytest.mark.parametrize("kind", some([nn.LSTM, nn.GRU, nn.RNN], 2))
+def test_recurrent_layers_are_planned(kind):
+    x = torch.randn(3, 6, 8)
+    model, reference = Recurrent(kind), Recurrent(kind)
+    reference.load_state_dict(model.state_dict())
+    checkpoint(model, "80%", quiet=True, time_limit=5)
+    found, wanted = train(model, x), train(reference, x)
+    torch.testing.assert_close(found, wanted)
+    (plan,) = plan_of(model)
+    assert plan.peak_bytes <= plan.budget_bytes < plan.keep_everything_bytes
+
+
+@pytest.mark.parametrize("make", [lambda batch: {"x": torch.ones(batch, 8)}, lambda batch: [torch.ones(batch, 8)]])
+def test_the_largest_batch_of_keyword_arguments(make):
+    found = max_batch(MLP(8, 3, 4), make, 3000, solver="eviction")
+    wanted = max_batch(MLP(8, 3, 4), lambda batch: (torch.ones(batch, 8),), 3000, solver="eviction")
+    assert (found.keep_everything, found.planned) == (wanted.keep_everything, wanted.planned)
+    assert found.planned > 1
+
+
+def test_inputs_of_another_kind_are_named():
+    with pytest.raises(TorchError, match=r"make_inputs\(\) gave 'Tensor' object; return a tuple"):
+        max_batch(MLP(8, 3, 4), lambda batch: torch.ones(batch, 8), 3000)
+
+
+def test_the_report_says_whose_word_its_figures_are():
+    model = checkpoint(MLP(8, 3, 4), "100%", quiet=True)
+    train(model, torch.ones(4, 8))
+    assert "by the roofline model, on no machine's clock" in plan_of(model)[0].report()
+    assert "as every operation runs once" in plan_of(model)[0].report()
+    own = checkpoint(MLP(8, 3, 4), "100%", quiet=True, cost=lambda _node: 7)
+    train(own, torch.ones(4, 8))
+    assert "by the cost function given" in plan_of(own)[0].report()

@@ -9,6 +9,7 @@ import torch
 import torch.utils.checkpoint as torch_checkpoint
 from torch import Tensor, nn
 
+from benchmarks.torch_report import EAGER
 from benchmarks.torch_works import Work
 from hcp.integrations.torch import checkpoint, measure_peak
 
@@ -77,7 +78,7 @@ def peers(budgets: tuple[float, ...] = ACTIVATION_BUDGETS) -> dict[str, Wrap]:
     """
     return {
         **{activation_name(budget): partial(inductor, budget=budget) for budget in budgets},
-        "eager": eager,
+        EAGER: eager,
         "eager, checkpoint a block": by_block,
         BLOCKS: by_block_compiled,
     }

@@ -10,6 +10,8 @@ from hcp.report.tables import Table
 
 # At a peer's peak or less, hcp's step may take this times the peer's.
 TOLERATED: Final = 1.02
+# The way of PyTorch's that compiles nothing.
+EAGER: Final = "eager"
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def cause_of(ours: Measured, peer: Measured, limit: float) -> str:
 
 def rows_table(rows: Rows) -> Table:
     """All measurements, and why some are missing."""
-    eager = {row.model: row.x_inductor for row in ran(rows) if row.method == "eager"}
+    eager = {row.model: row.x_inductor for row in ran(rows) if row.method == EAGER}
     measured = ("peak B", "budget B", "kept", "step ms", "x inductor", "middle half", "x eager", "planned B", "gap")
     headers = ("model", "way", *measured, "gradients differ by", "random state", "failure")
     body = tuple((row.model, row.method, *_cells(row, eager.get(row.model))) for row in rows)

@@ -7,6 +7,7 @@ lowers it to a graph before, and executes the schedule after.
 
 import sys
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,7 @@ from hcp.planning.solution import Bound, Solution, Status
 from hcp.plans.cache import cache_for, identity_of, key_of
 from hcp.progress import live_progress
 from hcp.runtime.executor import FallbackWarning
-from hcp.schedule.actions import Schedule
+from hcp.schedule.actions import Compute, Schedule, ScheduleError, keep_everything
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import replay
 
@@ -134,6 +135,36 @@ def adopt(graph: Graph, request: Request, host: HostLink | None = None, before: 
             "raise the budget"
         )
     return judged(problem, schedule, planner, bounds)
+
+
+def carried_over(problem: Problem, plans: Iterable[Plan]) -> Schedule | None:
+    """The cheapest schedule known to solve a problem: keeping everything, or one of plans for the same step.
+
+    The same step on other sizes has the same operations. Their names may differ between captures, their order does not.
+    """
+    graph = problem.graph
+    known = [keep_everything(graph)]
+    for plan in plans:
+        if plan.schedule is not None and _alike(plan.graph, graph):
+            names = dict(zip(plan.graph.node, graph.node, strict=True))
+            steps = [Compute(names[step.node]) for step in plan.schedule.steps if isinstance(step, Compute)]
+            known.append(Schedule.from_steps(graph, steps))
+    best: tuple[int, Schedule] | None = None
+    for schedule in known:
+        try:
+            usage = replay(graph, schedule)
+        except ScheduleError:
+            continue
+        if usage.peak <= problem.budget and (best is None or usage.cost < best[0]):
+            best = usage.cost, schedule
+    return None if best is None else best[1]
+
+
+def _alike(graph: Graph, other: Graph) -> bool:
+    return len(graph.nodes) == len(other.nodes) and all(
+        one.op == two.op and one.recomputable == two.recomputable
+        for one, two in zip(graph.nodes, other.nodes, strict=True)
+    )
 
 
 def judged(problem: Problem, schedule: Schedule, planner: str, bounds: tuple[Bound, ...] = ()) -> Plan:

@@ -222,16 +222,6 @@ def test_plan_of_needs_a_planned_module_and_a_call():
         plan_of(checkpoint(_model(), "50%"))
 
 
-def test_more_shapes_than_the_recompile_limit_is_an_error():
-    model = checkpoint(_model(), "100%", solver="keep_all")
-    with torch._dynamo.config.patch(recompile_limit=2):
-        model(torch.ones(2, 8))
-        model(torch.ones(3, 8))
-        with pytest.raises(ExecutionError, match="recompile_limit"):
-            model(torch.ones(4, 8))
-    assert len(plan_of(model)) == 2
-
-
 def test_double_backward_is_an_error():
     model = checkpoint(_model(), "100%", solver="keep_all")
     x = torch.ones(4, 8, requires_grad=True)

@@ -80,8 +80,9 @@ def test_a_backend_plans_what_torch_compile_hands_it():
     assert made.peak_bytes <= made.budget_bytes < made.keep_everything_bytes
 
 
-def test_a_backend_refuses_symbolic_shapes():
-    compiled = torch.compile(mlp(), backend=backend("100%", solver="keep_all"), fullgraph=True, dynamic=True)
+def test_inductor_refuses_symbolic_shapes():
+    planned = backend("100%", solver="keep_all", compiler="inductor")
+    compiled = torch.compile(mlp(), backend=planned, fullgraph=True, dynamic=True)
     with pytest.raises(torch._dynamo.exc.BackendCompilerFailed, match=r"symbolic shape.*dynamic=False"):
         compiled(X)
 
@@ -163,13 +164,18 @@ def test_a_module_in_a_planned_one_cannot_be_planned_itself():
 
 
 def test_a_new_shape_says_so(capfd):
-    model = checkpoint(mlp(), "80%", solver="eviction", cache=False)
+    model = checkpoint(mlp(), "80%", solver="eviction", cache=False, dynamic=False)
     gradients(model)
     gradients(model, X[:32])
     gradients(model, X[:32])
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("hcp: planning")]
     assert len(lines) == 2
     assert "float32[32, 16] again, as this is variant 2" in lines[1]
+    carried = checkpoint(mlp(), "80%", solver="eviction", cache=False)
+    for rows in (64, 32, 31):
+        gradients(carried, X[:rows])
+    more = [line for line in capfd.readouterr().err.splitlines() if "over to" in line]
+    assert more == ["hcp: took the plan for MLP over to float32[32, 16], and does so for others without a word"]
     quiet = checkpoint(mlp(), "80%", solver="eviction", quiet=True)
     gradients(quiet)
     assert "hcp:" not in capfd.readouterr().err

@@ -38,11 +38,30 @@ class PlannedForward:
         self.original = original
         self.executor = TorchExecutor(type(module).__name__, request)
         forward = forward_of(module) if original is None else original
-        self._run = guarded(module, forward, self.executor, compile_whole(module, forward, backend_of(self.executor)))
+        self._run = guarded(module, forward, self.executor, self._compiled(forward))
         update_wrapper(self, forward)
         # Dynamo looks here for what torch.export made, fx.GraphModule.
         self.__code__ = getattr(forward, "__code__", None)
         _PLANNED[module] = weakref.ref(self)
+
+    def _compiled(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        """The forward as planned."""
+        backend, request = backend_of(self.executor), self.executor.request
+        static = compile_whole(self.module, forward, backend)
+        if request.compiler == "inductor" or request.dynamic is False:
+            return static
+        dynamic = compile_whole(self.module, forward, backend, dynamic=None)
+
+        def run(*args: object, **kwargs: object) -> object:
+            try:
+                return dynamic(*args, **kwargs)
+            except CaptureError:
+                # What cannot be captured with symbols for its sizes may be without.
+                if not self.executor.plans and request.max_length is None:
+                    raise
+            return static(*args, **kwargs)
+
+        return run
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the module takes and returns
         """Runs the module planned."""

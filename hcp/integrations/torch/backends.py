@@ -9,6 +9,7 @@ import torch
 
 from hcp.integrations.torch.capture import backend
 from hcp.integrations.torch.errors import TorchVersionError
+from hcp.integrations.torch.family import Family
 from hcp.integrations.torch.step_planner import TorchExecutor
 
 _INDUCTORS: Final = "hcp.integrations.torch.inductor.backend"
@@ -23,7 +24,7 @@ def backend_of(executor: TorchExecutor) -> Callable[..., Any]:
     if executor.request.compiler == "inductor":
         made: Callable[..., Any] = inductor().fused_backend(executor)
         return made
-    return backend(executor.split)
+    return backend(executor.split, lambda joint: Family(joint, executor.split, executor.ahead).sized)
 
 
 def inductor() -> ModuleType:

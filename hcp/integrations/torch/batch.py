@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from hcp.graph.ir import Graph
-from hcp.integrations.planning import heed, judged
+from hcp.integrations.planning import carried_over, heed, judged
 from hcp.integrations.torch.checkpoint import capture_graph
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.internals import tree_leaves
@@ -18,7 +18,7 @@ from hcp.planners import solve_problem
 from hcp.planning.plan import Plan
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Control, InfeasibleBudget, Problem
-from hcp.schedule.actions import Schedule, ScheduleError, keep_everything
+from hcp.schedule.actions import keep_everything
 from hcp.schedule.budget import is_share, parse_budget
 from hcp.schedule.replay import replay
 
@@ -138,7 +138,7 @@ class _Search:
         if graph.index.least_bytes > limit:
             return False
         problem = Problem(graph, limit, host=self.request.link(graph))
-        control = Control(incumbent=self._carried_over(graph, limit))
+        control = Control(incumbent=carried_over(problem, self.plans.values()))
         try:
             plan = heed(solve_problem(problem, self.request.solver, self.request.limits, control))
         except InfeasibleBudget:
@@ -147,20 +147,6 @@ class _Search:
             return False
         self.plans[batch] = plan
         return True
-
-    def _carried_over(self, graph: Graph, limit: int) -> Schedule | None:
-        """The schedule of another batch size, where it is one for this graph and fits."""
-        for batch in sorted(self.plans, reverse=True):
-            known = self.plans[batch].schedule
-            if known is None:
-                continue
-            try:
-                schedule = Schedule.from_steps(graph, known.steps)
-                if replay(graph, schedule, self.plans[batch].problem.host).peak <= limit:
-                    return schedule
-            except ScheduleError:
-                continue
-        return None
 
 
 def _arguments(inputs: object) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -5,9 +5,9 @@ import operator
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 import torch
@@ -18,7 +18,6 @@ from hcp.integrations.torch.errors import CaptureError, ExecutionError
 from hcp.integrations.torch.internals import (
     CHECKPOINTED,
     BackendCompilerFailed,
-    FailOnRecompileLimitHit,
     FakeTensorMode,
     TorchDynamoException,
     Unsupported,
@@ -32,9 +31,8 @@ from hcp.integrations.torch.internals import (
     mark_boxed,
     mutated_primals,
     outside_modes,
-    recompile_limit,
-    recurrent,
-    undivided,
+    symbols_in,
+    whole_capture,
 )
 
 # How generated code names an operation that it calls.
@@ -103,6 +101,11 @@ class Joint:
         """One a primal, None where it needs none."""
         return self.returned[len(self.mutated) :]
 
+    @cached_property
+    def symbols(self) -> frozenset[Any]:
+        """What the sizes of the inputs are made of, where the call at hand decides them."""
+        return frozenset().union(*(symbols_in(node.meta.get("val")) for node in self.primals))
+
     @property
     def fake_mode(self) -> FakeTensorMode:
         """The mode that the graph's example values belong to."""
@@ -122,24 +125,52 @@ def traced_of(module: fx.GraphModule, inputs: Sequence[Any]) -> Traced:
     return Traced(module, tuple(inputs), tuple(map(given_name, module.graph.find_nodes(op="placeholder"))))
 
 
-def backend(split: Callable[[Joint], Split]) -> Callable[..., Any]:
-    """A ``torch.compile`` backend that hands each training step's joint graph to ``split``.
+@dataclass(frozen=True)
+class Sized:
+    """How a step runs whose sizes the call decides.
 
-    Calls that need no gradient run as captured.
+    Attributes:
+        outline: Two halves that take and return what AOTAutograd expects; they are not run.
+        forward: Runs the forward half.
+        backward: Runs the backward half.
     """
 
-    def compiler(module: fx.GraphModule, _inputs: object) -> Boxed:
-        return boxed(module)
+    outline: Split
+    forward: Boxed
+    backward: Boxed
+
+
+def backend(split: Callable[[Joint], Split], sized: Callable[[Joint], Sized] | None = None) -> Callable[..., Any]:
+    """A ``torch.compile`` backend that hands each training step's joint graph to ``split``, or to ``sized``.
+
+    Calls that need no gradient run as captured.
+
+    Args:
+        split: Cuts a joint graph into halves.
+        sized: Runs those that have symbolic shapes; where None, they are refused.
+    """
 
     def compile_traced(module: fx.GraphModule, inputs: Sequence[Any]) -> Any:  # noqa: ANN401 - as PyTorch compiles it
         traced = traced_of(module, inputs)
+        found: list[Sized] = []
 
-        def partition(joint: fx.GraphModule, forward_outputs: int) -> tuple[fx.GraphModule, fx.GraphModule]:
-            halves = split(joint_of(traced, joint, forward_outputs))
+        def partition(module: fx.GraphModule, forward_outputs: int) -> tuple[fx.GraphModule, fx.GraphModule]:
+            joint = joint_of(traced, module, forward_outputs)
+            if sized is not None and joint.symbols:
+                found.append(sized(joint))
+                halves = found[0].outline
+            else:
+                halves = split(with_sizes(joint))
             return halves.forward, halves.backward
 
+        def forward(module: fx.GraphModule, _inputs: object) -> Boxed:
+            return found[0].forward if found else boxed(module)
+
+        def backward(module: fx.GraphModule, _inputs: object) -> Boxed:
+            return found[0].backward if found else boxed(module)
+
         with _recurrence_in_the_open(module) as inside:
-            return compile_joint(module, inputs, compiler, inside(partition))
+            return compile_joint(module, inputs, (forward, backward), inside(partition))
 
     return compile_traced
 
@@ -263,12 +294,16 @@ def forward_of(module: nn.Module) -> Callable[..., Any]:
     return bound
 
 
-def compile_whole(module: nn.Module, forward: Callable[..., Any], compiler: Callable[..., Any]) -> Callable[..., Any]:
+def compile_whole(
+    module: nn.Module, forward: Callable[..., Any], compiler: Callable[..., Any], *, dynamic: bool | None = False
+) -> Callable[..., Any]:
     """What ``torch.compile`` would make of a module's forward, but compiled whole, and with errors translated.
+
+    Sizes that differ from call to call are captured as symbols where ``dynamic`` is None, as ``torch.compile`` says.
 
     The function raises, besides what the backend does:
         CaptureError: If the call cannot be captured as one graph.
-        ExecutionError: Under a dispatch mode, inside another compiled module, or past the recompile limit.
+        ExecutionError: Under a dispatch mode, or inside another compiled module.
     """
 
     def call(*args: object, **kwargs: object) -> object:
@@ -277,14 +312,8 @@ def compile_whole(module: nn.Module, forward: Callable[..., Any], compiler: Call
     # Dynamo skips frames of PyTorch's own containers, so that an nn.Sequential would run uncompiled: hence a function
     # of ours. It keeps compiled variants by code object, and counts them: hence one code object a module.
     call.__code__ = call.__code__.replace(co_name=f"call_{type(module).__name__}")
-    compiled = torch.compile(call, backend=compiler, fullgraph=True, dynamic=False)
-
-    # Asked at the first call: a module that is being unpickled has no parts yet.
-    @cache
-    def recurs() -> bool:
-        return any(isinstance(inner, nn.RNNBase) for inner in module.modules())
-
-    return _translated(compiled, type(module).__name__, lambda: recurrent() if recurs() else nullcontext())
+    compiled = torch.compile(call, backend=compiler, fullgraph=True, dynamic=dynamic)
+    return _translated(compiled, type(module).__name__)
 
 
 def is_sharded(module: nn.Module) -> bool:
@@ -294,9 +323,7 @@ def is_sharded(module: nn.Module) -> bool:
     return fsdp is not None and isinstance(module, fsdp.FSDPModule)
 
 
-def _translated(
-    call: Callable[..., Any], name: str, settings: Callable[[], AbstractContextManager[object]]
-) -> Callable[..., Any]:
+def _translated(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     def translated(*args: object, **kwargs: object) -> object:
         mode = dispatch_mode()
         if mode is not None:
@@ -305,7 +332,7 @@ def _translated(
                 "nothing compiled; call it outside the mode"
             )
         try:
-            with undivided(), settings():
+            with whole_capture():
                 return _without_logging(call, *args, **kwargs)
         except BackendCompilerFailed as error:
             inner = error.inner_exception
@@ -319,11 +346,6 @@ def _translated(
             raise CaptureError(
                 f"{name} cannot be captured as one graph: {_first_line(error)}; remove the graph break "
                 "(the exception that caused this one says where it is)"
-            ) from error
-        except FailOnRecompileLimitHit as error:
-            raise ExecutionError(
-                f"{name} met more shapes or modes than torch._dynamo.config.recompile_limit "
-                f"({recompile_limit()}) allows plans for; pad to fewer shapes or raise the limit"
             ) from error
         except TorchDynamoException as error:
             bare = _WITHOUT_FAKE.search(str(error))
@@ -360,17 +382,11 @@ def joint_of(traced: Traced, module: fx.GraphModule, forward_outputs: int) -> Jo
     """The joint graph that a partitioner is given.
 
     Raises:
-        CaptureError: If it has symbolic shapes, or does more than functions of tensors do.
+        CaptureError: If it does more than functions of tensors do.
     """
     placeholders = module.graph.find_nodes(op="placeholder")
     primals = tuple(node for node in placeholders if "tangents" not in str(node.target))
     tangents = tuple(node for node in placeholders if "tangents" in str(node.target))
-    symbolic = next((node for node in primals if _symbolic(node)), None)
-    if symbolic is not None:
-        raise CaptureError(
-            f"input {symbolic.name} of the captured graph has a symbolic shape, and a plan needs sizes; "
-            "call torch.compile with dynamic=False"
-        )
     mutated = mutated_primals(module, primals, forward_outputs)
     joint = Joint(traced, module, primals, tangents, mutated)
     if len(joint.gradients) != len(primals):
@@ -383,7 +399,16 @@ def joint_of(traced: Traced, module: fx.GraphModule, forward_outputs: int) -> Jo
     return joint
 
 
-def _symbolic(node: fx.Node) -> bool:
-    value = node.meta.get("val")
-    shape = value.shape if isinstance(value, torch.Tensor) else (value,)
-    return any(isinstance(size, torch.SymInt) for size in shape)
+def with_sizes(joint: Joint) -> Joint:
+    """The same, which has to have sizes that are known.
+
+    Raises:
+        CaptureError: If it has symbolic shapes.
+    """
+    symbolic = next((node for node in joint.primals if symbols_in(node.meta.get("val"))), None)
+    if symbolic is not None:
+        raise CaptureError(
+            f"input {symbolic.name} of the captured graph has a symbolic shape, and a plan needs sizes; "
+            "call torch.compile with dynamic=False"
+        )
+    return joint

@@ -40,6 +40,8 @@ def checkpoint(
     compiler: Compiler = "aot_eager",
     mode: str | None = None,
     options: Mapping[str, Any] | None = None,
+    dynamic: bool | None = None,
+    max_length: int | None = None,
 ) -> M:
     """Prepares a module so that each training step keeps within a memory budget.
 
@@ -72,6 +74,11 @@ def checkpoint(
             budget. A percentage is then of what the program takes that Inductor makes without a plan.
         mode: For Inductor, as ``torch.compile`` takes it.
         options: For Inductor, as ``torch.compile`` takes them.
+        dynamic: None captures sizes that turn out to differ between calls once for all, and takes the plan over to
+            other sizes where it keeps the budget; False captures and plans every shape by itself, as is always done
+            with Inductor.
+        max_length: The longest sequences to come, where lengths differ: the first call is captured for any length, and
+            planned for this one. The length is the second size of the first input that has two or more.
 
     Returns:
         The same module.
@@ -97,6 +104,8 @@ def checkpoint(
         compiler=compiler,
         mode=mode,
         options=options,
+        dynamic=dynamic,
+        max_length=max_length,
     )
     attach(module, request)
     return module

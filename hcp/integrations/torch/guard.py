@@ -12,7 +12,7 @@ from torch.autograd.graph import Node
 from hcp.graph.errors import HcpError
 from hcp.integrations.planning import allow_unplanned
 from hcp.integrations.torch.errors import ExecutionError
-from hcp.integrations.torch.internals import COMPILED_NODE, packs_saved_tensors, tree_leaves
+from hcp.integrations.torch.internals import COMPILED_NODE, may_differ, packs_saved_tensors, tree_leaves
 from hcp.integrations.torch.step_planner import TorchExecutor
 
 # How many views an output may be away from the node of the planned step.
@@ -40,6 +40,7 @@ def guarded(
         if unplanned and _variant(module, args, kwargs) in unplanned:
             return forward(*args, **kwargs)
         executor.called_with = (args, kwargs)
+        _declare_lengths(executor)
         try:
             outputs = call(*args, **kwargs)
         except HcpError as error:
@@ -56,6 +57,23 @@ def guarded(
     # Inside another compiled module this is a graph break, or Dynamo would trace through it and run it unplanned.
     planned: Callable[..., Any] = torch.compiler.disable(run)  # type: ignore[no-untyped-call]
     return planned
+
+
+def _declare_lengths(executor: TorchExecutor) -> None:
+    """Tells Dynamo which sizes of the first call are the length of its sequences, where the longest was declared.
+
+    That is the second size of the first input that has two, and whatever is as long.
+    """
+    if executor.request.max_length is None or executor.plans:
+        return
+    tensors = [leaf for leaf in tree_leaves(executor.called_with) if isinstance(leaf, Tensor) and leaf.dim() > 1]
+    if not tensors:
+        return
+    executor.length = tensors[0].shape[1]
+    for tensor in tensors:
+        for place in range(1, tensor.dim()):
+            if tensor.shape[place] == executor.length:
+                may_differ(tensor, place)
 
 
 def _asks_gradient(module: nn.Module, args: object, kwargs: object) -> bool:

@@ -9,8 +9,8 @@ is refused by ``version.check_version`` before this file is imported.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, TypeGuard
 
 import torch
@@ -19,7 +19,7 @@ from torch._dynamo import OptimizedModule
 from torch._dynamo.backends.common import aot_autograd
 
 # The errors of capture, which torch.compile raises to its users and exports nowhere else.
-from torch._dynamo.exc import BackendCompilerFailed, FailOnRecompileLimitHit, TorchDynamoException, Unsupported
+from torch._dynamo.exc import BackendCompilerFailed, TorchDynamoException, Unsupported
 from torch._functorch._aot_autograd.descriptors import InputMutationAOTOutput, PlainAOTInput
 
 # The type of an ATen operation as graphs hold it; `torch.ops` has instances alone.
@@ -37,7 +37,6 @@ from torch.utils._python_dispatch import _disable_current_modes, _get_current_di
 # Imported from here by the other files.
 __all__ = [
     "BackendCompilerFailed",
-    "FailOnRecompileLimitHit",
     "FakeTensor",
     "FakeTensorMode",
     "OpOverload",
@@ -53,6 +52,14 @@ COMPILED_NODE: Final = "CompiledFunctionBackward"
 FUNCTIONAL_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit_functional.default
 IN_PLACE_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit.default
 PLAIN_BATCH_NORM: Final = torch.ops.aten._native_batch_norm_legit.no_stats
+
+_WHOLE: Final = {
+    "allow_rnn": True,
+    "allow_unspec_int_on_nn_module": True,
+    "recompile_limit": 2**20,
+    "accumulated_recompile_limit": 2**20,
+}
+_DIVIDED: Final = _WHOLE | {"optimize_ddp": False}
 
 # What ``torch.utils.checkpoint`` is in a captured graph.
 CHECKPOINTED: Final = torch.ops.higher_order.tag_activation_checkpoint
@@ -138,7 +145,7 @@ def aten_graph(function: Callable[..., object], tensors: Sequence[torch.Tensor])
 def compile_joint(
     module: fx.GraphModule,
     inputs: Sequence[Any],
-    compiler: Callable[[fx.GraphModule, object], Callable[..., Any]],
+    compilers: Sequence[Callable[[fx.GraphModule, object], Callable[..., Any]]],
     partition: Callable[[fx.GraphModule, int], tuple[fx.GraphModule, fx.GraphModule]],
 ) -> Any:  # noqa: ANN401 - as PyTorch compiles it
     """Compiles what Dynamo captured, by way of the joint graph of its forward and backward.
@@ -148,7 +155,7 @@ def compile_joint(
     Args:
         module: The forward, as a backend of ``torch.compile`` gets it.
         inputs: The same.
-        compiler: Makes a function of each half.
+        compilers: Make functions of the forward half, and of the backward half.
         partition: Cuts the joint graph into halves, given it and the number of the forward's outputs.
     """
 
@@ -157,7 +164,8 @@ def compile_joint(
     ) -> tuple[fx.GraphModule, fx.GraphModule]:
         return partition(joint, num_fwd_outputs)
 
-    return aot_autograd(fw_compiler=compiler, bw_compiler=compiler, partition_fn=partition_joint)(module, inputs)
+    forward, backward = compilers
+    return aot_autograd(fw_compiler=forward, bw_compiler=backward, partition_fn=partition_joint)(module, inputs)
 
 
 def given_name(placeholder: fx.Node) -> str:
@@ -203,6 +211,39 @@ def fake_mode_of(nodes: Iterable[fx.Node]) -> FakeTensorMode:
     return FakeTensorMode()
 
 
+def may_differ(tensor: torch.Tensor, place: int) -> None:
+    """Has Dynamo take a size of an input for one that differs from call to call."""
+    torch._dynamo.maybe_mark_dynamic(tensor, place)
+
+
+def is_symbolic(value: object) -> bool:
+    """Whether a value of a captured graph is a number that the call at hand decides."""
+    return isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool)
+
+
+def symbols_in(value: object) -> frozenset[Any]:
+    """The symbols that a number, or the sizes of a tensor, of a captured graph are made of; their nodes are private."""
+    if isinstance(value, torch.Tensor):
+        return frozenset().union(*map(symbols_in, (*value.shape, *value.stride(), value.storage_offset())))
+    return frozenset(value.node.expr.free_symbols) if is_symbolic(value) else frozenset()  # type: ignore[attr-defined]
+
+
+def symbol_of(value: object) -> Any | None:  # noqa: ANN401 - a symbol
+    """The symbol that a number of a captured graph is; None where it is anything else, such as a sum of two."""
+    if not is_symbolic(value):
+        return None
+    expression = value.node.expr  # type: ignore[attr-defined]
+    return expression if expression in expression.free_symbols else None
+
+
+def evaluated(value: Any, known: Mapping[Any, int]) -> Any:  # noqa: ANN401 - whatever numbers a graph holds
+    """A number of a captured graph, once its symbols are known."""
+    if not is_symbolic(value):
+        return value
+    kind = int if isinstance(value, torch.SymInt) else float if isinstance(value, torch.SymFloat) else bool
+    return kind(value.node.expr.xreplace(known))
+
+
 def boxed_code(graph: fx.Graph) -> PythonCode:
     """The graph as code of one list, which it empties, so that each input can go right after its last use.
 
@@ -243,29 +284,20 @@ def is_compiled(module: nn.Module) -> bool:
     return isinstance(module, OptimizedModule) or module._compiled_call_impl is not None
 
 
-def recompile_limit() -> int:
-    """How many variants of one function Dynamo compiles; its settings are where its users change them, but private."""
-    return int(torch._dynamo.config.recompile_limit)
-
-
 def ignoring(methods: set[Callable[..., Any]]) -> AbstractContextManager[object]:
-    """Has Dynamo leave calls of some methods out of what it captures; a setting, as ``recompile_limit`` is."""
+    """Has Dynamo leave calls of some methods out of what it captures; its settings are private."""
     return torch._dynamo.config.patch(ignore_logger_methods=methods)  # type: ignore[no-any-return]
 
 
-def recurrent() -> AbstractContextManager[object]:
-    """Has Dynamo capture ``nn.LSTM`` and its kind, which it leaves out by default."""
-    return torch._dynamo.config.patch(allow_rnn=True)  # type: ignore[no-any-return]
+def whole_capture() -> AbstractContextManager[object]:
+    """Has Dynamo capture what it leaves out, cuts or gives up by default.
 
-
-def undivided() -> AbstractContextManager[object]:
-    """Has Dynamo leave a module whole inside DistributedDataParallel, which it would cut at the gradient buckets.
-
-    Whether a module runs inside of one is asked in Dynamo's own way.
+    It captures ``nn.LSTM`` and its kind, takes numbers on modules that change from call to call for symbols, compiles
+    however many variants there are, and leaves a module whole inside DistributedDataParallel, which it would cut at the
+    gradient buckets. Whether a module runs inside of one is asked in Dynamo's own way.
     """
-    if DistributedDataParallel._get_active_ddp_module() is None:  # type: ignore[no-untyped-call]
-        return nullcontext()
-    return torch._dynamo.config.patch(optimize_ddp=False)  # type: ignore[no-any-return]
+    divided = DistributedDataParallel._get_active_ddp_module() is not None  # type: ignore[no-untyped-call]
+    return torch._dynamo.config.patch(_DIVIDED if divided else _WHOLE)  # type: ignore[no-any-return]
 
 
 def data_parallel_group() -> Any | None:  # noqa: ANN401 - a process group

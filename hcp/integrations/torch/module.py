@@ -42,6 +42,8 @@ class HCConfig:
         compiler: As for ``checkpoint``.
         mode: As for ``checkpoint``.
         options: As for ``checkpoint``.
+        dynamic: As for ``checkpoint``.
+        max_length: As for ``checkpoint``.
 
     Raises:
         TorchError: If it names two ways to plan, or none.
@@ -61,6 +63,8 @@ class HCConfig:
     compiler: Compiler = "aot_eager"
     mode: str | None = None
     options: Mapping[str, Any] | None = None
+    dynamic: bool | None = None
+    max_length: int | None = None
 
     def __post_init__(self) -> None:
         ways = {"planner": self.planner, "block_size": self.block_size, "custom_planner": self.custom_planner}
@@ -118,6 +122,8 @@ class HCModule(nn.Module):
             compiler=config.compiler,
             mode=config.mode,
             options=config.options,
+            dynamic=config.dynamic,
+            max_length=config.max_length,
         )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the module takes and returns

@@ -50,12 +50,19 @@ def _drop_identities(program: Program) -> None:
     # Both halves run without recording gradients, so detaching does nothing there.
     for node in list(program.operations):
         source: Any = node.args[0] if node.args else None
-        if node.target is aten.t.default and source.target is aten.t.default:
+        if node.target is aten.slice_backward.default and _same_shape(node, source):
+            # The gradient of a slice that takes everything, as capture for any length writes it.
+            pass
+        elif node.target is aten.t.default and source.target is aten.t.default:
             source = source.args[0]
         elif node.target not in _IDENTITIES:
             continue
         node.replace_all_uses_with(source)
         program.graph.erase_node(node)
+
+
+def _same_shape(node: fx.Node, other: fx.Node) -> bool:
+    return bool(node.meta["val"].shape == other.meta["val"].shape)
 
 
 def _batch_norms(program: Program) -> None:

@@ -38,9 +38,12 @@ class TorchRequest(Request):
     compiler: Compiler = "aot_eager"
     mode: str | None = None
     options: Mapping[str, Any] | None = None
+    dynamic: bool | None = None
+    max_length: int | None = None
 
     def __post_init__(self) -> None:
         check_cost(self.cost)
+        self._check_shapes()
         if self.compiler not in COMPILERS:
             raise TorchError(f"compiler {self.compiler!r} is not understood; give {' or '.join(map(repr, COMPILERS))}")
         if self.compiler != "inductor" and (self.mode is not None or self.options is not None):
@@ -48,6 +51,22 @@ class TorchRequest(Request):
         if self.compiler == "inductor" and self.host is not None:
             raise TorchError("compiled plans move no values to the host; give compiler='aot_eager', or no host")
         super().__post_init__()
+
+    def _check_shapes(self) -> None:
+        if self.dynamic not in (None, False):
+            raise TorchError(
+                f"dynamic {self.dynamic!r} is not understood; give None (sizes that differ are captured once for all) "
+                "or False (every shape by itself)"
+            )
+        if self.max_length is None:
+            return
+        if isinstance(self.max_length, bool) or not isinstance(self.max_length, int) or self.max_length < 1:
+            raise TorchError(f"max_length {self.max_length!r} is not understood; give a number of one or more")
+        if self.compiler == "inductor" or self.dynamic is False:
+            raise TorchError(
+                "max_length plans for the longest of many lengths, but compiler='inductor' and dynamic=False plan "
+                "every shape by itself; give neither, or no max_length"
+            )
 
     def link(self, graph: Graph, device: str = "cpu") -> HostLink | None:
         """The link that ``host`` stands for; that of this machine where it is to be measured.

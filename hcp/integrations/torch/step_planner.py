@@ -1,15 +1,18 @@
 """What captures, plans and runs the training steps of one module: lowering, emission, and the plans in force."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import torch
 
 from hcp.graph.ir import Graph
-from hcp.integrations.planning import plan_step, say
+from hcp.integrations.planning import carried_over, judged, plan_step, say
 from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import Joint, Split, Traced
 from hcp.integrations.torch.cost import Cost, costs, device_of
 from hcp.integrations.torch.emit import emit
+from hcp.integrations.torch.family import Sizes
 from hcp.integrations.torch.gradients import check_gradients
 from hcp.integrations.torch.internals import tree_leaves
 from hcp.integrations.torch.lower import Lowered, lower
@@ -18,6 +21,9 @@ from hcp.integrations.torch.prepare import prepare
 from hcp.integrations.torch.probe import probe
 from hcp.integrations.torch.request import TorchRequest
 from hcp.plans.cache import CacheOption, folder_of
+
+# Where a plan comes from that serves another shape than it was made for.
+CARRIED: Final = "carried over"
 
 
 @dataclass(eq=False)
@@ -30,6 +36,7 @@ class TorchExecutor:
         plans: The plans in force, in the order in which calls asked for them.
         called_with: Arguments of the call at hand, while there is one.
         allowed: Most bytes that a variant so far may take.
+        length: Of the sequences in the first call, where the longest was declared.
     """
 
     name: str
@@ -37,6 +44,7 @@ class TorchExecutor:
     plans: list[TorchPlan] = field(default_factory=list)
     called_with: object = None
     allowed: int = 0
+    length: int | None = None
 
     def take(self, plan: TorchPlan) -> None:
         """Puts a plan in force."""
@@ -50,6 +58,10 @@ class TorchExecutor:
                 self.request,
                 f"{self.name} calls torch.utils.checkpoint, which is left aside: the plan decides what is recomputed",
             )
+
+    def _say_carried(self, inputs: str) -> None:
+        if all(plan.source != CARRIED for plan in self.plans):
+            say(self.request, f"took the plan for {self.name} over to {inputs}, and does so for others without a word")
 
     def inputs(self) -> str:
         """Shapes and types of the call at hand, for people."""
@@ -68,20 +80,44 @@ class TorchExecutor:
         self.take(plan)
         return halves
 
-    def plan_graph(self, graph: Graph, device: str) -> TorchPlan:
-        """A plan for a captured step; see ``plan_step``.
+    def ahead(self, sizes: Sizes, at: Callable[[Sizes], Joint]) -> None:
+        """Plans for the longest sequences that were declared, before any shorter ones run.
+
+        Args:
+            sizes: Those of the first call.
+            at: The joint graph for given sizes.
+
+        Raises:
+            HcpError: If it cannot be planned, or no plan meets the budget.
+        """
+        longest = self.request.max_length
+        if longest is None or self.length is None or self.plans or longest <= self.length:
+            return
+        joint = at({symbol: longest if size == self.length else size for symbol, size in sizes.items()})
+        graph = lower_joint(joint, self.request.cost, self.name, self.request.cache).graph
+        self.take(self.plan_graph(graph, device_of(joint.primals), f"sequences of {longest}"))
+
+    def plan_graph(self, graph: Graph, device: str, inputs: str | None = None) -> TorchPlan:
+        """A plan for a captured step: that of other shapes where it serves; else see ``plan_step``.
 
         Args:
             graph: The step.
             device: Where it runs: ``"cpu"`` or ``"cuda"``.
+            inputs: What it is planned for, for people; the shapes and types of the call at hand where not given.
 
         Raises:
             HcpError: If the plan does not fit the graph, or no plan meets the budget.
             KeyboardInterrupt: If the user stopped the planner.
         """
-        inputs, variant = self.inputs(), len(self.plans) + 1
+        inputs, variant = self.inputs() if inputs is None else inputs, len(self.plans) + 1
         again = f" again, as this is variant {variant} of its shapes and modes" if self.plans else ""
         link = self.request.link(graph, device)
+        if self.plans and link is None and self.request.plan is None and self.request.dynamic is None:
+            problem = self.request.problem(graph, None, before=self.allowed)
+            schedule = carried_over(problem, [plan.plan for plan in self.plans if plan.source != CARRIED])
+            if schedule is not None:
+                self._say_carried(inputs)
+                return TorchPlan(judged(problem, schedule, CARRIED), inputs, CARRIED, cost=self.request.cost)
         found = plan_step(graph, self.request, link, before=self.allowed, inputs=inputs, again=again)
         return TorchPlan(found.plan, inputs, found.source, cost=self.request.cost)
 

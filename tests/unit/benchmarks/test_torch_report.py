@@ -98,6 +98,16 @@ def test_all_promises_are_checked():
     assert len(found) == 9
 
 
+def test_plans_that_run_operation_by_operation_have_the_gradients_of_eager():
+    plan = row("hcp aot_eager at 60%", 590, 1.1, 600, difference=1e-3)
+    (check,) = (each for each in checks([*KEPT, plan]) if "eager's" in each.promise)
+    assert not check.holds
+    (check,) = (
+        each for each in checks([*KEPT, row("eager", 1000, 1.0, difference=1e-3), plan]) if "eager's" in each.promise
+    )
+    assert (check.holds, check.found) == (True, 1e-3)
+
+
 def broken(method, **changes):
     """The promises, one row being another."""
     by_name = {each.method: each for each in KEPT}

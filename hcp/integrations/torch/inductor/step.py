@@ -12,7 +12,7 @@ from torch import fx
 
 from hcp.graph.errors import HcpError
 from hcp.integrations.planning import GIVEN, Found, adopt, say
-from hcp.integrations.torch.capture import Joint, Traced, joint_of
+from hcp.integrations.torch.capture import Joint, Traced, joint_of, with_sizes
 from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.errors import ExecutionError, TorchError
 from hcp.integrations.torch.inductor.fingerprint import fingerprint_of
@@ -91,7 +91,7 @@ class FusedStep:
         if identity not in self.programs:
 
             def partition(module: fx.GraphModule, outputs: int) -> tuple[fx.GraphModule, fx.GraphModule]:
-                lowered = structure_of(joint_of(self.traced, module, outputs), self.name)
+                lowered = structure_of(with_sizes(joint_of(self.traced, module, outputs)), self.name)
                 if not same_structure(lowered.graph, plan.graph):
                     raise _Stale(f"the plan kept for {self.name} is of another program")
                 assert plan.schedule is not None
@@ -109,7 +109,7 @@ class FusedStep:
         found: list[Joint] = []
 
         def partition(module: fx.GraphModule, outputs: int) -> tuple[fx.GraphModule, fx.GraphModule]:
-            found.append(joint_of(self.traced, module, outputs))
+            found.append(with_sizes(joint_of(self.traced, module, outputs)))
             raise _Looked
 
         try:

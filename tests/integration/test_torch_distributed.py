@@ -11,6 +11,7 @@ from torch import multiprocessing  # noqa: E402
 from torch.distributed.fsdp import fully_shard  # noqa: E402
 from torch.nn.parallel import DistributedDataParallel  # noqa: E402
 
+from hcp.heuristics.eviction import Eviction  # noqa: E402
 from hcp.integrations.torch import CaptureError, checkpoint, plan_of  # noqa: E402
 from hcp.integrations.torch.demo.models import GPT  # noqa: E402
 from tests.integration.training_steps import random_schedule  # noqa: E402
@@ -83,7 +84,30 @@ def work(rank, folder):
     sharded_blocks(mine, lambda module: module)
     with pytest.raises(CaptureError, match=r"Block 'blocks.0' in it is sharded by itself.*plan such parts"):
         checkpoint(mine, plan=drop)
+    one_rank_plans(model, tokens, rank)
     dist.destroy_process_group()
+
+
+def one_rank_plans(model, tokens, rank):
+    """The ranks ask for the same step, then each for another, in another order: nobody waits for what never comes."""
+    asked = []
+
+    def solver(problem):
+        asked.append(len(problem.graph.nodes))
+        return Eviction()(problem)
+
+    planned = checkpoint(copy.deepcopy(model), "80%", solver=solver, cache=False, quiet=True, dynamic=False)
+    wrapped = DistributedDataParallel(planned)
+    train(wrapped, tokens)
+    found = [None, None]
+    dist.all_gather_object(found, (len(asked), plan_of(wrapped)[0].schedule))
+    assert sorted(count for count, _ in found) == [0, 1]
+    assert found[0][1] == found[1][1]
+    for rows in (1, 2, 3) if rank else (3, 1):
+        with wrapped.no_sync():
+            wrapped(tokens[:rows, :-1], tokens[:rows, 1:]).backward()
+    dist.all_gather_object(found, len(asked))
+    assert sum(found) == 4
 
 
 def test_training_is_bit_exact_in_every_wrapper(tmp_path):

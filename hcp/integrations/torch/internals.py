@@ -300,10 +300,15 @@ def whole_capture() -> AbstractContextManager[object]:
     return torch._dynamo.config.patch(_DIVIDED if divided else _WHOLE)  # type: ignore[no-any-return]
 
 
-def data_parallel_group() -> Any | None:  # noqa: ANN401 - a process group
-    """The processes that run the same step as this one under DistributedDataParallel, where it is being called."""
-    active = DistributedDataParallel._get_active_ddp_module()  # type: ignore[no-untyped-call]
-    return None if active is None else active.process_group
+def shared_store() -> Any | None:  # noqa: ANN401 - a torch.distributed.Store
+    """Where the processes of a distributed program meet; None where there is but one.
+
+    That of the program's own process group has no public name.
+    """
+    dist = torch.distributed
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() < 2:
+        return None
+    return dist.distributed_c10d._get_default_store()
 
 
 class Recording(NamedTuple):

@@ -1,5 +1,7 @@
 """What captures, plans and runs the training steps of one module: lowering, emission, and the plans in force."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -7,7 +9,7 @@ from typing import Final
 import torch
 
 from hcp.graph.ir import Graph
-from hcp.integrations.planning import carried_over, judged, plan_step, say
+from hcp.integrations.planning import Found, carried_over, judged, plan_step, say
 from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import Joint, Split, Traced
 from hcp.integrations.torch.cost import Cost, costs, device_of
@@ -19,8 +21,11 @@ from hcp.integrations.torch.lower import Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.prepare import prepare
 from hcp.integrations.torch.probe import probe
+from hcp.integrations.torch.ranks import once
 from hcp.integrations.torch.request import TorchRequest
-from hcp.plans.cache import CacheOption, folder_of
+from hcp.planning.problem import Problem
+from hcp.plans.cache import CacheOption, folder_of, identity_of
+from hcp.schedule.host import HostLink
 
 # Where a plan comes from that serves another shape than it was made for.
 CARRIED: Final = "carried over"
@@ -58,6 +63,22 @@ class TorchExecutor:
                 self.request,
                 f"{self.name} calls torch.utils.checkpoint, which is left aside: the plan decides what is recomputed",
             )
+
+    def _once(self, graph: Graph, link: HostLink | None, inputs: str, again: str) -> Found:
+        """Plans here, or takes what another process of the program planned for the same step."""
+
+        def plan() -> Found:
+            return plan_step(graph, self.request, link, before=self.allowed, inputs=inputs, again=again)
+
+        if self.request.plan is not None:
+            return plan()
+        problem = self.request.problem(graph, link, before=self.allowed)
+        found = once(_key(problem, self.request), plan, self.request.time_limit)
+        if found.plan.graph.fingerprint == graph.fingerprint:
+            return found
+        # Where costs are measured they differ from process to process.
+        assert found.plan.schedule is not None
+        return Found(judged(problem, found.plan.schedule, found.plan.planner), found.source)
 
     def _say_carried(self, inputs: str) -> None:
         if all(plan.source != CARRIED for plan in self.plans):
@@ -118,8 +139,16 @@ class TorchExecutor:
             if schedule is not None:
                 self._say_carried(inputs)
                 return TorchPlan(judged(problem, schedule, CARRIED), inputs, CARRIED, cost=self.request.cost)
-        found = plan_step(graph, self.request, link, before=self.allowed, inputs=inputs, again=again)
+        found = self._once(graph, link, inputs, again)
         return TorchPlan(found.plan, inputs, found.source, cost=self.request.cost)
+
+
+def _key(problem: Problem, request: TorchRequest) -> str:
+    """What tells a step with what is asked for it from others, costs apart."""
+    graph, limits = problem.graph, request.limits
+    nodes = [(node.name, node.op, node.inputs, [(v.name, v.bytes) for v in node.outputs]) for node in graph.nodes]
+    asked = [problem.budget, identity_of(request.solver), limits.time_limit, limits.seed, str(problem.host)]
+    return hashlib.sha256(json.dumps([nodes, asked]).encode()).hexdigest()[:32]
 
 
 def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption) -> Lowered:

@@ -10,9 +10,9 @@ from hcp.graph.ir import Graph
 from hcp.integrations.torch.capture import Traced, look_at, traced_of
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.inductor.internals import settings
-from hcp.integrations.torch.inductor.ranks import choose_once
 from hcp.integrations.torch.inductor.step import Chosen, FusedStep
 from hcp.integrations.torch.plans import TorchPlan
+from hcp.integrations.torch.ranks import once
 from hcp.integrations.torch.step_planner import TorchExecutor
 
 
@@ -27,7 +27,7 @@ def fused_backend(executor: TorchExecutor) -> Callable[..., Any]:
         module: fx.GraphModule, inputs: Sequence[Any], mode: str | None = None, options: Mapping[str, Any] | None = None
     ) -> Callable[..., Any]:
         step = _step(executor, traced_of(module, inputs), mode, options)
-        chosen = choose_once(step) if _may_train(inputs) else None
+        chosen = once(step.key, step.choose, executor.request.time_limit) if _may_train(inputs) else None
         if chosen is None:
             return step.unplanned()
         executor.take(_plan(step, chosen))

@@ -146,6 +146,12 @@ class FusedStep:
         content = [self.request.budget, before, solver, self.request.time_limit, self.request.seed]
         return None if solver is None else hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
+    @property
+    def key(self) -> str:
+        """What tells this step with what is asked for it from others."""
+        cost = self.request.cost
+        return f"{fingerprint_of(self.traced, self.patches, str(cost))}-{self.question}"
+
     def choose(self) -> Chosen | None:
         """The plan for the step; None where it turns out to need no gradient.
 

@@ -48,6 +48,8 @@ def seen(monkeypatch):
             self.patches, self.request, self.inputs, self.asked = patches, request, inputs, []
             made.append(self)
 
+        key, choose = "key", None
+
         def unplanned(self):
             return "unplanned"
 
@@ -71,30 +73,30 @@ def compiled(found, **options):
 
 
 def test_settings_of_the_call_go_before_those_of_the_request(seen, monkeypatch):
-    monkeypatch.setattr(module, "choose_once", lambda _: None)
+    monkeypatch.setattr(module, "once", lambda *_: None)
     compiled(executor(), options={"max_autotune": True})
     assert seen[0].patches == {"epilogue_fusion": False, "max_autotune": True}
 
 
 def test_steps_without_gradients_are_not_planned(seen, monkeypatch):
-    def fails(_):
+    def fails(*_):
         raise AssertionError("asked for a plan")
 
-    monkeypatch.setattr(module, "choose_once", fails)
+    monkeypatch.setattr(module, "once", fails)
     with torch.no_grad():
         assert compiled(executor()) == "unplanned"
 
 
 def test_the_plan_joins_the_executors(seen, monkeypatch):
     found = executor()
-    monkeypatch.setattr(module, "choose_once", lambda _: None)
+    monkeypatch.setattr(module, "once", lambda *_: None)
     # What takes inputs that need gradients and hands on none.
     assert compiled(found) == "unplanned"
     assert found.plans == []
     chosen = SimpleNamespace(
         found=SimpleNamespace(plan="the plan", source="planned"), measured_bytes=7, allowed_bytes=8
     )
-    monkeypatch.setattr(module, "choose_once", lambda _: chosen)
+    monkeypatch.setattr(module, "once", lambda *_: chosen)
     assert compiled(found) == "the plan"
     (plan,) = found.plans
     assert (plan.plan, plan.measured_bytes, plan.allowed_bytes, plan.source) == ("the plan", 7, 8, "planned")

@@ -14,9 +14,11 @@ from hcp.integrations.torch import (  # noqa: E402
     checkpoint,
     max_batch,
     plan_of,
+    record,
     sample_inputs,
 )
 from hcp.integrations.torch.demo.models import MLP  # noqa: E402
+from hcp.integrations.torch.errors import BudgetWarning  # noqa: E402
 from hcp.schedule.budget import BudgetError  # noqa: E402
 from tests.effort import slow, some  # noqa: E402
 
@@ -83,6 +85,113 @@ def test_plans_are_found_through_wrapped_forwards():
     holder["other"] = checkpoint(MLP(8, 3, 4), "100%", quiet=True)
     with pytest.raises(TorchError, match="holds 2 planned modules"):
         plan_of(holder)
+
+
+class Classifier(nn.Module):
+    """Tokens to scores, with the loss outside."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(64, 32)
+        self.layers = nn.ModuleList(nn.Sequential(nn.Linear(32, 64), nn.GELU(), nn.Linear(64, 32)) for _ in range(4))
+        self.head = nn.Linear(32, 64)
+
+    def forward(self, ids):
+        x = self.embedding(ids)
+        for layer in self.layers:
+            x = x + layer(x)
+        return self.head(x)
+
+
+def with_outputs_held(model, ids):
+    outputs = model(ids)
+    nn.functional.cross_entropy(outputs.flatten(0, 1), ids.flatten()).backward()
+
+
+def with_outputs_dropped(model, ids):
+    nn.functional.cross_entropy(model(ids).flatten(0, 1), ids.flatten()).backward()
+
+
+def with_a_gradient_given(model, ids):
+    gradient = torch.ones(*ids.shape, 64)
+    model(ids).backward(gradient)
+
+
+STEPS = [with_outputs_held, with_outputs_dropped, with_a_gradient_given]
+
+
+def cleared(model):
+    for parameter in model.parameters():
+        parameter.grad = None
+    return model
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("budget", some(["100%", "80%", "65%"], 2))
+def test_the_loss_outside_is_planned_with_to_the_byte(step, budget):
+    torch.manual_seed(0)
+    ids = torch.randint(0, 64, (64, 16))
+    model, reference = Classifier(), Classifier()
+    reference.load_state_dict(model.state_dict())
+    checkpoint(model, budget, quiet=True, time_limit=5)
+    for _ in range(2):
+        step(cleared(model), ids)
+    (plan,) = plan_of(model)
+    cleared(model)
+    assert record(lambda: step(model, ids)).peak == plan.peak_bytes <= plan.budget_bytes
+    step(reference, ids)
+    assert all(torch.equal(a.grad, b.grad) for a, b in zip(model.parameters(), reference.parameters(), strict=True))
+    assert plan_of(model) == [plan]
+    # A gradient that was there before adds nothing.
+    assert (plan.between is None) == (step is with_a_gradient_given)
+    assert ("between    forward and backward" in plan.report()) == (plan.between is not None)
+    assert budget != "100%" or plan.overhead == 0
+
+
+def test_outputs_that_are_held_after_all_are_planned_with():
+    ids = torch.randint(0, 64, (64, 16))
+    model = checkpoint(Classifier(), "80%", quiet=True, time_limit=5)
+    for step in (with_outputs_dropped, with_outputs_dropped, with_outputs_held):
+        step(cleared(model), ids)
+    assert plan_of(model)[0].between.dropped
+    with_outputs_held(cleared(model), ids)
+    (plan,) = plan_of(model)
+    assert not plan.between.dropped
+    cleared(model)
+    assert record(lambda: with_outputs_held(model, ids)).peak <= plan.peak_bytes <= plan.budget_bytes
+
+
+def test_a_loss_that_no_plan_leaves_room_for_is_a_warning():
+    ids = torch.randint(0, 64, (64, 16))
+    first = checkpoint(Classifier(), "100%", quiet=True)
+    outputs = first(ids)
+    outputs.backward(torch.ones_like(outputs))
+    smallest = plan_of(first)[0]
+    model = checkpoint(Classifier(), 1_700_000, quiet=True, time_limit=5)
+
+    def step():
+        outputs = model(ids)
+        sum((outputs * n).exp() for n in range(12)).sum().backward()
+
+    step()
+    with pytest.warns(BudgetWarning, match=r"takes [0-9,]+ bytes with what the program does .* over the budget of 1,7"):
+        step()
+    assert smallest.keep_everything_bytes > 1_700_000
+    step()
+
+
+def test_a_users_profiler_and_a_step_without_backward_stay_as_they_are():
+    ids = torch.randint(0, 64, (64, 16))
+    model = checkpoint(Classifier(), "100%", quiet=True)
+    outputs = model(ids)
+    del outputs
+    with torch.profiler.profile() as found:
+        with_outputs_held(model, ids)
+    assert found.key_averages()
+    assert plan_of(model)[0].between is None
+    with_outputs_held(model, ids)
+    with_outputs_held(model, ids)
+    assert plan_of(model)[0].between is not None
 
 
 @pytest.mark.parametrize(

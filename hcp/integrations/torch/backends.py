@@ -24,7 +24,7 @@ def backend_of(executor: TorchExecutor) -> Callable[..., Any]:
     if executor.request.compiler == "inductor":
         made: Callable[..., Any] = inductor().fused_backend(executor)
         return made
-    return backend(executor.split, lambda joint: Family(joint, executor.split, executor.ahead).sized)
+    return backend(sized=lambda joint: Family(joint, executor.step, executor.ahead).sized)
 
 
 def inductor() -> ModuleType:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any, Final, TypeVar
 
 import torch
@@ -42,6 +43,8 @@ _OPERATION: Final = re.compile(r"\btorch\.ops\.(\w+)\.(\w+)\.(\w+)(?=\()")
 _WITHOUT_FAKE: Final = re.compile(r"no fake impl registered for <\w+\(([\w:]+)\)>")
 
 _CONTEXT: Final = "Developer debug context:"
+
+_CALLS: Final = count(1)
 
 Boxed = Callable[[list[Any]], Any]
 T = TypeVar("T")
@@ -127,7 +130,7 @@ def traced_of(module: fx.GraphModule, inputs: Sequence[Any]) -> Traced:
 
 @dataclass(frozen=True)
 class Sized:
-    """How a step runs whose sizes the call decides.
+    """How a step runs whose code the call decides.
 
     Attributes:
         outline: Two halves that take and return what AOTAutograd expects; they are not run.
@@ -140,14 +143,16 @@ class Sized:
     backward: Boxed
 
 
-def backend(split: Callable[[Joint], Split], sized: Callable[[Joint], Sized] | None = None) -> Callable[..., Any]:
-    """A ``torch.compile`` backend that hands each training step's joint graph to ``split``, or to ``sized``.
+def backend(
+    split: Callable[[Joint], Split] | None = None, sized: Callable[[Joint], Sized] | None = None
+) -> Callable[..., Any]:
+    """A ``torch.compile`` backend that hands each training step's joint graph to one of two functions.
 
     Calls that need no gradient run as captured.
 
     Args:
-        split: Cuts a joint graph into halves.
-        sized: Runs those that have symbolic shapes; where None, they are refused.
+        split: Cuts a joint graph into halves; those with symbolic shapes are refused.
+        sized: Runs a joint graph, whatever shapes it has.
     """
 
     def compile_traced(module: fx.GraphModule, inputs: Sequence[Any]) -> Any:  # noqa: ANN401 - as PyTorch compiles it
@@ -156,10 +161,11 @@ def backend(split: Callable[[Joint], Split], sized: Callable[[Joint], Sized] | N
 
         def partition(module: fx.GraphModule, forward_outputs: int) -> tuple[fx.GraphModule, fx.GraphModule]:
             joint = joint_of(traced, module, forward_outputs)
-            if sized is not None and joint.symbols:
+            if sized is not None:
                 found.append(sized(joint))
                 halves = found[0].outline
             else:
+                assert split is not None
                 halves = split(with_sizes(joint))
             return halves.forward, halves.backward
 
@@ -310,8 +316,9 @@ def compile_whole(
         return forward(*args, **kwargs)
 
     # Dynamo skips frames of PyTorch's own containers, so that an nn.Sequential would run uncompiled: hence a function
-    # of ours. It keeps compiled variants by code object, and counts them: hence one code object a module.
-    call.__code__ = call.__code__.replace(co_name=f"call_{type(module).__name__}")
+    # of ours. It keeps compiled variants by code object: hence one code object a module; and which sizes differ from
+    # call to call by the name of the code and its place: hence a name for each.
+    call.__code__ = call.__code__.replace(co_name=f"call_{type(module).__name__}_{next(_CALLS)}")
     compiled = torch.compile(call, backend=compiler, fullgraph=True, dynamic=dynamic)
     return _translated(compiled, type(module).__name__)
 

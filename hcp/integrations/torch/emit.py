@@ -12,7 +12,7 @@ from torch.fx.node import Argument
 
 from hcp.integrations.torch import host
 from hcp.integrations.torch.capture import Split
-from hcp.integrations.torch.lower import BOUNDARY, PLACE, Lowered, Place
+from hcp.integrations.torch.lower import BOUNDARY, LOSS, PLACE, Lowered, Place
 from hcp.integrations.torch.program import Call
 from hcp.schedule.actions import Compute, Fetch, Offload, Schedule
 
@@ -61,6 +61,8 @@ class _Emitter:
                 self._move(step)
                 continue
             name = step.node
+            if name == LOSS:
+                continue
             if name == BOUNDARY:
                 returned = [self._argument(out) for out in joint.outputs]
                 self.phase = "backward"

@@ -17,3 +17,7 @@ class CaptureError(TorchError):
 
 class ExecutionError(TorchError):
     """A planned module was called in a way that its plan cannot serve."""
+
+
+class BudgetWarning(UserWarning):
+    """The module keeps its budget, but not with what the program does between its forward and its backward."""

@@ -1,18 +1,20 @@
-"""A step that was captured for any size, run for the sizes that calls bring: each is made concrete once, and planned.
+"""A captured step, run for the sizes that calls bring: each is made concrete once, planned, and watched if it is new.
 
 Captured with symbols for the sizes that differ from call to call, a step need not be captured again for a new sequence
 length. What AOTAutograd gets is an outline with the right inputs and outputs; what runs is made from the joint graph
-with the symbols replaced, as if it had been captured with these sizes.
+with the symbols replaced, as if it had been captured with these sizes. Once it was seen what the program does between
+forward and backward, the step may be planned again with it: the code that runs can change from one step to the next.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Final, Protocol
 
 import torch
 from torch import fx
 
+from hcp.integrations.torch.boundary import Boundary, Watch, watch, watched
 from hcp.integrations.torch.capture import Boxed, Joint, Sized, Split, Traced, boxed
 from hcp.integrations.torch.errors import CaptureError
 from hcp.integrations.torch.internals import (
@@ -21,6 +23,7 @@ from hcp.integrations.torch.internals import (
     is_symbolic,
     mark_boxed,
     outside_modes,
+    storage_gone,
     symbol_of,
     symbols_in,
 )
@@ -30,12 +33,61 @@ from hcp.integrations.torch.program import tensors_of
 Sizes = Mapping[Any, int]
 
 
+class Step(Protocol):
+    """A planned step with known sizes."""
+
+    @property
+    def halves(self) -> Split:
+        """What runs."""
+
+    @property
+    def tangent_bytes(self) -> int | None:
+        """Bytes of the gradients that the backward is given; None where the step need not be watched."""
+
+    @property
+    def between(self) -> Boundary:
+        """What is planned with."""
+
+    def renew(self, boundary: Boundary) -> Split | None:
+        """What runs from now on, given what was seen between forward and backward; None for the same as before."""
+
+
 @dataclass(frozen=True)
-class _Variant:
-    """The two halves for some sizes."""
+class _Code:
+    """What runs a step.
+
+    Attributes:
+        forward: The forward half.
+        backward: The backward half.
+        mark: Its number, as the forward half hands it on to the backward half.
+    """
 
     forward: Boxed
     backward: Boxed
+    mark: torch.Tensor
+
+
+@dataclass
+class _Variant:
+    """The step for some sizes.
+
+    Attributes:
+        step: It, as planned.
+        code: The number of the code that runs it.
+        boundary: What was seen between forward and backward, until the step has heard of it.
+    """
+
+    step: Step
+    code: int
+    boundary: Boundary | None = None
+    watched: bool = False
+
+    def see(self, boundary: Boundary) -> None:
+        """Takes up what was seen."""
+        self.boundary, self.watched = boundary, True
+
+
+_NOBODY: Final[tuple[None, list[Callable[[], bool]]]] = (None, [])
 
 
 @dataclass(eq=False)
@@ -43,16 +95,24 @@ class Family:
     """One captured step for all sizes.
 
     Attributes:
-        joint: It, with symbolic shapes.
-        split: Cuts a joint graph with known sizes into halves, as planned.
-        first: Called before the first call is split, with its sizes and what makes the joint graph for given ones.
+        joint: It, perhaps with symbolic shapes.
+        plan: Plans a joint graph with known sizes.
+        first: Called before the first call is planned, with its sizes and what makes the joint graph for given ones.
     """
 
     joint: Joint
-    split: Callable[[Joint], Split]
+    plan: Callable[[Joint], Step]
     first: Callable[[Sizes, Callable[[Sizes], Joint]], None]
-    _variants: list[_Variant] = field(default_factory=list)
-    _numbers: dict[tuple[int, ...], int] = field(default_factory=dict)
+    _codes: list[_Code] = field(default_factory=list)
+    _variants: dict[tuple[int, ...], _Variant] = field(default_factory=dict)
+    # The step that ran last, if it was planned for outputs or tangents that are let go, and whether its outputs are.
+    _awaited: tuple[_Variant | None, list[Callable[[], bool]]] = _NOBODY
+
+    def __post_init__(self) -> None:
+        # The inputs of the first call must not stay for as long as the step does.
+        with self.joint.fake_mode:
+            inputs = tuple(map(_shape_alone, self.joint.traced.inputs))
+        self.joint = replace(self.joint, traced=replace(self.joint.traced, inputs=inputs))
 
     @property
     def sized(self) -> Sized:
@@ -60,16 +120,18 @@ class Family:
         return Sized(self._outline(), self._forward(), self._backward())
 
     def _outline(self) -> Split:
-        """Halves with the inputs and outputs that AOTAutograd expects; between them goes the number of a variant."""
+        """Halves with the inputs and outputs that AOTAutograd expects; between them goes the mark of what runs.
+
+        What else the forward half saves is more or less, as planned: AOTAutograd takes all that it returns.
+        """
         joint = self.joint
-        number = next(node for node in joint.primals if symbols_in(node.meta["val"]))
+        with joint.fake_mode:
+            mark = torch.empty((), dtype=torch.int64)
         forward, backward = fx.Graph(), fx.Graph()
         for primal in joint.primals:
             _placeholder(forward, primal)
-        # AOTAutograd takes what is a symbol for a number, and hands it on before all tensors.
-        saved = _stand_in(forward, _symbol_of(number.meta["val"]))
-        forward.output((*(_outlined(forward, out) for out in joint.outputs), saved))
-        backward.placeholder("variant").meta["val"] = saved.meta["val"]
+        forward.output((*(_outlined(forward, out) for out in joint.outputs), _stand_in(forward, mark)))
+        backward.placeholder("mark").meta["val"] = mark
         for tangent in joint.tangents:
             _placeholder(backward, tangent)
         backward.output(tuple(_outlined(backward, gradient) for gradient in joint.gradients))
@@ -77,30 +139,52 @@ class Family:
 
     def _forward(self) -> Boxed:
         """Runs the forward half for the sizes of its arguments."""
-        numbers = [(place, out.meta["val"]) for place, out in enumerate(self.joint.outputs) if _is_number(out)]
+        outputs, tensors = self.joint.outputs, self._tensors
+        numbers = [(place, out.meta["val"]) for place, out in enumerate(outputs) if _is_number(out)]
 
         def run(args: list[Any]) -> tuple[Any, ...]:
             variant = self._variant_of(args)
-            given = [args[place] for place in self._tensors]
+            code = self._codes[variant.code]
+            given = [args[place] for place in tensors]
             # A number that the step returns, such as a counter's, need not be the one that the variant was made with.
             sizes = self._sizes(args) if numbers else {}
             args.clear()
-            found = [*self._variants[variant].forward(given), variant]
+            watching = self._watch(variant)
+            found = [*code.forward(given), code.mark]
             for place, value in numbers:
                 found[place] = evaluated(value, sizes)
+            if watching is not None:
+                watching.returned(found[: len(outputs)])
+            between = variant.step.between
+            if between.dropped or between.passed:
+                self._awaited = variant, [storage_gone(found[place]) for place in between.dropped]
             return tuple(found)
 
         mark_boxed(run)
         return run
 
     def _backward(self) -> Boxed:
-        """Runs the backward half of the variant that the forward half ran."""
+        """Runs the backward half that belongs to what the forward half ran."""
         tensors = frozenset(self._tensors)
         places = range(len(self.joint.primals))
+        mark = -1 - len(self.joint.tangents)
 
         def run(args: list[Any]) -> tuple[Any, ...]:
-            variant = self._variants[args.pop(0)]
-            gradients = iter(variant.backward(args))
+            code = self._codes[int(args.pop(mark))]
+            watching = watched()
+            if watching is not None:
+                watching.arrived()
+            (variant, outputs), self._awaited = self._awaited, _NOBODY
+            dropped = all(gone() for gone in outputs)
+            asked = watching is not None or variant is not None
+            tangents = [storage_gone(each) for each in args[mark + 1 :]] if asked else []
+            gradients = iter(code.backward(args))
+            passed = all(gone() for gone in tangents)
+            if watching is not None:
+                watching.ended(passed=passed)
+            if variant is not None and not (dropped and passed):
+                # The program holds now what it let go of before.
+                variant.boundary = variant.step.between.holding
             return tuple(next(gradients) if place in tensors else None for place in places)
 
         mark_boxed(run)
@@ -112,6 +196,8 @@ class Family:
         Raises:
             CaptureError: If an operation does not run on tensors of these sizes.
         """
+        if not self._where:
+            return self.joint
         # Who compiles or calls has modes of its own; examples of several do not mix.
         with outside_modes(), FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
             return _Concrete(self.joint, sizes).run()
@@ -150,17 +236,39 @@ class Family:
     def _sizes(self, args: list[Any]) -> Sizes:
         return {symbol: _size(args, *place) for symbol, place in self._where.items()}
 
-    def _variant_of(self, args: list[Any]) -> int:
-        """The number of the variant for the sizes of some arguments, which is made if it is new."""
+    def _variant_of(self, args: list[Any]) -> _Variant:
+        """The step for the sizes of some arguments, which is planned if it is new, or if it was watched since."""
         key = tuple(_size(args, *self._where[symbol]) for symbol in self._used)
-        if key not in self._numbers:
+        found = self._variants.get(key)
+        if found is None:
             sizes = self._sizes(args)
             if not self._variants:
                 self.first(sizes, self.at)
-            halves = self.split(self.at(sizes))
-            self._variants.append(_Variant(boxed(halves.forward), boxed(halves.backward)))
-            self._numbers[key] = len(self._variants) - 1
-        return self._numbers[key]
+            step = self.plan(self.at(sizes))
+            found = self._variants[key] = _Variant(step, self._coded(step.halves))
+        elif found.boundary is not None:
+            halves, found.boundary = found.step.renew(found.boundary), None
+            if halves is not None:
+                found.code = self._coded(halves)
+        return found
+
+    def _coded(self, halves: Split) -> int:
+        """The number of the code for two halves."""
+        number = len(self._codes)
+        self._codes.append(_Code(boxed(halves.forward), boxed(halves.backward), torch.tensor(number)))
+        return number
+
+    def _watch(self, variant: _Variant) -> Watch | None:
+        """Watches the step if that is of use."""
+        tangents = None if variant.watched else variant.step.tangent_bytes
+        return None if tangents is None else watch(variant.see, tangents)
+
+
+def _shape_alone(given: object) -> object:
+    if not isinstance(given, torch.Tensor):
+        return given
+    like = torch.empty_strided(given.shape, given.stride(), dtype=given.dtype, device=given.device)
+    return like.requires_grad_(given.requires_grad)
 
 
 def _layout(tensor: torch.Tensor) -> tuple[Any, ...]:
@@ -175,13 +283,6 @@ def _size(args: list[Any], place: int, part: int | None) -> int:
 
 def _is_number(out: object) -> bool:
     return isinstance(out, fx.Node) and is_symbolic(out.meta["val"])
-
-
-def _symbol_of(value: Any) -> object:  # noqa: ANN401 - a number or a tensor
-    """A symbolic number: the value itself, or a size of it."""
-    if is_symbolic(value):
-        return value
-    return next(size for size in _layout(value) if symbols_in(size))
 
 
 def _placeholder(graph: fx.Graph, like: fx.Node) -> fx.Node:

@@ -11,6 +11,7 @@ from torch.autograd.graph import Node
 
 from hcp.graph.errors import HcpError
 from hcp.integrations.planning import allow_unplanned
+from hcp.integrations.torch.boundary import Keeper, abandon, watched
 from hcp.integrations.torch.errors import ExecutionError
 from hcp.integrations.torch.internals import COMPILED_NODE, may_differ, packs_saved_tensors, tree_leaves
 from hcp.integrations.torch.step_planner import TorchExecutor
@@ -31,6 +32,8 @@ def guarded(
     unplanned: set[object] = set()
 
     def run(*args: object, **kwargs: object) -> object:
+        # Not within the planned call: what autograd opened under one profiler must not end under the next.
+        abandon()
         if torch.compiler.is_exporting():
             raise ExecutionError(
                 f"{name} is planned, and plans are no part of what torch.export writes; export it before checkpoint()"
@@ -112,8 +115,13 @@ def _watch(outputs: object, name: str) -> bool:
     nodes = {_planned_node(out.grad_fn) for out in tree_leaves(outputs) if isinstance(out, Tensor)} - {None}
     # Hooks that pack saved tensors, such as save_on_cpu, would have to unpack them once more for the check.
     packed = packs_saved_tensors()
+    watching = watched()
+    if watching is not None and not nodes:
+        watching.leave()
     for node in nodes:
         assert node is not None
+        if watching is not None:
+            node.register_prehook(Keeper(watching))
         # A hook that held its own node would keep the saved tensors alive.
         node.register_prehook(partial(_before_backward, weakref.ref(node), name, packed))
     return bool(nodes)

@@ -29,6 +29,7 @@ from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.graph import PythonCode, _BoxedCodeGen
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import ProfilerActivity, profile
 from torch.utils import _pytree
@@ -330,19 +331,55 @@ def profiler_runs() -> bool:
     return bool(torch.autograd.profiler._is_profiler_enabled)
 
 
-def profiled(fn: Callable[[], object]) -> Recording:
-    """Runs a function and records what happened meanwhile.
+class Recorder:
+    """Records what happens between its start and its stop.
 
     The profiler's public tables add allocations up for each operation; when each happened is in its own events alone.
     """
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        result = fn()
-    del result
-    results = profiler.profiler
-    events = [] if results is None or results.kineto_results is None else results.kineto_results.events()
-    allocations = [(event.start_ns(), event.nbytes()) for event in events if event.name() == _ALLOCATION]
-    return Recording(
-        sorted(allocations, key=lambda allocation: allocation[0]),
-        {event.name(): (event.start_ns(), event.end_ns()) for event in events if event.is_user_annotation()},
-        sorted((e.start_ns(), e.end_ns(), e.name()) for e in events if e.name().startswith("aten::")),
-    )
+
+    def __init__(self) -> None:
+        self._profiler = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._profiler.start()
+
+    def stop(self) -> Recording:
+        """Ends, with what was recorded."""
+        self._profiler.stop()
+        results = self._profiler.profiler
+        events: Sequence[Any] = ()
+        if results is not None and results.kineto_results is not None:
+            events = results.kineto_results.events()
+        allocations = [(event.start_ns(), event.nbytes()) for event in events if event.name() == _ALLOCATION]
+        return Recording(
+            sorted(allocations, key=lambda allocation: allocation[0]),
+            {event.name(): (event.start_ns(), event.end_ns()) for event in events if event.is_user_annotation()},
+            sorted((e.start_ns(), e.end_ns(), e.name()) for e in events if e.name().startswith("aten::")),
+        )
+
+
+def after_backward(action: Callable[[], object]) -> None:
+    """Calls a function once the backward that runs now is over, in the thread that asked for it.
+
+    Autograd's callbacks run before it gives the thread its own state back, that of the profiler included; it lets go of
+    them right after.
+    """
+    torch.autograd.Variable._execution_engine.queue_callback(_AtEnd(action))
+
+
+class _AtEnd:
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+
+    def __call__(self) -> None:
+        pass
+
+    def __del__(self) -> None:
+        self._action()
+
+
+def storage_gone(tensor: torch.Tensor) -> Callable[[], bool]:
+    """Whether nobody holds a tensor's storage any more, to be asked later; that it is held by a view counts as well."""
+    reference = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+    return lambda: bool(reference.expired())  # type: ignore[no-untyped-call]

@@ -1,20 +1,23 @@
 """From a prepared joint graph to hcp's graph: storages become values, operations nodes, views vanish."""
 
 import operator
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, cast
 
 from torch import fx
 
 from hcp.graph.ir import Graph, Node, Value
 from hcp.integrations.torch import rng
+from hcp.integrations.torch.boundary import Boundary
 from hcp.integrations.torch.errors import CaptureError
 from hcp.integrations.torch.internals import is_operation
 from hcp.integrations.torch.probe import Footprint, Layout
 from hcp.integrations.torch.program import Program, is_random, tensor_bytes, writes_input
 
 BOUNDARY: Final = "BOUNDARY"
+# Before it, where the program lets go of outputs before the backward begins.
+LOSS: Final = "LOSS"
 # Under which name the nodes of emitted kernels note their place in the plan.
 PLACE: Final = "hcp_place"
 
@@ -42,6 +45,7 @@ class Lowered:
         views: Operations that only look at a storage, or that readers repeat; they are run anew wherever their result
             is read.
         value_of: The value that a tensor is a fresh storage of, by the operation or item that yields the tensor.
+        returned: The values that each output of the forward looks at.
         libraries: Where nodes are kernels in the making, which share nothing but values: those that call libraries.
     """
 
@@ -51,6 +55,22 @@ class Lowered:
     views: set[fx.Node]
     value_of: dict[fx.Node, str]
     libraries: frozenset[str] | None = None
+    returned: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of the values that the forward returns."""
+        values = self.graph.values
+        return sum(values[name].bytes for name in {name for names in self.returned for name in names})
+
+    @property
+    def tangent_bytes(self) -> int:
+        """Bytes of the gradients that the backward is given."""
+        return sum(tensor_bytes(tangent) for tangent in self.program.joint.tangents)
+
+    def between(self, boundary: Boundary) -> "Lowered":
+        """The same with what was seen to happen between forward and backward."""
+        return replace(self, graph=_with_boundary(self.graph, boundary, self.returned))
 
 
 def lower(
@@ -101,6 +121,7 @@ class _Lowering:
             {node.name: (node,) for node in self.outputs},
             self.views,
             self.value_of,
+            returned=tuple(self.reads[out] if isinstance(out, fx.Node) else () for out in joint.outputs),
         )
 
     def _classify(self, node: fx.Node) -> None:
@@ -155,6 +176,7 @@ class _Lowering:
         joint = self.program.joint
         reads = [name for out in joint.outputs if isinstance(out, fx.Node) for name in self.reads[out]]
         reads += [token(node) for node in self.outputs if node in effects]
+        # Who calls the backward may hold them, as ``loss.backward()`` does with its gradient of one.
         tangents = tuple(
             Value(tangent.name, tensor_bytes(tangent), "gradient", resident=True) for tangent in joint.tangents
         )
@@ -183,6 +205,34 @@ class _Lowering:
             footprint.workspace,
             recomputable=node not in self.program.once,
         )
+
+
+def _with_boundary(graph: Graph, boundary: Boundary, returned: Sequence[Sequence[str]]) -> Graph:
+    values = graph.values
+    gone = {name for place in boundary.dropped for name in returned[place] if values[name].kind == "output"}
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if node.name == BOUNDARY:
+            nodes.extend(_boundary_nodes(node, boundary, gone))
+        elif gone.isdisjoint(value.name for value in node.outputs):
+            nodes.append(node)
+        else:
+            outputs = [replace(value, resident=False) if value.name in gone else value for value in node.outputs]
+            nodes.append(replace(node, outputs=tuple(outputs)))
+    return Graph(tuple(nodes), graph.inputs, name=graph.name, cost_unit=graph.cost_unit)
+
+
+def _boundary_nodes(node: Node, boundary: Boundary, gone: Set[str]) -> Iterator[Node]:
+    kept = (Value(f"{BOUNDARY}:kept", boundary.kept, "output", resident=True),) if boundary.kept else ()
+    reads = tuple(name for name in node.inputs if name not in gone)
+    if gone:
+        held = Value(f"{LOSS}:held", boundary.held)
+        read = tuple(name for name in node.inputs if name in gone)
+        yield Node(LOSS, "loss", read, (held,), 0, boundary.before, recomputable=False)
+        reads = (*reads, held.name)
+    tangents = tuple(replace(value, kind="activation", resident=False) for value in node.outputs)
+    outputs = (*(tangents if boundary.passed else node.outputs), *kept)
+    yield replace(node, inputs=reads, outputs=outputs, workspace=boundary.after)
 
 
 def token(node: fx.Node) -> str:

@@ -7,8 +7,9 @@ from itertools import accumulate
 
 import torch
 
+from hcp.integrations.torch.boundary import abandon
 from hcp.integrations.torch.errors import ExecutionError
-from hcp.integrations.torch.internals import profiled, profiler_runs
+from hcp.integrations.torch.internals import Recorder, profiler_runs
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,21 @@ def record(fn: Callable[[], object]) -> Memory:
     Raises:
         ExecutionError: If a profiler runs already; PyTorch has one at a time.
     """
+    abandon()
     if profiler_runs():
         raise ExecutionError(
             "a PyTorch profiler is running already, and hcp needs it to see allocations; "
             "make the first call of a planned module, and measurements, outside of it"
         )
-    allocations, marks, recorded = profiled(fn)
+    recorder = Recorder()
+    recorder.start()
+    result = None
+    try:
+        result = fn()
+    finally:
+        allocations, marks, recorded = recorder.stop()
+    # Only now, so that what it returns counts to its end.
+    del result
     operations: list[tuple[str, int]] = []
     done = 0
     for start, end, name in recorded:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hcp.integrations.planned import Planned
+from hcp.integrations.torch.boundary import Boundary
 from hcp.integrations.torch.cost import Cost
 from hcp.integrations.torch.lower import BOUNDARY
 from hcp.report.units import bytes_text, percent_text
@@ -30,6 +31,7 @@ class TorchPlan(Planned):
         allowed_bytes: What the compiled program had to stay within, which the plan was made for less or for more than;
             None where the plan is run operation by operation.
         cost: How the operations were priced, as ``checkpoint`` was told.
+        between: What was seen to happen between forward and backward, and is planned with; None where nothing was yet.
     """
 
     inputs: str = ""
@@ -37,6 +39,7 @@ class TorchPlan(Planned):
     measured_bytes: int | None = None
     allowed_bytes: int | None = None
     cost: Cost = "roofline"
+    between: Boundary | None = None
 
     @property
     def budget_bytes(self) -> int:
@@ -76,6 +79,7 @@ class TorchPlan(Planned):
             f"  peak       {self.peak_bytes:,} bytes ({bytes_text(self.peak_bytes)}), budget {self.budget_bytes:,}; "
             f"{self.peak_bytes / self.keep_everything_bytes:.1%} of keep-everything's {self.keep_everything_bytes:,}",
             *self._compiled(),
+            *self._between(),
             f"  gradients  {self.gradient_bytes:,} bytes; where they add up over several steps, "
             f"{self.accumulating_peak_bytes:,} bytes at most",
             f"  overhead   {percent_text(self.overhead)}: {usage.cost:,} ns against {graph.base_cost:,} ns, {priced}",
@@ -103,6 +107,16 @@ class TorchPlan(Planned):
         return [
             f"  compiled   by Inductor, peak measured {self.measured_bytes:,} bytes "
             f"({bytes_text(self.measured_bytes)}); planned within {self.plan.problem.budget:,}"
+        ]
+
+    def _between(self) -> list[str]:
+        seen = self.between
+        if seen is None:
+            return []
+        most, outputs = seen.held + max(seen.before, seen.after), "let go of" if seen.dropped else "held"
+        return [
+            f"  between    forward and backward the program takes up to {most:,} bytes, and {seen.kept:,} to the end; "
+            f"outputs are {outputs}"
         ]
 
     def _transfers(self) -> list[str]:

@@ -2,33 +2,44 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Final
 
 import torch
 
+from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
-from hcp.integrations.planning import Found, carried_over, judged, plan_step, say
+from hcp.integrations.planning import Found, carried_over, find_plan, judged, plan_step, say
+from hcp.integrations.torch.boundary import Boundary
 from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import Joint, Split, Traced
 from hcp.integrations.torch.cost import Cost, costs, device_of
 from hcp.integrations.torch.emit import emit
+from hcp.integrations.torch.errors import BudgetWarning
 from hcp.integrations.torch.family import Sizes
 from hcp.integrations.torch.gradients import check_gradients
 from hcp.integrations.torch.internals import tree_leaves
-from hcp.integrations.torch.lower import Lowered, lower
+from hcp.integrations.torch.lower import BOUNDARY, LOSS, Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.prepare import prepare
 from hcp.integrations.torch.probe import probe
 from hcp.integrations.torch.ranks import once
 from hcp.integrations.torch.request import TorchRequest
+from hcp.planning.plan import Plan
 from hcp.planning.problem import Problem
+from hcp.planning.solution import Bound
 from hcp.plans.cache import CacheOption, folder_of, identity_of
+from hcp.schedule.actions import Compute, Schedule
 from hcp.schedule.host import HostLink
+from hcp.schedule.replay import replay
 
 # Where a plan comes from that serves another shape than it was made for.
 CARRIED: Final = "carried over"
+# Of the budget: how much room it takes for a new search once outputs are known to be let go.
+_ROOM: Final = 0.05
 
 
 @dataclass(eq=False)
@@ -42,6 +53,7 @@ class TorchExecutor:
         called_with: Arguments of the call at hand, while there is one.
         allowed: Most bytes that a variant so far may take.
         length: Of the sequences in the first call, where the longest was declared.
+        boundaries: What was seen between forward and backward, with the bytes of the outputs, by the number of outputs.
     """
 
     name: str
@@ -50,6 +62,7 @@ class TorchExecutor:
     called_with: object = None
     allowed: int = 0
     length: int | None = None
+    boundaries: dict[int, tuple[Boundary, int]] = field(default_factory=dict)
 
     def take(self, plan: TorchPlan) -> None:
         """Puts a plan in force."""
@@ -88,18 +101,61 @@ class TorchExecutor:
         """Shapes and types of the call at hand, for people."""
         return ", ".join(_described(item) for item in tree_leaves(self.called_with) if item is not None)
 
-    def split(self, joint: Joint) -> Split:
-        """The two halves of a captured training step, as planned.
+    def step(self, joint: Joint) -> "PlannedStep":
+        """A captured training step, planned; the plan is in force from now on.
 
         Raises:
             HcpError: If it cannot be planned, or no plan meets the budget.
         """
         self.note(joint.traced)
-        lowered = lower_joint(joint, self.request.cost, self.name, self.request.cache)
-        plan = self.plan_graph(lowered.graph, device_of(joint.primals))
-        halves = emit(lowered, plan.schedule)
-        self.take(plan)
-        return halves
+        plain = lower_joint(joint, self.request.cost, self.name, self.request.cache)
+        seen, outputs = self.boundaries.get(len(joint.outputs), (Boundary(), 1))
+        boundary = seen.scaled(Fraction(plain.output_bytes, max(1, outputs)))
+        lowered = plain if boundary == Boundary() else plain.between(boundary)
+        self.take(self.plan_graph(lowered.graph, device_of(joint.primals)))
+        return PlannedStep(self, plain, lowered, len(self.plans) - 1, boundary)
+
+    def renew(self, step: "PlannedStep", boundary: Boundary) -> bool:
+        """Plans a step again if what happens between its halves makes a difference; whether another plan is in force.
+
+        A plan that keeps the budget with it stays, unless outputs that are let go leave room for a better one. Where no
+        plan keeps it, that is a warning: the budget is kept by the module alone, but not with the loss.
+        """
+        joint, old = step.plain.program.joint, self.plans[step.place]
+        self.boundaries[len(joint.outputs)] = boundary, step.plain.output_bytes
+        if boundary == Boundary():
+            return False
+        lowered = step.plain.between(boundary)
+        problem = self.request.problem(lowered.graph, old.plan.problem.host, before=old.budget_bytes)
+        schedule = _with_loss(old.schedule, lowered.graph)
+        usage = replay(lowered.graph, schedule, problem.host)
+        room = _to_the_end(step.plain.graph) - _to_the_end(lowered.graph)
+        if usage.peak <= problem.budget and (old.overhead == 0 or room <= _ROOM * problem.budget):
+            found = Found(judged(problem, schedule, old.plan.planner, () if boundary.dropped else _claimed(old.plan)))
+        else:
+            try:
+                found = self._search(problem, schedule if usage.peak <= problem.budget else None, old.inputs)
+            except HcpError as error:
+                warnings.warn(
+                    f"{self.name} takes {usage.peak:,} bytes with what the program does between its forward and its "
+                    f"backward, over the budget of {problem.budget:,}, and no plan was found that keeps it ({error}); "
+                    "lower what the loss takes, or raise the budget",
+                    BudgetWarning,
+                    stacklevel=2,
+                )
+                return False
+        step.lowered, step.between = lowered, boundary
+        self.plans[step.place] = replace(old, plan=found.plan, between=boundary)
+        self.allowed = max(self.allowed, problem.budget)
+        return True
+
+    def _search(self, problem: Problem, incumbent: Schedule | None, inputs: str) -> Found:
+        again = " again, with what happens between its forward and its backward"
+
+        def search() -> Found:
+            return find_plan(problem, self.request, inputs=inputs, again=again, incumbent=incumbent)
+
+        return once(_key(problem, self.request), search, self.request.time_limit)
 
     def ahead(self, sizes: Sizes, at: Callable[[Sizes], Joint]) -> None:
         """Plans for the longest sequences that were declared, before any shorter ones run.
@@ -141,6 +197,70 @@ class TorchExecutor:
                 return TorchPlan(judged(problem, schedule, CARRIED), inputs, CARRIED, cost=self.request.cost)
         found = self._once(graph, link, inputs, again)
         return TorchPlan(found.plan, inputs, found.source, cost=self.request.cost)
+
+
+@dataclass(eq=False)
+class PlannedStep:
+    """A step with a plan in force.
+
+    Attributes:
+        executor: What planned it.
+        plain: The step as captured.
+        lowered: The step as planned, perhaps with what was seen between its halves.
+        place: Of its plan among those of the executor.
+        between: What was seen.
+    """
+
+    executor: TorchExecutor
+    plain: Lowered
+    lowered: Lowered
+    place: int
+    between: Boundary = field(default_factory=Boundary)
+
+    @property
+    def halves(self) -> Split:
+        """What runs."""
+        return emit(self.lowered, self.executor.plans[self.place].schedule)
+
+    @property
+    def tangent_bytes(self) -> int | None:
+        """Bytes of the gradients that the backward is given; None where the step need not be watched.
+
+        Steps with other sizes are planned with what was seen at the first. Plans that were given are for the step as it
+        was captured. On a GPU the profiler sees no allocations. Where ``torch.compile`` calls the step, nobody ends a
+        watch in time.
+        """
+        joint, executor = self.plain.program.joint, self.executor
+        known = len(joint.outputs) in executor.boundaries
+        given, guarded = executor.request.plan is not None, executor.called_with is not None
+        if known or given or not guarded or device_of(joint.primals) != "cpu":
+            return None
+        return self.plain.tangent_bytes
+
+    def renew(self, boundary: Boundary) -> Split | None:
+        """What runs from now on, given what was seen between forward and backward; None for the same as before."""
+        return self.halves if self.executor.renew(self, boundary) else None
+
+
+def _with_loss(schedule: Schedule, graph: Graph) -> Schedule:
+    """A schedule of a step for the same with other things known to happen between its halves."""
+    steps = [step for step in schedule.steps if step != Compute(LOSS)]
+    if LOSS in graph.node:
+        steps.insert(steps.index(Compute(BOUNDARY)), Compute(LOSS))
+    return Schedule.from_steps(graph, steps)
+
+
+def _to_the_end(graph: Graph) -> int:
+    return sum(value.bytes for value in graph.values.values() if value.resident)
+
+
+def _claimed(plan: Plan) -> tuple[Bound, ...]:
+    """Bounds of a step as captured for the same with more memory taken: every schedule for that is one for this.
+
+    Their certificates are of the step as captured.
+    """
+    found = (bound for bound in plan.bounds if bound.of == "cost")
+    return tuple(replace(b, certificate=None, source=f"{b.source}, of the step without its loss,") for b in found)
 
 
 def _key(problem: Problem, request: TorchRequest) -> str:

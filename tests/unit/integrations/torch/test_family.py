@@ -1,5 +1,7 @@
 """A captured step with symbols for sizes: what is made of it for given ones."""
 
+from dataclasses import dataclass, field
+
 import pytest
 
 pytest.importorskip("torch")
@@ -9,6 +11,7 @@ from torch import nn
 
 from hcp.integrations.torch import CaptureError
 from hcp.integrations.torch import family as module
+from hcp.integrations.torch.boundary import Boundary
 from hcp.integrations.torch.capture import Joint, Split, backend, compile_whole, trace
 from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.family import Family
@@ -24,6 +27,26 @@ def lowered(joint: Joint):
 def split(joint: Joint) -> Split:
     found = lowered(joint)
     return emit(found, keep_everything(found.graph))
+
+
+HELD = Boundary()
+
+
+@dataclass
+class Kept:
+    """A step that keeps everything, and learns nothing."""
+
+    joint: Joint
+    tangent_bytes: int | None = None
+    between: Boundary = HELD
+    seen: list = field(default_factory=list)
+
+    @property
+    def halves(self):
+        return split(self.joint)
+
+    def renew(self, boundary):
+        self.seen.append(boundary)
 
 
 class Net(nn.Module):
@@ -42,7 +65,7 @@ def captured(net, seen=None):
     found = []
 
     def sized(joint):
-        found.append(Family(joint, split, lambda sizes, at: None if seen is None else seen.append((sizes, at))))
+        found.append(Family(joint, Kept, lambda sizes, at: None if seen is None else seen.append((sizes, at))))
         return found[-1].sized
 
     return found, compile_whole(net, net.forward, backend(split, sized), dynamic=None)
@@ -95,7 +118,7 @@ def test_views_elsewhere_in_their_storage_are_the_same_variant():
 
     def counted(joint):
         made.append(joint)
-        return split(joint)
+        return Kept(joint)
 
     def sized(joint):
         return Family(joint, counted, lambda *_: None).sized
@@ -126,3 +149,37 @@ def test_an_operation_that_takes_no_other_sizes_is_named(monkeypatch):
     monkeypatch.setattr(node, "target", fails)
     with pytest.raises(CaptureError, match=r"does not run on tensors of other sizes .*wrong sizes.*dynamic=False"):
         at(dict.fromkeys(sizes, 3))
+
+
+def test_a_step_that_wants_it_hears_what_happened_between_its_halves_and_may_change():
+    net, made = nn.Sequential(nn.Linear(4, 4), nn.Tanh()), []
+
+    class Wants(Kept):
+        def renew(self, boundary):
+            super().renew(boundary)
+            return self.halves
+
+    def plan(joint):
+        made.append(Wants(joint, lowered(joint).tangent_bytes))
+        return made[-1]
+
+    def sized(joint):
+        return Family(joint, plan, lambda *_: None).sized
+
+    call = compile_whole(net, net.forward, backend(sized=sized))
+    x = torch.randn(16, 4)
+    call(x).square().mean().backward()
+    assert made[0].seen == []
+    flying = call(x)
+    (boundary,) = made[0].seen
+    assert boundary.passed
+    assert boundary.dropped == frozenset(), "what tanh gave is saved for its backward"
+    # Each backward is that of its own forward, whatever runs now.
+    later = call(x)
+    net.zero_grad()
+    (flying.square().mean() + 2 * later.square().mean()).backward()
+    found = [parameter.grad.clone() for parameter in net.parameters()]
+    net.zero_grad()
+    (3 * net(x).square().mean()).backward()
+    torch.testing.assert_close(found, [parameter.grad for parameter in net.parameters()])
+    assert len(made[0].seen) == 1

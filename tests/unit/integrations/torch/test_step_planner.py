@@ -29,7 +29,7 @@ def test_inputs_in_words():
 def test_each_variant_says_which_it_is(capsys):
     made = executor(dynamic=False)
     for rows in (2, 3):
-        made.split(trace(nn.Sequential(nn.Linear(4, 4), nn.Tanh()), (torch.ones(rows, 4),), {}))
+        made.step(trace(nn.Sequential(nn.Linear(4, 4), nn.Tanh()), (torch.ones(rows, 4),), {}))
     lines = [line for line in capsys.readouterr().err.splitlines() if "planning" in line]
     assert "again" not in lines[0]
     assert "planning Net again, as this is variant 2 of its shapes and modes" in lines[1]
@@ -39,12 +39,12 @@ def test_each_variant_says_which_it_is(capsys):
 def test_other_shapes_take_a_plan_over(capsys):
     made = executor(time_limit=12.75)
     for rows in (2, 3, 4):
-        made.split(trace(nn.Sequential(nn.Linear(4, 4), nn.Tanh()), (torch.ones(rows, 4),), {}))
+        made.step(trace(nn.Sequential(nn.Linear(4, 4), nn.Tanh()), (torch.ones(rows, 4),), {}))
     assert [plan.source for plan in made.plans] == ["planned", "carried over", "carried over"]
     assert made.allowed == made.plans[-1].budget_bytes == made.plans[-1].keep_everything_bytes
     lines = capsys.readouterr().err.splitlines()
     assert len([line for line in lines if "took the plan for Net over" in line]) == 1
-    made.split(trace(nn.Linear(4, 4), (torch.ones(2, 4),), {}))
+    made.step(trace(nn.Linear(4, 4), (torch.ones(2, 4),), {}))
     # Keeping everything needs no plan of another shape.
     assert made.plans[-1].source == "carried over"
 

@@ -50,6 +50,7 @@ def plan_step(
     request: Request,
     host: HostLink | None = None,
     *,
+    whole: int | None = None,
     before: int = 0,
     inputs: str = "",
     again: str = "",
@@ -60,7 +61,8 @@ def plan_step(
         graph: The step.
         request: What is asked for.
         host: Where values may go, as ``request.link`` says.
-        before: Bytes that earlier variants of the step may take; see ``Request.problem``.
+        whole: Bytes that percentages refer to; see ``Request.problem``.
+        before: Bytes that earlier variants of the step may take; see there as well.
         inputs: Shapes and types of the call at hand, for people.
         again: Why the step is planned once more, for people.
 
@@ -70,8 +72,8 @@ def plan_step(
         KeyboardInterrupt: If the user ended the search.
     """
     if request.plan is not None:
-        return Found(adopt(graph, request, host, before), GIVEN)
-    return find_plan(request.problem(graph, host, before=before), request, inputs=inputs, again=again)
+        return Found(adopt(graph, request, host, whole, before), GIVEN)
+    return find_plan(request.problem(graph, host, whole, before), request, inputs=inputs, again=again)
 
 
 def find_plan(
@@ -104,7 +106,9 @@ def find_plan(
     return Found(plan)
 
 
-def adopt(graph: Graph, request: Request, host: HostLink | None = None, before: int = 0) -> Plan:
+def adopt(
+    graph: Graph, request: Request, host: HostLink | None = None, whole: int | None = None, before: int = 0
+) -> Plan:
     """The plan that the request gives, replayed on the graph at hand; a ``Plan`` brings its own host link and bounds.
 
     Raises:
@@ -127,7 +131,7 @@ def adopt(graph: Graph, request: Request, host: HostLink | None = None, before: 
         assert given is not None
         schedule, planner = given if isinstance(given, Schedule) else given(graph), GIVEN
     peak = replay(graph, schedule, host).peak
-    problem = Problem(graph, peak, host=host) if request.budget is None else request.problem(graph, host, before=before)
+    problem = Problem(graph, peak, host=host) if request.budget is None else request.problem(graph, host, whole, before)
     check_budget(problem)
     if peak > problem.budget:
         raise request.errors.misfit(

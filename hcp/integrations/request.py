@@ -15,7 +15,7 @@ from hcp.planning.problem import Limits, Monitor, Problem, ignore
 from hcp.plans.cache import CacheOption, cache_for
 from hcp.schedule.actions import Schedule
 from hcp.schedule.bandwidth import parse_link
-from hcp.schedule.budget import check_written, is_share, parse_budget
+from hcp.schedule.budget import check_written, is_of_eager, is_share, parse_budget
 from hcp.schedule.host import HostLink
 
 # The time limit is over when an error looks for a budget that works.
@@ -64,6 +64,11 @@ class Request:
     # What ``host`` may be, for people.
     hosts: ClassVar[str] = "a bandwidth such as '12GiB/s', or a HostLink"
 
+    @property
+    def measures_eager(self) -> bool:
+        """Whether a budget may be a percentage of what the unplanned program takes."""
+        return False
+
     budget: int | str | None = None
     solver: str | AnyPlanner = "auto"
     time_limit: float = 60.0
@@ -87,6 +92,11 @@ class Request:
             raise self.errors.option("got neither a budget nor a plan; give a budget such as '50%' or '8GiB'")
         if self.budget is not None:
             check_written(self.budget)
+        if is_of_eager(self.budget) and not self.measures_eager:
+            raise self.errors.option(
+                f"budget {self.budget!r} is of what PyTorch takes without a plan, operation by operation; give a "
+                "percentage alone"
+            )
         if self.fallback not in ("error", "warn"):
             raise self.errors.option(f"fallback {self.fallback!r} is not understood; give 'error' or 'warn'")
 

@@ -25,6 +25,7 @@ UNITS: Final = {
 _SOME_BYTES: Final = 2**60
 
 _NUMBER_AND_UNIT: Final = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z%]*)\s*", re.ASCII)
+_OF_EAGER: Final = re.compile(r"(.*%)\s*of\s+eager\s*", re.ASCII)
 
 
 class BudgetError(HcpError):
@@ -34,6 +35,11 @@ class BudgetError(HcpError):
 def is_share(budget: int | str | None) -> bool:
     """Whether a budget is a percentage."""
     return isinstance(budget, str) and "%" in budget
+
+
+def is_of_eager(budget: int | str | None) -> bool:
+    """Whether a budget is a percentage of what the program takes that is not planned, such as ``"60% of eager"``."""
+    return isinstance(budget, str) and _OF_EAGER.fullmatch(budget) is not None
 
 
 def check_written(budget: int | str) -> None:
@@ -57,33 +63,43 @@ def parse_budget(budget: int | str, graph: Graph | None, whole: int | None = Non
     Raises:
         BudgetError: On anything else, on zero or less, and on more than 100 %.
     """
-    if isinstance(budget, bool) or not isinstance(budget, int | str):
-        share = f"; a share is written {f'{budget:.0%}'!r}" if isinstance(budget, float) and 0 < budget <= 1 else ""
-        raise BudgetError(f"budget {budget!r} is not understood; give bytes, a size such as '8GiB', or '80%'{share}")
-    if isinstance(budget, int):
+    if isinstance(budget, int) and not isinstance(budget, bool):
         amount = budget
     else:
-        match = _NUMBER_AND_UNIT.fullmatch(budget)
-        if match is None:
-            raise BudgetError(f"budget {budget!r} is not understood; give bytes, a size such as '8GiB', or '80%'")
-        number, unit = Fraction(match[1]), match[2]
+        number, unit = _number_and_unit(budget, whole)
         if unit == "%":
-            if number > 100:
-                raise BudgetError(
-                    f"budget {budget!r} is more than 100% of the keep-everything peak; "
-                    "give at most 100%, or bytes if more memory is really meant"
-                )
             if whole is None:
                 assert graph is not None
                 whole = keep_everything_usage(graph).peak
             amount = int(number * whole / 100)
-        elif unit in UNITS:
-            amount = int(number * UNITS[unit])
         else:
-            raise BudgetError(
-                f"budget {budget!r} has unknown unit {unit!r}; use one of "
-                f"{', '.join(name for name in UNITS if name)} or %, such as '8GiB'"
-            )
+            amount = int(number * UNITS[unit])
     if amount <= 0:
         raise BudgetError(f"budget {budget!r} comes to {amount} bytes; give more than zero")
     return amount
+
+
+def _number_and_unit(budget: object, whole: int | None) -> tuple[Fraction, str]:
+    """What a text says: a number with one of ``UNITS``, or at most 100 with ``"%"``."""
+    eager = _OF_EAGER.fullmatch(budget) if isinstance(budget, str) else None
+    if eager is not None and whole is None:
+        raise BudgetError(
+            f"budget {budget!r} is of what the program takes that is not planned, which a graph does not say; give "
+            f"{eager[1]!r}, of keeping everything"
+        )
+    match = _NUMBER_AND_UNIT.fullmatch(budget if eager is None else eager[1]) if isinstance(budget, str) else None
+    if match is None:
+        share = f"; a share is written {f'{budget:.0%}'!r}" if isinstance(budget, float) and 0 < budget <= 1 else ""
+        raise BudgetError(f"budget {budget!r} is not understood; give bytes, a size such as '8GiB', or '80%'{share}")
+    number, unit = Fraction(match[1]), match[2]
+    if unit == "%" and number > 100:
+        raise BudgetError(
+            f"budget {budget!r} is more than 100% of the keep-everything peak; "
+            "give at most 100%, or bytes if more memory is really meant"
+        )
+    if unit != "%" and unit not in UNITS:
+        raise BudgetError(
+            f"budget {budget!r} has unknown unit {unit!r}; use one of "
+            f"{', '.join(name for name in UNITS if name)} or %, such as '8GiB'"
+        )
+    return number, unit

@@ -1,5 +1,6 @@
 """What daily life with planned modules meets: other batches, text generation, wrappers, mistakes said at once."""
 
+import copy
 from types import MethodType
 
 import pytest
@@ -8,6 +9,8 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+import hcp  # noqa: E402
+from hcp.graph.instances import unet  # noqa: E402
 from hcp.integrations.torch import (  # noqa: E402
     CaptureError,
     TorchError,
@@ -167,7 +170,7 @@ def test_a_loss_that_no_plan_leaves_room_for_is_a_warning():
     outputs = first(ids)
     outputs.backward(torch.ones_like(outputs))
     smallest = plan_of(first)[0]
-    model = checkpoint(Classifier(), 1_700_000, quiet=True, time_limit=5)
+    model = checkpoint(Classifier(), 1_700_000, quiet=True, solver="eviction", cache=False)
 
     def step():
         outputs = model(ids)
@@ -208,6 +211,40 @@ def test_a_users_profiler_and_a_step_without_backward_stay_as_they_are():
 def test_bad_budgets_are_refused_at_once(budget, message):
     with pytest.raises(BudgetError, match=message):
         checkpoint(MLP(8, 3, 4), budget)
+
+
+def test_a_percentage_of_what_eager_takes():
+    torch.manual_seed(0)
+    layers = [part for _ in range(4) for part in (nn.Linear(16, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Dropout(0.2))]
+    model, x = nn.Sequential(*layers), torch.randn(256, 16)
+    reference = copy.deepcopy(model)
+    checkpoint(model, "80% of eager", quiet=True, time_limit=5)
+    states = []
+    for each in (model, reference):
+        torch.manual_seed(1)
+        states.append((train(each, x), dict(each.named_buffers()), torch.get_rng_state()))
+    torch.testing.assert_close(states[0], states[1])
+    cleared(reference)
+
+    def eager():
+        outputs = reference(x)
+        outputs.backward(torch.ones_like(outputs))
+
+    (plan,) = plan_of(model)
+    assert plan.eager_bytes == record(eager).peak
+    assert plan.budget_bytes == plan.eager_bytes * 8 // 10
+    assert "bytes without a plan" in plan.report()
+    train(model, x[:100])
+    assert plan_of(model)[-1].budget_bytes == plan.budget_bytes
+
+
+def test_only_a_planned_module_knows_what_eager_takes():
+    with pytest.raises(TorchError, match="give a percentage alone"):
+        checkpoint(MLP(8, 3, 4), "60% of eager", compiler="inductor")
+    with pytest.raises(BudgetError, match="a graph does not say; give '60%', of keeping everything"):
+        hcp.solve(unet(2), "60% of eager")
+    with pytest.raises(BudgetError, match="more than 100%"):
+        checkpoint(MLP(8, 3, 4), "120% of eager")
 
 
 def test_obstacles_are_named_at_once():

@@ -52,8 +52,9 @@ def checkpoint(
     Args:
         module: Changed in place; its type, parameters and ``state_dict`` names stay.
         budget: Most bytes a forward and backward may hold above what exists when the step starts: an integer, a size
-            such as ``"8GiB"``, or a percentage such as ``"50%"`` of the captured step's keep-everything peak; steps
-            with other shapes may then take as much as the largest so far.
+            such as ``"8GiB"``, or a percentage: ``"50%"`` of the captured step's keep-everything peak, or
+            ``"50% of eager"``, of what the module takes that is not planned, which is run to be measured. Steps with
+            other shapes may then take as much as the largest so far.
         solver: A name from ``hcp.planners.PLANNERS``, or a planner.
         time_limit: Seconds that planning may take, for each variant of the step.
         cost: ``"roofline"`` (the same on every machine), ``"calibrated"`` (the roofline with this machine's constants),

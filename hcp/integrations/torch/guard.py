@@ -14,7 +14,9 @@ from hcp.integrations.planning import allow_unplanned
 from hcp.integrations.torch.boundary import Keeper, abandon, watched
 from hcp.integrations.torch.errors import ExecutionError
 from hcp.integrations.torch.internals import COMPILED_NODE, may_differ, packs_saved_tensors, tree_leaves
+from hcp.integrations.torch.measure import eager_peak
 from hcp.integrations.torch.step_planner import TorchExecutor
+from hcp.schedule.budget import is_of_eager
 
 # How many views an output may be away from the node of the planned step.
 _VIEWS: Final = 3
@@ -44,6 +46,8 @@ def guarded(
             return forward(*args, **kwargs)
         executor.called_with = (args, kwargs)
         _declare_lengths(executor)
+        if executor.eager_bytes is None and is_of_eager(executor.request.budget):
+            executor.eager_bytes = eager_peak(module, forward, args, kwargs)
         try:
             outputs = call(*args, **kwargs)
         except HcpError as error:

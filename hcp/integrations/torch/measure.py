@@ -1,15 +1,17 @@
 """Memory that a function really takes: allocation events on the CPU, the allocator's own peak on a GPU."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import torch
+from torch import nn
 
 from hcp.integrations.torch.boundary import abandon
 from hcp.integrations.torch.errors import ExecutionError
-from hcp.integrations.torch.internals import Recorder, profiler_runs
+from hcp.integrations.torch.internals import Recorder, profiler_runs, tree_leaves
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,35 @@ def record(fn: Callable[[], object]) -> Memory:
     times = tuple(time for time, _ in allocations)
     held = tuple(accumulate(size for _, size in allocations))
     return Memory(times, held, marks, tuple(operations))
+
+
+def eager_peak(module: nn.Module, forward: Callable[..., object], args: Sequence[Any], kwargs: dict[str, Any]) -> int:
+    """What a forward and backward of a module takes that is not planned, outputs and gradients included.
+
+    It is run twice. Buffers and the random state are put back, and no gradient is left.
+
+    Raises:
+        ExecutionError: See ``measure_peak``.
+    """
+    given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    wanted = [leaf for leaf in (*module.parameters(), *given) if leaf.requires_grad]
+
+    def step() -> object:
+        outputs = forward(*args, **kwargs)
+        ends = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
+        ones = [torch.ones_like(end) for end in ends]
+        return outputs, torch.autograd.grad(ends, wanted, ones, allow_unused=True)
+
+    before = [buffer.clone() for buffer in module.buffers()]
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if used else []):
+            step()
+            return measure_peak(step)
+    finally:
+        with torch.no_grad():
+            for buffer, content in zip(module.buffers(), before, strict=True):
+                buffer.copy_(content)
 
 
 def measure_peak(fn: Callable[[], object]) -> int:

@@ -31,6 +31,7 @@ class TorchPlan(Planned):
         allowed_bytes: What the compiled program had to stay within, which the plan was made for less or for more than;
             None where the plan is run operation by operation.
         cost: How the operations were priced, as ``checkpoint`` was told.
+        eager_bytes: What the first step takes that is not planned; None where the budget does not ask for it.
         between: What was seen to happen between forward and backward, and is planned with; None where nothing was yet.
     """
 
@@ -39,6 +40,7 @@ class TorchPlan(Planned):
     measured_bytes: int | None = None
     allowed_bytes: int | None = None
     cost: Cost = "roofline"
+    eager_bytes: int | None = None
     between: Boundary | None = None
 
     @property
@@ -78,6 +80,7 @@ class TorchPlan(Planned):
             f"{graph.name}{f' on {self.inputs}' if self.inputs else ''}: {len(graph.nodes):,} operations",
             f"  peak       {self.peak_bytes:,} bytes ({bytes_text(self.peak_bytes)}), budget {self.budget_bytes:,}; "
             f"{self.peak_bytes / self.keep_everything_bytes:.1%} of keep-everything's {self.keep_everything_bytes:,}",
+            *self._eager(),
             *self._compiled(),
             *self._between(),
             f"  gradients  {self.gradient_bytes:,} bytes; where they add up over several steps, "
@@ -107,6 +110,14 @@ class TorchPlan(Planned):
         return [
             f"  compiled   by Inductor, peak measured {self.measured_bytes:,} bytes "
             f"({bytes_text(self.measured_bytes)}); planned within {self.plan.problem.budget:,}"
+        ]
+
+    def _eager(self) -> list[str]:
+        if self.eager_bytes is None:
+            return []
+        return [
+            f"  eager      {self.eager_bytes:,} bytes without a plan at the first step's shapes; the peak is "
+            f"{self.peak_bytes / self.eager_bytes:.1%} of that"
         ]
 
     def _between(self) -> list[str]:

@@ -52,6 +52,11 @@ class TorchRequest(Request):
             raise TorchError("compiled plans move no values to the host; give compiler='aot_eager', or no host")
         super().__post_init__()
 
+    @property
+    def measures_eager(self) -> bool:
+        """Whether a budget may be a percentage of what the unplanned module takes; Inductor has its own to refer to."""
+        return self.compiler != "inductor"
+
     def _check_shapes(self) -> None:
         if self.dynamic not in (None, False):
             raise TorchError(

@@ -53,6 +53,7 @@ class TorchExecutor:
         called_with: Arguments of the call at hand, while there is one.
         allowed: Most bytes that a variant so far may take.
         length: Of the sequences in the first call, where the longest was declared.
+        eager_bytes: What the unplanned step takes, where the budget is a percentage of that.
         boundaries: What was seen between forward and backward, with the bytes of the outputs, by the number of outputs.
     """
 
@@ -62,6 +63,7 @@ class TorchExecutor:
     called_with: object = None
     allowed: int = 0
     length: int | None = None
+    eager_bytes: int | None = None
     boundaries: dict[int, tuple[Boundary, int]] = field(default_factory=dict)
 
     def take(self, plan: TorchPlan) -> None:
@@ -77,15 +79,19 @@ class TorchExecutor:
                 f"{self.name} calls torch.utils.checkpoint, which is left aside: the plan decides what is recomputed",
             )
 
+    def _problem(self, graph: Graph, link: HostLink | None, before: int | None = None) -> Problem:
+        return self.request.problem(graph, link, self.eager_bytes, self.allowed if before is None else before)
+
     def _once(self, graph: Graph, link: HostLink | None, inputs: str, again: str) -> Found:
         """Plans here, or takes what another process of the program planned for the same step."""
 
         def plan() -> Found:
-            return plan_step(graph, self.request, link, before=self.allowed, inputs=inputs, again=again)
+            whole, before = self.eager_bytes, self.allowed
+            return plan_step(graph, self.request, link, whole=whole, before=before, inputs=inputs, again=again)
 
         if self.request.plan is not None:
             return plan()
-        problem = self.request.problem(graph, link, before=self.allowed)
+        problem = self._problem(graph, link)
         found = once(_key(problem, self.request), plan, self.request.time_limit)
         if found.plan.graph.fingerprint == graph.fingerprint:
             return found
@@ -126,7 +132,7 @@ class TorchExecutor:
         if boundary == Boundary():
             return False
         lowered = step.plain.between(boundary)
-        problem = self.request.problem(lowered.graph, old.plan.problem.host, before=old.budget_bytes)
+        problem = self._problem(lowered.graph, old.plan.problem.host, old.budget_bytes)
         schedule = _with_loss(old.schedule, lowered.graph)
         usage = replay(lowered.graph, schedule, problem.host)
         room = _to_the_end(step.plain.graph) - _to_the_end(lowered.graph)
@@ -190,13 +196,14 @@ class TorchExecutor:
         again = f" again, as this is variant {variant} of its shapes and modes" if self.plans else ""
         link = self.request.link(graph, device)
         if self.plans and link is None and self.request.plan is None and self.request.dynamic is None:
-            problem = self.request.problem(graph, None, before=self.allowed)
+            problem = self._problem(graph, None)
             schedule = carried_over(problem, [plan.plan for plan in self.plans if plan.source != CARRIED])
             if schedule is not None:
                 self._say_carried(inputs)
-                return TorchPlan(judged(problem, schedule, CARRIED), inputs, CARRIED, cost=self.request.cost)
+                plan = judged(problem, schedule, CARRIED)
+                return TorchPlan(plan, inputs, CARRIED, cost=self.request.cost, eager_bytes=self.eager_bytes)
         found = self._once(graph, link, inputs, again)
-        return TorchPlan(found.plan, inputs, found.source, cost=self.request.cost)
+        return TorchPlan(found.plan, inputs, found.source, cost=self.request.cost, eager_bytes=self.eager_bytes)
 
 
 @dataclass(eq=False)

@@ -28,9 +28,7 @@ from hcp.integrations.torch.prepare import prepare
 from hcp.integrations.torch.probe import probe
 from hcp.integrations.torch.ranks import once
 from hcp.integrations.torch.request import TorchRequest
-from hcp.planning.plan import Plan
 from hcp.planning.problem import Problem
-from hcp.planning.solution import Bound
 from hcp.plans.cache import CacheOption, folder_of, identity_of
 from hcp.schedule.actions import Compute, Schedule
 from hcp.schedule.host import HostLink
@@ -38,8 +36,6 @@ from hcp.schedule.replay import replay
 
 # Where a plan comes from that serves another shape than it was made for.
 CARRIED: Final = "carried over"
-# Of the budget: how much room it takes for a new search once outputs are known to be let go.
-_ROOM: Final = 0.05
 
 
 @dataclass(eq=False)
@@ -124,8 +120,9 @@ class TorchExecutor:
     def renew(self, step: "PlannedStep", boundary: Boundary) -> bool:
         """Plans a step again if what happens between its halves makes a difference; whether another plan is in force.
 
-        A plan that keeps the budget with it stays, unless outputs that are let go leave room for a better one. Where no
-        plan keeps it, that is a warning: the budget is kept by the module alone, but not with the loss.
+        A plan that recomputes nothing and keeps the budget with it stays; another may not be the best any more, and its
+        bounds are of another problem. Where no plan keeps the budget, that is a warning: it is kept by the module, but
+        not with the loss.
         """
         joint, old = step.plain.program.joint, self.plans[step.place]
         self.boundaries[len(joint.outputs)] = boundary, step.plain.output_bytes
@@ -135,12 +132,12 @@ class TorchExecutor:
         problem = self._problem(lowered.graph, old.plan.problem.host, old.budget_bytes)
         schedule = _with_loss(old.schedule, lowered.graph)
         usage = replay(lowered.graph, schedule, problem.host)
-        room = _to_the_end(step.plain.graph) - _to_the_end(lowered.graph)
-        if usage.peak <= problem.budget and (old.overhead == 0 or room <= _ROOM * problem.budget):
-            found = Found(judged(problem, schedule, old.plan.planner, () if boundary.dropped else _claimed(old.plan)))
+        fits = usage.peak <= problem.budget
+        if fits and old.overhead == 0:
+            found = Found(judged(problem, schedule, old.plan.planner))
         else:
             try:
-                found = self._search(problem, schedule if usage.peak <= problem.budget else None, old.inputs)
+                found = self._search(problem, schedule if fits else None, old.inputs)
             except HcpError as error:
                 warnings.warn(
                     f"{self.name} takes {usage.peak:,} bytes with what the program does between its forward and its "
@@ -255,19 +252,6 @@ def _with_loss(schedule: Schedule, graph: Graph) -> Schedule:
     if LOSS in graph.node:
         steps.insert(steps.index(Compute(BOUNDARY)), Compute(LOSS))
     return Schedule.from_steps(graph, steps)
-
-
-def _to_the_end(graph: Graph) -> int:
-    return sum(value.bytes for value in graph.values.values() if value.resident)
-
-
-def _claimed(plan: Plan) -> tuple[Bound, ...]:
-    """Bounds of a step as captured for the same with more memory taken: every schedule for that is one for this.
-
-    Their certificates are of the step as captured.
-    """
-    found = (bound for bound in plan.bounds if bound.of == "cost")
-    return tuple(replace(b, certificate=None, source=f"{b.source}, of the step without its loss,") for b in found)
 
 
 def _key(problem: Problem, request: TorchRequest) -> str:

@@ -72,7 +72,7 @@ def optimum_of(graph, budget, order=None):
     return bounds[0].value if bounds else None
 
 
-@settings(max_examples=examples(500), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tight_problems())
 def test_bounds_and_schedules_hold_against_the_oracle(drawn):
     graph, budget = drawn

@@ -1,6 +1,7 @@
 """The backends of ``torch.compile`` that run planned steps, by what makes code of them."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
@@ -24,7 +25,11 @@ def backend_of(executor: TorchExecutor) -> Callable[..., Any]:
     if executor.request.compiler == "inductor":
         made: Callable[..., Any] = inductor().fused_backend(executor)
         return made
-    return backend(sized=lambda joint: Family(joint, executor.step, executor.ahead).sized)
+    return backend(
+        sized=lambda joint: (
+            Family(joint, executor.step, executor.ahead, partial(executor.hold, len(joint.outputs))).sized
+        )
+    )
 
 
 def inductor() -> ModuleType:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
+from types import SimpleNamespace
 from typing import Any, Final, TypeVar
 
 import torch
@@ -228,9 +229,14 @@ def boxed(module: fx.GraphModule) -> Boxed:
 
     exec(compile(_OPERATION.sub(direct, code.src), f"<hcp: {type(module).__name__}>", "exec"), names)
     forward: Any = names["forward"]
+    # The graph itself, with its examples, is large, and there may be many of them: one for each length of sequences.
+    roots = {
+        str(node.target).partition(".")[0] for node in module.graph.nodes if node.op in ("get_attr", "call_module")
+    }
+    constants = SimpleNamespace(**{root: getattr(module, root) for root in roots})
 
     def run(args: list[Any]) -> object:
-        return forward(module, args)
+        return forward(constants, args)
 
     mark_boxed(run)
     return run

@@ -6,6 +6,7 @@ with the symbols replaced, as if it had been captured with these sizes. Once it 
 forward and backward, the step may be planned again with it: the code that runs can change from one step to the next.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,6 +29,9 @@ from hcp.integrations.torch.internals import (
     symbols_in,
 )
 from hcp.integrations.torch.program import tensors_of
+
+# Of how many sizes the code is kept; that of others is made again.
+REMEMBERED: Final = 256
 
 # The symbols of a step with the numbers that a call gives them.
 Sizes = Mapping[Any, int]
@@ -72,19 +76,20 @@ class _Variant:
     """The step for some sizes.
 
     Attributes:
-        step: It, as planned.
         code: The number of the code that runs it.
-        boundary: What was seen between forward and backward, until the step has heard of it.
+        between: What is planned with.
+        step: It, as planned, as long as it may be planned again: it holds the whole graph.
+        seen: What was seen between forward and backward, until the step has heard of it.
     """
 
-    step: Step
     code: int
-    boundary: Boundary | None = None
-    watched: bool = False
+    between: Boundary
+    step: Step | None
+    seen: Boundary | None = None
 
     def see(self, boundary: Boundary) -> None:
         """Takes up what was seen."""
-        self.boundary, self.watched = boundary, True
+        self.seen = boundary
 
 
 _NOBODY: Final[tuple[None, list[Callable[[], bool]]]] = (None, [])
@@ -98,13 +103,16 @@ class Family:
         joint: It, perhaps with symbolic shapes.
         plan: Plans a joint graph with known sizes.
         first: Called before the first call is planned, with its sizes and what makes the joint graph for given ones.
+        hold: Called with what to plan with from now on, where the program holds what it let go of before.
     """
 
     joint: Joint
     plan: Callable[[Joint], Step]
     first: Callable[[Sizes, Callable[[Sizes], Joint]], None]
-    _codes: list[_Code] = field(default_factory=list)
-    _variants: dict[tuple[int, ...], _Variant] = field(default_factory=dict)
+    hold: Callable[[Boundary], None]
+    _codes: OrderedDict[int, _Code] = field(default_factory=OrderedDict)
+    _variants: OrderedDict[tuple[int, ...], _Variant] = field(default_factory=OrderedDict)
+    _made: int = 0
     # The step that ran last, if it was planned for outputs or tangents that are let go, and whether its outputs are.
     _awaited: tuple[_Variant | None, list[Callable[[], bool]]] = _NOBODY
 
@@ -155,7 +163,7 @@ class Family:
                 found[place] = evaluated(value, sizes)
             if watching is not None:
                 watching.returned(found[: len(outputs)])
-            between = variant.step.between
+            between = variant.between
             if between.dropped or between.passed:
                 self._awaited = variant, [storage_gone(found[place]) for place in between.dropped]
             return tuple(found)
@@ -183,8 +191,7 @@ class Family:
             if watching is not None:
                 watching.ended(passed=passed)
             if variant is not None and not (dropped and passed):
-                # The program holds now what it let go of before.
-                variant.boundary = variant.step.between.holding
+                self._hold(variant)
             return tuple(next(gradients) if place in tensors else None for place in places)
 
         mark_boxed(run)
@@ -197,7 +204,7 @@ class Family:
             CaptureError: If an operation does not run on tensors of these sizes.
         """
         if not self._where:
-            return self.joint
+            return _copied(self.joint)
         # Who compiles or calls has modes of its own; examples of several do not mix.
         with outside_modes(), FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
             return _Concrete(self.joint, sizes).run()
@@ -245,23 +252,55 @@ class Family:
             if not self._variants:
                 self.first(sizes, self.at)
             step = self.plan(self.at(sizes))
-            found = self._variants[key] = _Variant(step, self._coded(step.halves))
-        elif found.boundary is not None:
-            halves, found.boundary = found.step.renew(found.boundary), None
+            waits = step if step.tangent_bytes is not None else None
+            found = self._variants[key] = _Variant(self._coded(step.halves), step.between, waits)
+            while len(self._variants) > REMEMBERED:
+                self._variants.popitem(last=False)
+        elif found.seen is not None and found.step is not None:
+            halves = found.step.renew(found.seen)
             if halves is not None:
-                found.code = self._coded(halves)
+                found.code, found.between = self._coded(halves), found.step.between
+            found.seen = None
+        self._variants.move_to_end(key)
         return found
+
+    def _hold(self, variant: _Variant) -> None:
+        """Plans for a program that holds what it let go of when it was watched: all sizes."""
+        boundary = variant.between.holding
+        self.hold(boundary)
+        for key, each in tuple(self._variants.items()):
+            if each.step is not None:
+                each.seen = boundary
+            elif each.between.dropped or each.between.passed:
+                del self._variants[key]
 
     def _coded(self, halves: Split) -> int:
         """The number of the code for two halves."""
-        number = len(self._codes)
-        self._codes.append(_Code(boxed(halves.forward), boxed(halves.backward), torch.tensor(number)))
+        number, self._made = self._made, self._made + 1
+        self._codes[number] = _Code(boxed(halves.forward), boxed(halves.backward), torch.tensor(number))
+        while len(self._codes) > 2 * REMEMBERED:
+            self._codes.popitem(last=False)
         return number
 
     def _watch(self, variant: _Variant) -> Watch | None:
         """Watches the step if that is of use."""
-        tangents = None if variant.watched else variant.step.tangent_bytes
+        tangents = None if variant.step is None or variant.seen is not None else variant.step.tangent_bytes
         return None if tangents is None else watch(variant.see, tangents)
+
+
+def _copied(joint: Joint) -> Joint:
+    """The same with a graph of its own, which planning changes."""
+    graph, found = fx.Graph(), dict[fx.Node, fx.Node]()
+    returned = graph.output(graph.graph_copy(joint.module.graph, found))
+    (output,) = joint.module.graph.find_nodes(op="output")
+    returned.meta.update(output.meta)
+    return replace(
+        joint,
+        module=fx.GraphModule(joint.module, graph),
+        primals=tuple(map(found.__getitem__, joint.primals)),
+        tangents=tuple(map(found.__getitem__, joint.tangents)),
+        mutated=tuple(None if primal is None else found[primal] for primal in joint.mutated),
+    )
 
 
 def _shape_alone(given: object) -> object:

@@ -19,7 +19,7 @@ from hcp.integrations.torch.capture import Joint, Split, Traced
 from hcp.integrations.torch.cost import Cost, costs, device_of
 from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.errors import BudgetWarning
-from hcp.integrations.torch.family import Sizes
+from hcp.integrations.torch.family import REMEMBERED, Sizes
 from hcp.integrations.torch.gradients import check_gradients
 from hcp.integrations.torch.internals import tree_leaves
 from hcp.integrations.torch.lower import BOUNDARY, LOSS, Lowered, lower
@@ -65,6 +65,9 @@ class TorchExecutor:
     def take(self, plan: TorchPlan) -> None:
         """Puts a plan in force."""
         self.plans.append(plan)
+        carried = [each for each in self.plans if each.source == CARRIED]
+        if len(carried) > REMEMBERED:
+            self.plans.remove(carried[0])
         self.allowed = max(self.allowed, plan.budget_bytes)
 
     def note(self, traced: Traced) -> None:
@@ -114,8 +117,15 @@ class TorchExecutor:
         seen, outputs = self.boundaries.get(len(joint.outputs), (Boundary(), 1))
         boundary = seen.scaled(Fraction(plain.output_bytes, max(1, outputs)))
         lowered = plain if boundary == Boundary() else plain.between(boundary)
-        self.take(self.plan_graph(lowered.graph, device_of(joint.primals)))
-        return PlannedStep(self, plain, lowered, len(self.plans) - 1, boundary)
+        plan = self.plan_graph(lowered.graph, device_of(joint.primals))
+        self.take(plan if lowered is plain else replace(plan, between=boundary))
+        return PlannedStep(self, plain, lowered, self.plans[-1], boundary)
+
+    def hold(self, outputs: int, boundary: Boundary) -> None:
+        """Plans steps with so many outputs for a program that holds them, from now on."""
+        known = self.boundaries.get(outputs)
+        if known is not None:
+            self.boundaries[outputs] = boundary, known[1]
 
     def renew(self, step: "PlannedStep", boundary: Boundary) -> bool:
         """Plans a step again if what happens between its halves makes a difference; whether another plan is in force.
@@ -124,7 +134,7 @@ class TorchExecutor:
         bounds are of another problem. Where no plan keeps the budget, that is a warning: it is kept by the module, but
         not with the loss.
         """
-        joint, old = step.plain.program.joint, self.plans[step.place]
+        joint, old = step.plain.program.joint, step.plan
         self.boundaries[len(joint.outputs)] = boundary, step.plain.output_bytes
         if boundary == Boundary():
             return False
@@ -147,8 +157,8 @@ class TorchExecutor:
                     stacklevel=2,
                 )
                 return False
-        step.lowered, step.between = lowered, boundary
-        self.plans[step.place] = replace(old, plan=found.plan, between=boundary)
+        step.lowered, step.between, step.plan = lowered, boundary, replace(old, plan=found.plan, between=boundary)
+        self.plans[:] = [step.plan if plan is old else plan for plan in self.plans]
         self.allowed = max(self.allowed, problem.budget)
         return True
 
@@ -211,20 +221,20 @@ class PlannedStep:
         executor: What planned it.
         plain: The step as captured.
         lowered: The step as planned, perhaps with what was seen between its halves.
-        place: Of its plan among those of the executor.
+        plan: Its plan.
         between: What was seen.
     """
 
     executor: TorchExecutor
     plain: Lowered
     lowered: Lowered
-    place: int
+    plan: TorchPlan
     between: Boundary = field(default_factory=Boundary)
 
     @property
     def halves(self) -> Split:
         """What runs."""
-        return emit(self.lowered, self.executor.plans[self.place].schedule)
+        return emit(self.lowered, self.plan.schedule)
 
     @property
     def tangent_bytes(self) -> int | None:

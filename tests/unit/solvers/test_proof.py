@@ -33,7 +33,7 @@ def uneven_problems(draw):
     return graph, budget, Exhaustive()(Problem(graph, budget)).bounds[0].value
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(uneven_problems(), st.sampled_from(["proof", BRANCHING]))
 def test_nothing_false_is_claimed_where_costs_are_uneven(drawn, solver):
     graph, budget, optimum = drawn

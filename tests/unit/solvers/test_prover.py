@@ -64,7 +64,7 @@ def test_a_proof_that_is_cut_short_goes_on_where_it_was():
     lifter = Lifter(tracker, tracker.deadline, LiftingParams())
     turns = 0
     while not tracker.done:
-        deadline = tracker.deadline.part(0.02)
+        deadline = tracker.deadline.part(0.05)
         with suppress(Cancelled), deadline.enforced():
             prover.prove(lifter, deadline)
         turns += 1

@@ -65,7 +65,9 @@ def captured(net, seen=None):
     found = []
 
     def sized(joint):
-        found.append(Family(joint, Kept, lambda sizes, at: None if seen is None else seen.append((sizes, at))))
+        found.append(
+            Family(joint, Kept, lambda sizes, at: None if seen is None else seen.append((sizes, at)), lambda _: None)
+        )
         return found[-1].sized
 
     return found, compile_whole(net, net.forward, backend(split, sized), dynamic=None)
@@ -121,7 +123,7 @@ def test_views_elsewhere_in_their_storage_are_the_same_variant():
         return Kept(joint)
 
     def sized(joint):
-        return Family(joint, counted, lambda *_: None).sized
+        return Family(joint, counted, lambda *_: None, lambda _: None).sized
 
     call = compile_whole(net, net.forward, backend(counted, sized), dynamic=None)
     for batch in batches:
@@ -164,7 +166,7 @@ def test_a_step_that_wants_it_hears_what_happened_between_its_halves_and_may_cha
         return made[-1]
 
     def sized(joint):
-        return Family(joint, plan, lambda *_: None).sized
+        return Family(joint, plan, lambda *_: None, lambda _: None).sized
 
     call = compile_whole(net, net.forward, backend(sized=sized))
     x = torch.randn(16, 4)

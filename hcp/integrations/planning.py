@@ -8,7 +8,7 @@ lowers it to a graph before, and executes the schedule after.
 import sys
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hcp.feasibility import check_budget
@@ -23,7 +23,7 @@ from hcp.planning.solution import Bound, Solution, Status
 from hcp.plans.cache import cache_for, identity_of, key_of
 from hcp.progress import live_progress
 from hcp.runtime.executor import FallbackWarning
-from hcp.schedule.actions import Compute, Schedule, ScheduleError, keep_everything
+from hcp.schedule.actions import Compute, Schedule, ScheduleError, Step, keep_everything
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import replay
 
@@ -147,21 +147,32 @@ def carried_over(problem: Problem, plans: Iterable[Plan]) -> Schedule | None:
     The same step on other sizes has the same operations. Their names may differ between captures, their order does not.
     """
     graph = problem.graph
-    known = [keep_everything(graph)]
-    for plan in plans:
-        if plan.schedule is not None and _alike(plan.graph, graph):
-            names = dict(zip(plan.graph.node, graph.node, strict=True))
-            steps = [Compute(names[step.node]) for step in plan.schedule.steps if isinstance(step, Compute)]
-            known.append(Schedule.from_steps(graph, steps))
+    known = [tuple(keep_everything(graph).steps)]
+    known += [
+        _renamed(plan.schedule, plan.graph, graph) for plan in plans if plan.schedule and _alike(plan.graph, graph)
+    ]
     best: tuple[int, Schedule] | None = None
-    for schedule in known:
+    for steps in known:
         try:
-            usage = replay(graph, schedule)
+            schedule = Schedule.from_steps(graph, steps)
+            usage = replay(graph, schedule, problem.host)
         except ScheduleError:
             continue
         if usage.peak <= problem.budget and (best is None or usage.cost < best[0]):
             best = usage.cost, schedule
     return None if best is None else best[1]
+
+
+def _renamed(schedule: Schedule, graph: Graph, other: Graph) -> tuple[Step, ...]:
+    """The steps of a schedule for one graph with the names that another has in the same places."""
+    nodes = dict(zip(graph.node, other.node, strict=True))
+    values = dict(zip(graph.values, other.values, strict=False))
+    return tuple(
+        Compute(nodes[step.node])
+        if isinstance(step, Compute)
+        else replace(step, value=values.get(step.value, step.value))
+        for step in schedule.steps
+    )
 
 
 def _alike(graph: Graph, other: Graph) -> bool:

@@ -64,11 +64,6 @@ class Request:
     # What ``host`` may be, for people.
     hosts: ClassVar[str] = "a bandwidth such as '12GiB/s', or a HostLink"
 
-    @property
-    def measures_eager(self) -> bool:
-        """Whether a budget may be a percentage of what the unplanned program takes."""
-        return False
-
     budget: int | str | None = None
     solver: str | AnyPlanner = "auto"
     time_limit: float = 60.0
@@ -99,6 +94,11 @@ class Request:
             )
         if self.fallback not in ("error", "warn"):
             raise self.errors.option(f"fallback {self.fallback!r} is not understood; give 'error' or 'warn'")
+
+    @property
+    def measures_eager(self) -> bool:
+        """Whether a budget may be a percentage of what the unplanned program takes."""
+        return False
 
     @property
     def limits(self) -> Limits:

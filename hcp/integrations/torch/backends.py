@@ -26,9 +26,7 @@ def backend_of(executor: TorchExecutor) -> Callable[..., Any]:
         made: Callable[..., Any] = inductor().fused_backend(executor)
         return made
     return backend(
-        sized=lambda joint: (
-            Family(joint, executor.step, executor.ahead, partial(executor.hold, len(joint.outputs))).sized
-        )
+        lambda joint: Family(joint, executor.step, executor.ahead, partial(executor.hold, len(joint.outputs))).sized
     )
 
 

@@ -144,16 +144,10 @@ class Sized:
     backward: Boxed
 
 
-def backend(
-    split: Callable[[Joint], Split] | None = None, sized: Callable[[Joint], Sized] | None = None
-) -> Callable[..., Any]:
-    """A ``torch.compile`` backend that hands each training step's joint graph to one of two functions.
+def backend(run: Callable[[Joint], Sized]) -> Callable[..., Any]:
+    """A ``torch.compile`` backend that runs each training step as a function says, given its joint graph.
 
     Calls that need no gradient run as captured.
-
-    Args:
-        split: Cuts a joint graph into halves; those with symbolic shapes are refused.
-        sized: Runs a joint graph, whatever shapes it has.
     """
 
     def compile_traced(module: fx.GraphModule, inputs: Sequence[Any]) -> Any:  # noqa: ANN401 - as PyTorch compiles it
@@ -161,20 +155,14 @@ def backend(
         found: list[Sized] = []
 
         def partition(module: fx.GraphModule, forward_outputs: int) -> tuple[fx.GraphModule, fx.GraphModule]:
-            joint = joint_of(traced, module, forward_outputs)
-            if sized is not None:
-                found.append(sized(joint))
-                halves = found[0].outline
-            else:
-                assert split is not None
-                halves = split(with_sizes(joint))
-            return halves.forward, halves.backward
+            found.append(run(joint_of(traced, module, forward_outputs)))
+            return found[0].outline.forward, found[0].outline.backward
 
         def forward(module: fx.GraphModule, _inputs: object) -> Boxed:
             return found[0].forward if found else boxed(module)
 
-        def backward(module: fx.GraphModule, _inputs: object) -> Boxed:
-            return found[0].backward if found else boxed(module)
+        def backward(_module: fx.GraphModule, _inputs: object) -> Boxed:
+            return found[0].backward
 
         with _recurrence_in_the_open(module) as inside:
             return compile_joint(module, inputs, (forward, backward), inside(partition))
@@ -261,12 +249,12 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> Joi
     """
     found: list[Joint] = []
 
-    def split(joint: Joint) -> Split:
-        found.append(joint)
+    def look(joint: Joint) -> Sized:
+        found.append(with_sizes(joint))
         raise _CapturedError
 
     try:
-        compile_whole(module, forward_of(module), backend(split))(*args, **kwargs)
+        compile_whole(module, forward_of(module), backend(look))(*args, **kwargs)
     except _CapturedError:
         return found[0]
     raise _no_gradient(module)

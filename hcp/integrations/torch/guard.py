@@ -45,9 +45,10 @@ def guarded(
         if unplanned and _variant(module, args, kwargs) in unplanned:
             return forward(*args, **kwargs)
         executor.called_with = (args, kwargs)
-        _declare_lengths(executor)
-        if executor.eager_bytes is None and is_of_eager(executor.request.budget):
-            executor.eager_bytes = eager_peak(module, forward, args, kwargs)
+        if not executor.plans:
+            _declare_lengths(executor)
+            if executor.eager_bytes is None and is_of_eager(executor.request.budget):
+                executor.eager_bytes = eager_peak(module, forward, args, kwargs)
         try:
             outputs = call(*args, **kwargs)
         except HcpError as error:
@@ -71,7 +72,7 @@ def _declare_lengths(executor: TorchExecutor) -> None:
 
     That is the second size of the first input that has two, and whatever is as long.
     """
-    if executor.request.max_length is None or executor.plans:
+    if executor.request.max_length is None:
         return
     tensors = [leaf for leaf in tree_leaves(executor.called_with) if isinstance(leaf, Tensor) and leaf.dim() > 1]
     if not tensors:

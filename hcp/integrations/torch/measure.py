@@ -12,6 +12,7 @@ from torch import nn
 from hcp.integrations.torch.boundary import abandon
 from hcp.integrations.torch.errors import ExecutionError
 from hcp.integrations.torch.internals import Recorder, profiler_runs, tree_leaves
+from hcp.integrations.torch.rng import random_state_kept
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,8 @@ def eager_peak(module: nn.Module, forward: Callable[..., object], args: Sequence
         return outputs, torch.autograd.grad(ends, wanted, ones, allow_unused=True)
 
     before = [buffer.clone() for buffer in module.buffers()]
-    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if used else []):
+        with random_state_kept():
             step()
             return measure_peak(step)
     finally:

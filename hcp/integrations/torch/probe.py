@@ -8,8 +8,7 @@ Operations that agree in target, shapes, layouts and other arguments are run onc
 import hashlib
 import operator
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, cast
 
@@ -20,11 +19,13 @@ from torch.profiler import record_function
 from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.errors import CaptureError
-from hcp.integrations.torch.internals import OpOverload, storage_id, tree_leaves
+from hcp.integrations.torch.internals import OpOverload, is_operation, storage_id, tree_leaves
 from hcp.integrations.torch.measure import record
 from hcp.integrations.torch.program import Program
+from hcp.integrations.torch.rng import random_state_kept
 
 REPEATS: Final = 5
+_MARK: Final = "hcp-probe:"
 
 # Writes content into the stand-ins of an operator, by its name.
 Fill = Callable[..., None]
@@ -53,9 +54,6 @@ def sample_inputs(operator: str | OpOverload) -> Callable[[Fill], Fill]:
 
 def _name(operator: OpOverload) -> str:
     return "::".join(str(operator).split(".")[:2])
-
-
-_MARK: Final = "hcp-probe:"
 
 
 class Layout(NamedTuple):
@@ -174,7 +172,7 @@ class _Sample:
     def stand_ins(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Real arguments; zeros are valid wherever an index is wanted, save where the user knows better."""
         args, kwargs = _deep(self.args, _stand_in), _deep(self.kwargs, _stand_in)
-        fill = _FILLS.get(_name(self.target)) if isinstance(self.target, OpOverload) else None
+        fill = _FILLS.get(_name(self.target)) if is_operation(self.target) else None
         if fill is not None:
             fill(*args, **kwargs)
         return args, kwargs
@@ -298,11 +296,3 @@ def _deep(item: Any, change: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - wha
     if isinstance(item, list | tuple) and not isinstance(item, Layout):
         return type(item)(_deep(value, change) for value in item)
     return change(item)
-
-
-@contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Leaves the random number generators as they were."""
-    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if used else []):
-        yield

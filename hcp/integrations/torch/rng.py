@@ -5,7 +5,8 @@ puts the recorded state back, draws the same numbers again, and restores the gen
 state is that of the unplanned program.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -47,3 +48,11 @@ def replay(
         return op(*args, **kwargs)
     finally:
         generator.set_state(torch.from_numpy(present))
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Leaves the random number generators as they were."""
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if used else []):
+        yield

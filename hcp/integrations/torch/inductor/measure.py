@@ -9,8 +9,8 @@ from torch import Tensor
 from hcp.integrations.torch.capture import Joint
 from hcp.integrations.torch.internals import FakeTensor, input_place, outside_modes, tree_leaves
 from hcp.integrations.torch.measure import measure_peak
-from hcp.integrations.torch.probe import random_state_kept
 from hcp.integrations.torch.program import writes_input
+from hcp.integrations.torch.rng import random_state_kept
 
 
 def can_run(inputs: Sequence[Any]) -> bool:

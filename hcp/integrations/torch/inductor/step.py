@@ -141,16 +141,20 @@ class FusedStep:
     @cached_property
     def question(self) -> str | None:
         """What is asked for, in words; None where planners cannot be told apart by theirs."""
-        solver = identity_of(self.request.solver)
+        return None if identity_of(self.request.solver) is None else self._asked
+
+    @property
+    def _asked(self) -> str:
         before = self.before if is_share(self.request.budget) else 0
+        solver = identity_of(self.request.solver)
         content = [self.request.budget, before, solver, self.request.time_limit, self.request.seed]
-        return None if solver is None else hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
     @property
     def key(self) -> str:
         """What tells this step with what is asked for it from others."""
-        cost = self.request.cost
-        return f"{fingerprint_of(self.traced, self.patches, str(cost))}-{self.question}"
+        cost = self.request.cost if isinstance(self.request.cost, str) else "own"
+        return f"{fingerprint_of(self.traced, self.patches, cost)}-{self._asked}"
 
     def choose(self) -> Chosen | None:
         """The plan for the step; None where it turns out to need no gradient.

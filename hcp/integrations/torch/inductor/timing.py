@@ -10,7 +10,8 @@ from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.inductor.internals import compile_kernel
 from hcp.integrations.torch.inductor.kernels import Kernel
-from hcp.integrations.torch.probe import call_time, digest_of, layout_of, random_state_kept, stand_ins
+from hcp.integrations.torch.probe import call_time, digest_of, layout_of, stand_ins
+from hcp.integrations.torch.rng import random_state_kept
 
 
 def kernel_times(kernels: Iterable[Kernel], times: Measurements) -> dict[Kernel, int]:

@@ -70,7 +70,7 @@ def captured(net, seen=None):
         )
         return found[-1].sized
 
-    return found, compile_whole(net, net.forward, backend(split, sized), dynamic=None)
+    return found, compile_whole(net, net.forward, backend(sized), dynamic=None)
 
 
 def rows(count):
@@ -125,7 +125,7 @@ def test_views_elsewhere_in_their_storage_are_the_same_variant():
     def sized(joint):
         return Family(joint, counted, lambda *_: None, lambda _: None).sized
 
-    call = compile_whole(net, net.forward, backend(counted, sized), dynamic=None)
+    call = compile_whole(net, net.forward, backend(sized), dynamic=None)
     for batch in batches:
         torch.testing.assert_close(call(batch)[0], net(batch)[0])
     # As captured first, and once with a symbol for the place.
@@ -168,7 +168,7 @@ def test_a_step_that_wants_it_hears_what_happened_between_its_halves_and_may_cha
     def sized(joint):
         return Family(joint, plan, lambda *_: None, lambda _: None).sized
 
-    call = compile_whole(net, net.forward, backend(sized=sized))
+    call = compile_whole(net, net.forward, backend(sized))
     x = torch.randn(16, 4)
     call(x).square().mean().backward()
     assert made[0].seen == []

@@ -154,3 +154,12 @@ class Detached(torch.nn.Module):
 
 def test_steps_that_turn_out_to_need_no_gradient():
     assert step_of(Detached(), X).choose() is None
+
+
+def test_processes_share_no_answer_to_another_question():
+    """Also where planners cannot be told apart, and where each process has a function of its own for costs."""
+    x = torch.randn(16, 8)
+    own = {"solver": lambda problem: None, "cost": lambda node: 1}
+    keys = [step_of(Net(), x, budget=budget, **own).key for budget in ("50%", "60%", "50%")]
+    assert keys[0] == keys[2] != keys[1]
+    assert step_of(Net(), x, budget="50%", solver=lambda problem: None, cost=lambda node: 1).key == keys[0]

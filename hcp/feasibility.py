@@ -36,8 +36,13 @@ def check_budget(problem: Problem, seconds: float = SECONDS) -> None:
     graph, budget = problem.graph, problem.budget
     if graph.index.least_bytes <= budget:
         return
+    raise _infeasible(problem, floor_proof(graph, budget), seconds, floor_bound(graph))
+
+
+def floor_proof(graph: Graph, budget: int) -> str:
+    """Why every schedule holds more than a budget at some time, in words; empty where the floor does not say so."""
     proofs = (_node_alone(graph, budget), _held_at_the_end(graph, budget))
-    raise _infeasible(problem, "; ".join(proof for proof in proofs if proof), seconds, floor_bound(graph))
+    return "; ".join(proof for proof in proofs if proof)
 
 
 def _node_alone(graph: Graph, budget: int) -> str:

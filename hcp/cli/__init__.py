@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hcp.cli import commands, compare_command, plan_commands
+from hcp.cli import commands, compare_command, fit_command, plan_commands
 from hcp.graph.errors import HcpError
 from hcp.planning.native import left_alone
 from hcp.version import __version__
@@ -18,6 +18,7 @@ HELP = """Find provably near-optimal activation-checkpointing schedules.
   hcp compare unet:4 -b 80% -b 60% -s sqrt_n -s auto
   hcp show plan.json --plot plan.pdf             what a plan does
   hcp demo                                       plan and run a PyTorch model
+  hcp fit train.py:make --device h100-80gb       whether training fits a device
 
 A graph is a file (hcp-graph/1, networkx node-link JSON, ONNX) or a generator such as unet:4. A budget is bytes, a
 size such as 8GiB, or a percentage of the peak without recomputation.
@@ -57,6 +58,7 @@ app.command("verify")(commands.verify)
 app.command("analyze")(commands.analyze)
 app.command("planners")(commands.planners)
 app.command("compile")(commands.compile_command)
+app.command("fit")(fit_command.fit_command)
 app.command("demo")(commands.demo)
 
 

@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 from torch.nn import functional  # noqa: E402
 from torch.utils.checkpoint import checkpoint as checkpointed  # noqa: E402
 
-from hcp.integrations.torch import CaptureError, capture_graph, checkpoint, max_batch, plan_for  # noqa: E402
+from hcp.integrations.torch import CaptureError, TorchError, capture_graph, checkpoint, max_batch, plan_for  # noqa: E402
 from hcp.integrations.torch.demo.models import MLP  # noqa: E402
 from hcp.runtime import FallbackWarning  # noqa: E402
 
@@ -43,24 +43,24 @@ def batch(size=4):
 
 
 @pytest.mark.filterwarnings(LOST)
-@pytest.mark.parametrize(
-    "plan",
-    [
-        lambda model: plan_for(model, batch(), budget="80%"),
-        lambda model: capture_graph(model, batch()),
-        lambda model: max_batch(model, batch, "1MB"),
-        lambda model: checkpoint(model, "80%")(*batch()),
-    ],
-    ids=["plan_for", "capture_graph", "max_batch", "checkpoint"],
-)
-def test_meta_tensors_are_refused_and_named(plan):
-    with torch.device("meta"), pytest.raises(CaptureError, match=r"^body\.\S+ is on the meta device.*FakeTensorMode"):
-        plan(Classifier())
+def test_a_call_on_meta_is_refused_and_names_what_plans_ahead():
+    with torch.device("meta"):
+        model = checkpoint(Classifier(), "80%")
+        with pytest.raises(CaptureError, match=r"^body\.\S+ is on the meta device.*plan_for\(\)"):
+            model(*batch())
 
 
-def test_a_meta_input_is_refused_as_well():
-    with pytest.raises(CaptureError, match=r"^L\['args'\]\[0\] is on the meta device"):
-        capture_graph(Gain().to("meta"), (torch.ones(4, 8, device="meta"),))
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_modules_and_inputs_on_meta_are_planned_without_memory(device):
+    with torch.device("meta"):
+        model = Classifier()
+    with torch.device(device):
+        found = plan_for(model, batch(), budget="100%", quiet=True, time_limit=1)
+        assert found.graph.fingerprint == capture_graph(model, batch()).fingerprint
+        assert max_batch(model, batch, "1MB", most=4, time_limit=1).keep_everything == 4
+    assert found.gradient_bytes == sum(4 * parameter.numel() for parameter in model.parameters())
+    with pytest.raises(TorchError, match="without memory, and cost 'measured' times operations"):
+        capture_graph(model, batch(), cost="measured")
 
 
 def test_calls_on_meta_without_gradient_run_as_captured():

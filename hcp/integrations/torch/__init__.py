@@ -11,6 +11,9 @@ from hcp.integrations.torch.version import check_version
 
 check_version()
 
+from hcp.integrations.torch.ahead.devices import DEVICES, Device
+from hcp.integrations.torch.ahead.fit import Fit
+from hcp.integrations.torch.ahead.fitting import fit
 from hcp.integrations.torch.batch import MaxBatch, max_batch
 from hcp.integrations.torch.checkpoint import Backend, backend, capture_graph, checkpoint, plan_for, plan_of
 from hcp.integrations.torch.errors import CaptureError, ExecutionError, TorchError, TorchVersionError
@@ -23,10 +26,13 @@ from hcp.integrations.torch.step_planner import TorchExecutor
 from hcp.plans.cache import CacheWarning
 
 __all__ = [
+    "DEVICES",
     "Backend",
     "CacheWarning",
     "CaptureError",
+    "Device",
     "ExecutionError",
+    "Fit",
     "HCConfig",
     "HCModule",
     "MaxBatch",
@@ -38,6 +44,7 @@ __all__ = [
     "backend",
     "capture_graph",
     "checkpoint",
+    "fit",
     "from_pytorch_fx",
     "max_batch",
     "measure_peak",

@@ -88,13 +88,13 @@ def max_batch(
     request = TorchRequest(budget=budget, solver=solver, time_limit=time_limit, seed=seed, host=host)
     search = _Search(module, make_inputs, request)
     limit = parse_budget(budget, search.graph(1))
-    kept = _largest(lambda batch: search.kept(batch, limit), 0, most)
-    planned = _largest(lambda batch: search.planned(batch, limit), kept, most)
+    kept = largest(lambda batch: search.kept(batch, limit), 0, most)
+    planned = largest(lambda batch: search.planned(batch, limit), kept, most)
     plan = search.plans.get(planned)
     return MaxBatch(limit, kept, planned, None if plan is None else TorchPlan(plan, f"a batch of {planned}"))
 
 
-def _largest(fits: Callable[[int], bool], known: int, most: int) -> int:
+def largest(fits: Callable[[int], bool], known: int, most: int) -> int:
     """The largest number that fits, by doubling from one that is known to, and bisection."""
     step = max(1, known)
     low, high = known, most + 1
@@ -119,7 +119,7 @@ class _Search:
     def graph(self, batch: int) -> Graph:
         if batch not in self.graphs:
             inputs = self.make_inputs(batch)
-            args, kwargs = _arguments(inputs)
+            args, kwargs = arguments_of(inputs)
             self.graphs[batch] = graph = capture_graph(self.module, args, kwargs)
             # The first batch's device and costs are those of all.
             self.request = replace(self.request, host=self.request.link(graph, _device(self.module, inputs)))
@@ -149,8 +149,12 @@ class _Search:
         return True
 
 
-def _arguments(inputs: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments."""
+def arguments_of(inputs: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments that inputs stand for.
+
+    Raises:
+        TorchError: If they are neither.
+    """
     if isinstance(inputs, Mapping):
         return (), dict(inputs)
     if isinstance(inputs, tuple | list):

@@ -241,8 +241,14 @@ class _CapturedError(HcpError):
     """Not a failure: ends compilation once the graph is there."""
 
 
-def trace(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> Joint:
+def trace(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any], *, symbolic: bool = False) -> Joint:
     """The joint graph of ``module(*args, **kwargs)``, without running or changing the module.
+
+    Args:
+        module: What is called.
+        args: Of the call.
+        kwargs: Of the call.
+        symbolic: Whether sizes that ``may_differ`` marked are captured as symbols.
 
     Raises:
         CaptureError: If it cannot be captured as one graph, or nothing in it needs a gradient.
@@ -250,11 +256,11 @@ def trace(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> Joi
     found: list[Joint] = []
 
     def look(joint: Joint) -> Sized:
-        found.append(with_sizes(joint))
+        found.append(joint if symbolic else with_sizes(joint))
         raise _CapturedError
 
     try:
-        compile_whole(module, forward_of(module), backend(look))(*args, **kwargs)
+        compile_whole(module, forward_of(module), backend(look), dynamic=None if symbolic else False)(*args, **kwargs)
     except _CapturedError:
         return found[0]
     raise _no_gradient(module)

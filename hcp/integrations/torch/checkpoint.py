@@ -1,17 +1,20 @@
 """The drop-in: ``checkpoint(module, budget=...)`` plans a training step at the first call, and runs the plan."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, TypeVar
 
 from torch import nn
 
 from hcp.graph.ir import Graph
 from hcp.integrations.request import Fallback, GivenPlan
+from hcp.integrations.torch.ahead.weightless import faked, holds_memory, on_meta
 from hcp.integrations.torch.attach import attach, executor_of
 from hcp.integrations.torch.backends import backend_of, inductor
-from hcp.integrations.torch.capture import Joint, trace
+from hcp.integrations.torch.capture import trace
 from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.lower import Lowered
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.request import TIME_LIMIT, Compiler, Host, TorchRequest
 from hcp.integrations.torch.step_planner import TorchExecutor, lower_joint
@@ -147,8 +150,9 @@ def plan_for(
 ) -> TorchPlan:
     """Plans the training step of ``module(*args, **kwargs)``; the module is neither run nor changed.
 
-    The plan can be given to ``checkpoint(module, plan=...)``. The options are those of ``checkpoint``. With Inductor,
-    the step is compiled as well, and run to be measured, which leaves nothing changed.
+    It may be on the meta device, as ``capture_graph`` says. The plan can be given to ``checkpoint(module, plan=...)``.
+    The options are those of ``checkpoint``. With Inductor, the step is compiled as well, and run to be measured,
+    which leaves nothing changed.
 
     Raises:
         HcpError: If the step cannot be captured as one graph, or no plan meets the budget.
@@ -172,9 +176,8 @@ def plan_for(
         _check(module, "plan_for")
         plan: TorchPlan = inductor().fused_plan(executor, module, args, dict(kwargs or {}))
         return plan
-    joint = _traced(module, args, kwargs, "plan_for")
-    graph = lower_joint(joint, cost, executor.name, cache).graph
-    return executor.plan_graph(graph, device_of(joint.primals))
+    lowered = _lowered(module, args, kwargs, "plan_for", cost=cost, cache=cache)
+    return executor.plan_graph(lowered.graph, device_of(lowered.program.joint.primals))
 
 
 def backend(
@@ -253,7 +256,9 @@ def capture_graph(
 ) -> Graph:
     """The training step of ``module(*args, **kwargs)`` as an hcp graph; the module is neither run nor changed.
 
-    Measured costs are taken from the cache and kept there; by default they are measured now.
+    Where the module or its inputs hold no memory, being on the meta device or fake, what operations return is told by
+    rule, as on the CPU, and the workspace of kernels is not counted. Measured costs are taken from the cache and kept
+    there; by default they are measured now.
 
     Args:
         module: As for ``checkpoint``.
@@ -275,12 +280,30 @@ def capture_graph(
         graph: Graph = inductor().fused_graph(executor, module, args, dict(kwargs or {}))
         return graph
     check_cost(cost)
-    return lower_joint(_traced(module, args, kwargs, "capture_graph"), cost, type(module).__name__, cache).graph
+    return _lowered(module, args, kwargs, "capture_graph", cost=cost, cache=cache).graph
 
 
-def _traced(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, function: str) -> Joint:
+def _lowered(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None,
+    function: str,
+    *,
+    cost: Cost,
+    cache: CacheOption,
+) -> Lowered:
+    """A captured step; where a module or its inputs hold no memory, by rule."""
     _check(module, function)
-    return trace(module, args, dict(kwargs or {}))
+    name, given = type(module).__name__, (args, dict(kwargs or {}))
+    real = holds_memory(module, given)
+    if not real:
+        if cost == "measured":
+            raise TorchError(
+                f"{function}() got {name!r} without memory, and cost 'measured' times operations; give 'roofline' or "
+                "'calibrated'"
+            )
+        module, given = faked(deepcopy(module) if on_meta(module) else module, given)
+    return lower_joint(trace(module, *given), cost, name, cache, run=real)
 
 
 def _check(module: nn.Module, function: str) -> None:

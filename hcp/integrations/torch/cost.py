@@ -47,7 +47,7 @@ def costs(cost: Cost, footprints: Mapping[fx.Node, Footprint], cache: CacheOptio
     if cost == "roofline":
         return {node: roofline(node) for node in footprints}
     if cost == "calibrated":
-        return {node: constants(_device(node), cache).nanoseconds(*_work(node)) for node in footprints}
+        return {node: constants(_device(node), cache).nanoseconds(*work_of(node)) for node in footprints}
     return {node: own_cost(cost, node) for node in footprints}
 
 
@@ -65,27 +65,32 @@ def own_cost(cost: Callable[[fx.Node], int], node: fx.Node) -> int:
 
 def roofline(node: fx.Node) -> int:
     """Nanoseconds by the roofline of a common machine of the node's kind."""
-    return nanoseconds(*_work(node), _device(node))
+    return nanoseconds(*work_of(node), _device(node))
 
 
 def _device(node: fx.Node) -> str:
     return device_of((node, *node.all_input_nodes))
 
 
-def _work(node: fx.Node) -> tuple[int, int]:
+def work_of(node: fx.Node) -> tuple[int, int]:
     """Arithmetic operations, and bytes read and written."""
     return flops(node), sum(tensor_bytes(source) for source in node.all_input_nodes) + tensor_bytes(node)
 
 
 def flops(node: fx.Node) -> int:
     """Arithmetic operations of a product, a convolution or an attention; zero for others."""
-    packet = getattr(node.target, "overloadpacket", None)
-    formula = flop_registry.get(SAME_FLOPS.get(packet, packet))
+    formula = flop_formula(node)
     if formula is None:
         return 0
-
     args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), lambda source: source.meta.get("val"))
     return int(formula(*args, **kwargs, out_val=node.meta["val"]))
+
+
+def flop_formula(node: fx.Node) -> Callable[..., int] | None:
+    """How the arithmetic of a product, a convolution or an attention is counted; None for other operations."""
+    packet = getattr(node.target, "overloadpacket", None)
+    formula: Callable[..., int] | None = flop_registry.get(SAME_FLOPS.get(packet, packet))
+    return formula
 
 
 def device_of(nodes: Iterable[fx.Node]) -> str:

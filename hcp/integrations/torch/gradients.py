@@ -43,8 +43,8 @@ def _check_devices(traced: Traced, places: Sequence[int]) -> None:
         if isinstance(tensor, Tensor) and tensor.is_meta:
             raise CaptureError(
                 f"{traced.names[place]} is on the meta device, on which PyTorch's capture loses parts of the backward, "
-                "which a plan would miss; make the module and its inputs on the device that trains, or, to plan ahead "
-                "without their memory, under torch._subclasses.fake_tensor.FakeTensorMode(), and plan outside of it"
+                "which a plan would miss; make the module and its inputs on the device that trains, or plan ahead "
+                "without their memory by plan_for(), capture_graph() or fit()"
             )
 
 

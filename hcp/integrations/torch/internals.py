@@ -28,6 +28,9 @@ from torch._ops import OpOverload
 # Tensors without memory: the examples on captured graphs are such, and nothing public makes or recognises them.
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
+
+# What fake tensors need to stand for numbers that nobody knows; documented, but under an experimental name.
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.fx.graph import PythonCode, _BoxedCodeGen
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.parallel import DistributedDataParallel
@@ -41,6 +44,7 @@ __all__ = [
     "FakeTensor",
     "FakeTensorMode",
     "OpOverload",
+    "ShapeEnv",
     "TorchDynamoException",
     "Unsupported",
 ]
@@ -235,6 +239,11 @@ def symbol_of(value: object) -> Any | None:  # noqa: ANN401 - a symbol
         return None
     expression = value.node.expr  # type: ignore[attr-defined]
     return expression if expression in expression.free_symbols else None
+
+
+def captured_size(value: Any) -> int | None:  # noqa: ANN401 - whatever numbers a graph holds
+    """What a number of a captured graph was when it was captured; None where nobody knows. Its node alone says it."""
+    return int(value.node.hint) if is_symbolic(value) and value.node.has_hint() else None
 
 
 def evaluated(value: Any, known: Mapping[Any, int]) -> Any:  # noqa: ANN401 - whatever numbers a graph holds

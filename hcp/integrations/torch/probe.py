@@ -19,7 +19,14 @@ from torch.profiler import record_function
 from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.errors import CaptureError
-from hcp.integrations.torch.internals import OpOverload, is_operation, storage_id, tree_leaves
+from hcp.integrations.torch.internals import (
+    FakeTensorMode,
+    OpOverload,
+    is_operation,
+    outside_modes,
+    storage_id,
+    tree_leaves,
+)
 from hcp.integrations.torch.measure import record
 from hcp.integrations.torch.program import Program
 from hcp.integrations.torch.rng import random_state_kept
@@ -104,6 +111,17 @@ def probe(program: Program, times: Measurements | None = None) -> dict[fx.Node, 
         # This first round also warms up the kernels, whose first calls may allocate more.
         keys, calls, found = _first_round(program)
         _measure(calls, found, times)
+    return {node: found[key] for node, key in keys.items()}
+
+
+def footprints_by_rule(program: Program) -> dict[fx.Node, Footprint]:
+    """The footprint of every operation of a program, without its workspace, by PyTorch's rules for fake tensors.
+
+    Nothing is run or allocated. The rules say of every operation what it returns and which of it are views; what a
+    kernel takes for a while they do not know.
+    """
+    with outside_modes(), FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        keys, _, found = _first_round(program)
     return {node: found[key] for node, key in keys.items()}
 
 

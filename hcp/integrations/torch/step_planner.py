@@ -16,16 +16,17 @@ from hcp.integrations.planning import Found, carried_over, find_plan, judged, pl
 from hcp.integrations.torch.boundary import Boundary
 from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import Joint, Split, Traced
+from hcp.integrations.torch.concrete import Sizes
 from hcp.integrations.torch.cost import Cost, costs, device_of
 from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.errors import BudgetWarning
-from hcp.integrations.torch.family import REMEMBERED, Sizes
+from hcp.integrations.torch.family import REMEMBERED
 from hcp.integrations.torch.gradients import check_gradients
 from hcp.integrations.torch.internals import tree_leaves
 from hcp.integrations.torch.lower import BOUNDARY, LOSS, Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.prepare import prepare
-from hcp.integrations.torch.probe import probe
+from hcp.integrations.torch.probe import footprints_by_rule, probe
 from hcp.integrations.torch.ranks import once
 from hcp.integrations.torch.request import TorchRequest
 from hcp.planning.problem import Problem
@@ -272,18 +273,29 @@ def _key(problem: Problem, request: TorchRequest) -> str:
     return hashlib.sha256(json.dumps([nodes, asked]).encode()).hexdigest()[:32]
 
 
-def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption) -> Lowered:
-    """The graph of a captured step, with measured footprints; measured costs are kept in the cache.
+def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption, *, run: bool = True) -> Lowered:
+    """The graph of a captured step.
+
+    Args:
+        joint: The step.
+        cost: What operations cost; measured costs are kept in the cache.
+        name: Of the graph.
+        cache: Where.
+        run: Whether operations are run by themselves to see what they allocate; else rules say it, which know of no
+            workspace.
 
     Raises:
         CaptureError: If the step lacks gradients, or holds an operation that cannot be planned.
     """
     check_gradients(joint)
     program = prepare(joint)
-    times = Measurements.of(device_of(joint.primals), "times", folder_of(cache)) if cost == "measured" else None
-    footprints = probe(program, times)
-    if times is not None:
-        times.save()
+    if run:
+        times = Measurements.of(device_of(joint.primals), "times", folder_of(cache)) if cost == "measured" else None
+        footprints = probe(program, times)
+        if times is not None:
+            times.save()
+    else:
+        footprints = footprints_by_rule(program)
     views = {node for node, footprint in footprints.items() if not footprint.sizes} - program.effects
     charged = {node: footprint for node, footprint in footprints.items() if node not in views}
     return lower(program, footprints, costs(cost, charged, cache), views, name)

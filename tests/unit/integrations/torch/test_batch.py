@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
-from hcp.integrations.torch.batch import MaxBatch, _largest
+from hcp.integrations.torch.batch import MaxBatch, largest
 
 
 @given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 300))
-def test_the_largest_that_fits_is_found_in_few_questions(true, known, most):
+def test_thelargest_that_fits_is_found_in_few_questions(true, known, most):
     known = min(known, true, most)
     asked = []
 
@@ -19,7 +19,7 @@ def test_the_largest_that_fits_is_found_in_few_questions(true, known, most):
         asked.append(number)
         return number <= true
 
-    assert _largest(fits, known, most) == min(true, most)
+    assert largest(fits, known, most) == min(true, most)
     assert len(asked) == len(set(asked)) <= 2 * (most + 1).bit_length() + 1
 
 

@@ -83,7 +83,7 @@ class Request:
             planner_named(self.solver)
         if self.host is not None and not isinstance(self.host, HostLink | str):
             raise self.errors.option(f"host {self.host!r} is not understood; give {self.hosts}")
-        if self.budget is None and self.plan is None:
+        if not self.has_budget and self.plan is None:
             raise self.errors.option("got neither a budget nor a plan; give a budget such as '50%' or '8GiB'")
         if self.budget is not None:
             check_written(self.budget)
@@ -94,6 +94,11 @@ class Request:
             )
         if self.fallback not in ("error", "warn"):
             raise self.errors.option(f"fallback {self.fallback!r} is not understood; give 'error' or 'warn'")
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether memory is limited."""
+        return self.budget is not None
 
     @property
     def measures_eager(self) -> bool:

@@ -16,11 +16,13 @@ from hcp.integrations.torch import (  # noqa: E402
     TorchError,
     checkpoint,
     max_batch,
+    measure_peak,
     plan_of,
     record,
     sample_inputs,
+    total,
 )
-from hcp.integrations.torch.demo.models import MLP  # noqa: E402
+from hcp.integrations.torch.demo.models import GPT, MLP  # noqa: E402
 from hcp.integrations.torch.errors import BudgetWarning  # noqa: E402
 from hcp.schedule.budget import BudgetError  # noqa: E402
 from tests.effort import slow, some  # noqa: E402
@@ -383,3 +385,26 @@ def test_the_report_says_whose_word_its_figures_are():
     own = checkpoint(MLP(8, 3, 4), "100%", quiet=True, cost=lambda _node: 7)
     train(own, torch.ones(4, 8))
     assert "by the cost function given" in plan_of(own)[0].report()
+
+
+def test_a_total_holds_for_parameters_state_and_inputs_as_well():
+    model = GPT(layers=2, width=32, heads=2, context=16, vocabulary=64, dropout=0.0)
+    parameters = sum(parameter.numel() * 4 for parameter in model.parameters())
+    tokens = torch.randint(0, 64, (8, 17), generator=torch.Generator().manual_seed(5))
+    limit = 5 * parameters + 400_000
+    planned = checkpoint(model, total(limit, optimizer="adamw", reserve=0), quiet=True, time_limit=2)
+    optimizer = torch.optim.AdamW(planned.parameters(), foreach=True)
+
+    def step():
+        planned(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()
+    state = sum(leaf.numel() * leaf.element_size() for held in optimizer.state.values() for leaf in held.values())
+    (plan,) = plan_of(planned)
+    assert plan.overhead > 0
+    # Inputs are made within the step.
+    assert parameters + state + measure_peak(step) <= limit
+    buffers = sum(buffer.numel() * buffer.element_size() for buffer in planned.buffers())
+    assert plan.budget_bytes == limit - parameters - buffers - state - 2 * tokens[:, 1:].numel() * 8

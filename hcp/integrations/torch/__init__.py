@@ -23,6 +23,7 @@ from hcp.integrations.torch.module import HCConfig, HCModule
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.probe import sample_inputs
 from hcp.integrations.torch.step_planner import TorchExecutor
+from hcp.integrations.torch.total import total
 from hcp.plans.cache import CacheWarning
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "plan_of",
     "record",
     "sample_inputs",
+    "total",
 ]

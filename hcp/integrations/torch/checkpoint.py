@@ -18,6 +18,7 @@ from hcp.integrations.torch.lower import Lowered
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.request import TIME_LIMIT, Compiler, Host, TorchRequest
 from hcp.integrations.torch.step_planner import TorchExecutor, lower_joint
+from hcp.integrations.torch.total import Total
 from hcp.integrations.torch.version import check_version
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, ignore
@@ -28,7 +29,7 @@ M = TypeVar("M", bound=nn.Module)
 
 def checkpoint(
     module: M,
-    budget: int | str | None = None,
+    budget: int | str | Total | None = None,
     *,
     solver: str | Planner = "auto",
     time_limit: float = TIME_LIMIT,
@@ -57,7 +58,8 @@ def checkpoint(
         budget: Most bytes a forward and backward may hold above what exists when the step starts: an integer, a size
             such as ``"8GiB"``, or a percentage: ``"50%"`` of the captured step's keep-everything peak, or
             ``"50% of eager"``, of what the module takes that is not planned, which is run to be measured. Steps with
-            other shapes may then take as much as the largest so far.
+            other shapes may then take as much as the largest so far. Or what ``total`` makes: a budget for all the
+            memory, parameters and the optimizer's state included.
         solver: A name from ``hcp.planners.PLANNERS``, or a planner.
         time_limit: Seconds that planning may take, for each variant of the step.
         cost: ``"roofline"`` (the same on every machine), ``"calibrated"`` (the roofline with this machine's constants),
@@ -94,7 +96,8 @@ def checkpoint(
     check_version()
     _check_module(module, "checkpoint")
     request = TorchRequest(
-        budget=budget,
+        budget=None if isinstance(budget, Total) else budget,
+        total=budget if isinstance(budget, Total) else None,
         solver=solver,
         time_limit=time_limit,
         cost=cost,
@@ -135,7 +138,7 @@ def plan_for(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any] | None = None,
     *,
-    budget: int | str,
+    budget: int | str | Total,
     solver: str | Planner = "auto",
     time_limit: float = TIME_LIMIT,
     cost: Cost = "roofline",
@@ -158,7 +161,8 @@ def plan_for(
         HcpError: If the step cannot be captured as one graph, or no plan meets the budget.
     """
     request = TorchRequest(
-        budget=budget,
+        budget=None if isinstance(budget, Total) else budget,
+        total=budget if isinstance(budget, Total) else None,
         solver=solver,
         time_limit=time_limit,
         cost=cost,
@@ -172,6 +176,7 @@ def plan_for(
         options=options,
     )
     executor = TorchExecutor(type(module).__name__, request, called_with=(args, dict(kwargs or {})))
+    executor.look_at(module)
     if compiler == "inductor":
         _check(module, "plan_for")
         plan: TorchPlan = inductor().fused_plan(executor, module, args, dict(kwargs or {}))

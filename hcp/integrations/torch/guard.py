@@ -44,6 +44,7 @@ def guarded(
             return forward(*args, **kwargs)
         if unplanned and _variant(module, args, kwargs) in unplanned:
             return forward(*args, **kwargs)
+        executor.look_at(module)
         executor.called_with = (args, kwargs)
         if not executor.plans:
             _declare_lengths(executor)

@@ -9,6 +9,7 @@ from hcp.integrations.request import Errors, Request
 from hcp.integrations.torch.calibration import host_link
 from hcp.integrations.torch.cost import Cost, check_cost
 from hcp.integrations.torch.errors import ExecutionError, TorchError
+from hcp.integrations.torch.total import Total
 from hcp.schedule.host import HostLink
 
 # A training step of a dozen transformer blocks is within a minute then, capture included.
@@ -34,6 +35,8 @@ class TorchRequest(Request):
     hosts: ClassVar[str] = "a bandwidth such as '12GiB/s', 'measured', or a HostLink"
 
     time_limit: float = TIME_LIMIT
+    # In place of a budget: one for all the memory.
+    total: Total | None = None
     cost: Cost = "roofline"
     compiler: Compiler = "aot_eager"
     mode: str | None = None
@@ -51,6 +54,11 @@ class TorchRequest(Request):
         if self.compiler == "inductor" and self.host is not None:
             raise TorchError("compiled plans move no values to the host; give compiler='aot_eager', or no host")
         super().__post_init__()
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether memory is limited."""
+        return self.total is not None or super().has_budget
 
     @property
     def measures_eager(self) -> bool:

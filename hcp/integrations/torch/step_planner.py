@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Final
 
 import torch
+from torch import nn
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
@@ -29,6 +30,7 @@ from hcp.integrations.torch.prepare import prepare
 from hcp.integrations.torch.probe import footprints_by_rule, probe
 from hcp.integrations.torch.ranks import once
 from hcp.integrations.torch.request import TorchRequest
+from hcp.integrations.torch.total import Beside
 from hcp.planning.problem import Problem
 from hcp.plans.cache import CacheOption, folder_of, identity_of
 from hcp.schedule.actions import Compute, Schedule
@@ -51,6 +53,7 @@ class TorchExecutor:
         allowed: Most bytes that a variant so far may take.
         length: Of the sequences in the first call, where the longest was declared.
         eager_bytes: What the unplanned step takes, where the budget is a percentage of that.
+        beside: What there is beside a step, where the budget is for all the memory.
         boundaries: What was seen between forward and backward, with the bytes of the outputs, by the number of outputs.
     """
 
@@ -62,6 +65,35 @@ class TorchExecutor:
     length: int | None = None
     eager_bytes: int | None = None
     boundaries: dict[int, tuple[Boundary, int]] = field(default_factory=dict)
+    beside: Beside | None = None
+
+    def look_at(self, module: nn.Module) -> None:
+        """Takes note of what there is of a module beside its steps, where the budget is for all the memory.
+
+        Raises:
+            HcpError: If nobody knows how much memory that is.
+        """
+        if self.request.total is None or self.beside is not None:
+            return
+        self.beside = beside = self.request.total.beside(module)
+        if beside.update > beside.whole:
+            warnings.warn(
+                f"{self.name} is estimated to take {beside.update:,} bytes while {beside.optimizer.name} steps, over "
+                f"the total of {beside.whole:,}; an optimizer with fused=True, or foreach=False, takes less at a time",
+                BudgetWarning,
+                stacklevel=4,
+            )
+
+    @property
+    def asked(self) -> TorchRequest:
+        """The request, with what a budget for all the memory leaves for the call at hand.
+
+        Raises:
+            TorchError: If that is nothing.
+        """
+        if self.beside is None:
+            return self.request
+        return replace(self.request, budget=self.beside.left(self.called_with), total=None)
 
     def take(self, plan: TorchPlan) -> None:
         """Puts a plan in force."""
@@ -80,14 +112,14 @@ class TorchExecutor:
             )
 
     def _problem(self, graph: Graph, link: HostLink | None, before: int | None = None) -> Problem:
-        return self.request.problem(graph, link, self.eager_bytes, self.allowed if before is None else before)
+        return self.asked.problem(graph, link, self.eager_bytes, self.allowed if before is None else before)
 
     def _once(self, graph: Graph, link: HostLink | None, inputs: str, again: str) -> Found:
         """Plans here, or takes what another process of the program planned for the same step."""
 
         def plan() -> Found:
             whole, before = self.eager_bytes, self.allowed
-            return plan_step(graph, self.request, link, whole=whole, before=before, inputs=inputs, again=again)
+            return plan_step(graph, self.asked, link, whole=whole, before=before, inputs=inputs, again=again)
 
         if self.request.plan is not None:
             return plan()
@@ -167,7 +199,7 @@ class TorchExecutor:
         again = " again, with what happens between its forward and its backward"
 
         def search() -> Found:
-            return find_plan(problem, self.request, inputs=inputs, again=again, incumbent=incumbent)
+            return find_plan(problem, self.asked, inputs=inputs, again=again, incumbent=incumbent)
 
         return once(_key(problem, self.request), search, self.request.time_limit)
 

@@ -73,7 +73,7 @@ def _step(
     executor: TorchExecutor, traced: Traced, mode: str | None = None, options: Mapping[str, Any] | None = None
 ) -> FusedStep:
     executor.note(traced)
-    request = executor.request
+    request = executor.asked
     patches = inductor_settings(request.mode, request.options) | inductor_settings(mode, options)
     return FusedStep(traced, patches, request, executor.name, executor.inputs(), executor.allowed)
 

@@ -193,7 +193,7 @@ class Family:
             passed = all(gone() for gone in tangents)
             if watching is not None:
                 watching.ended(passed=passed)
-            if variant is not None and not (dropped and passed):
+            if variant is not None and not (dropped and (passed or not variant.between.passed)):
                 self._hold(variant)
             return tuple(next(gradients) if place in tensors else None for place in places)
 

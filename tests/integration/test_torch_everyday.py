@@ -166,6 +166,36 @@ def test_outputs_that_are_held_after_all_are_planned_with():
     assert record(lambda: with_outputs_held(model, ids)).peak <= plan.peak_bytes <= plan.budget_bytes
 
 
+class WithLoss(nn.Module):
+    """The loss and the scores, as models of transformers return them."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = Classifier()
+
+    def forward(self, ids):
+        scores = self.body(ids)
+        return nn.functional.cross_entropy(scores.flatten(0, 1), ids.flatten()), scores
+
+
+def test_scores_that_are_let_go_of_stay_so_where_the_loss_is_held():
+    ids = torch.randint(0, 64, (64, 16))
+    model = checkpoint(WithLoss(), "80%", quiet=True, solver="eviction")
+
+    def step():
+        loss = model(ids)[0]
+        beside = torch.ones(1000)
+        loss.backward()
+        return beside
+
+    for _ in range(4):
+        step()
+        cleared(model)
+    (plan,) = plan_of(model)
+    assert (plan.between.dropped, plan.between.passed, plan.between.kept) == ({1}, False, 4000)
+    assert record(step).peak == plan.peak_bytes
+
+
 def test_a_loss_that_no_plan_leaves_room_for_is_a_warning():
     ids = torch.randint(0, 64, (64, 16))
     first = checkpoint(Classifier(), "100%", quiet=True)

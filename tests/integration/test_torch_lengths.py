@@ -99,6 +99,41 @@ def test_twenty_lengths_take_one_search(options):
     assert set(sources[1:]) == {"carried over"}
 
 
+class Scorer(Reader):
+    """Gives scores of every token, whose loss is the program's."""
+
+    def forward(self, ids):
+        return self.layers[0]["up"](self.embedding(ids) + super().forward(ids))
+
+
+def loss_outside(model, length):
+    given = ids(length)
+    functional.cross_entropy(model(given).flatten(0, 1), given.flatten()).backward()
+
+
+def test_what_the_program_does_is_planned_with_once_for_all_lengths():
+    model, reference, solver = prepared("80%", Scorer, max_length=48)
+    for length in LENGTHS[1:9]:
+        for each in (model, reference):
+            each.zero_grad()
+            loss_outside(each, length)
+        for mine, eager in zip(model.parameters(), reference.parameters(), strict=True):
+            torch.testing.assert_close(mine.grad, eager.grad)
+    # For the longest, before anything runs, and with what the first step showed.
+    assert len(solver.asked) == 2
+    longest, *others = plan_of(model)
+    assert (longest.inputs, longest.source) == ("sequences of 48", "planned")
+    assert {plan.source for plan in others} == {"carried over"}
+    # The first length has not come again yet.
+    assert [plan.between.dropped for plan in plan_of(model) if plan is not others[0]] == [{0}] * len(others)
+    for length, place in ((40, 1), (48, 2), (12, 3)):
+        loss_outside(model, length)
+        model.zero_grad()
+        peak = record(lambda length=length: loss_outside(model, length)).peak
+        assert peak == plan_of(model)[place].peak_bytes <= longest.budget_bytes
+    assert len(solver.asked) == 2
+
+
 def test_what_is_kept_whole_where_it_fits_costs_nothing():
     model, _, _ = prepared("80%", max_length=64)
     gradients(model, ids(8))

@@ -9,7 +9,7 @@ forward and backward, the step may be planned again with it: the code that runs 
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, Protocol
 
 import torch
@@ -47,6 +47,13 @@ class Step(Protocol):
     def between(self) -> Boundary:
         """What is planned with."""
 
+    @property
+    def told(self) -> Boundary:
+        """What was seen of a step with other sizes, as it is expected with these."""
+
+    def tell(self, boundary: Boundary) -> None:
+        """Notes what was seen, for steps with other sizes."""
+
     def renew(self, boundary: Boundary) -> Split | None:
         """What runs from now on, given what was seen between forward and backward; None for the same as before."""
 
@@ -81,10 +88,6 @@ class _Variant:
     between: Boundary
     step: Step | None
     seen: Boundary | None = None
-
-    def see(self, boundary: Boundary) -> None:
-        """Takes up what was seen."""
-        self.seen = boundary
 
 
 _NOBODY: Final[tuple[None, list[Callable[[], bool]]]] = (None, [])
@@ -185,7 +188,7 @@ class Family:
             passed = all(gone() for gone in tangents)
             if watching is not None:
                 watching.ended(passed=passed)
-            if variant is not None and not (dropped and passed):
+            if variant is not None and not (dropped and (passed or not variant.between.passed)):
                 self._hold(variant)
             return tuple(next(gradients) if place in tensors else None for place in places)
 
@@ -272,7 +275,16 @@ class Family:
     def _watch(self, variant: _Variant) -> Watch | None:
         """Watches the step if that is of use."""
         tangents = None if variant.step is None or variant.seen is not None else variant.step.tangent_bytes
-        return None if tangents is None else watch(variant.see, tangents)
+        return None if tangents is None else watch(partial(self._see, variant), tangents)
+
+    def _see(self, variant: _Variant, boundary: Boundary) -> None:
+        """Takes up what was seen, for all sizes: where each call brings another, the next must not wait for its own."""
+        assert variant.step is not None
+        variant.seen = boundary
+        variant.step.tell(boundary)
+        for each in self._variants.values():
+            if each is not variant and each.step is not None:
+                each.seen = each.step.told
 
 
 def _shape_alone(given: object) -> object:

@@ -31,6 +31,7 @@ from hcp.integrations.torch.probe import footprints_by_rule, probe
 from hcp.integrations.torch.ranks import once
 from hcp.integrations.torch.request import TorchRequest
 from hcp.integrations.torch.total import Beside
+from hcp.planning.plan import Plan
 from hcp.planning.problem import Problem
 from hcp.plans.cache import CacheOption, folder_of, identity_of
 from hcp.schedule.actions import Compute, Schedule
@@ -55,6 +56,7 @@ class TorchExecutor:
         eager_bytes: What the unplanned step takes, where the budget is a percentage of that.
         beside: What there is beside a step, where the budget is for all the memory.
         boundaries: What was seen between forward and backward, with the bytes of the outputs, by the number of outputs.
+        longest: The step with the longest sequences that were declared, until it is planned with what was seen.
     """
 
     name: str
@@ -66,6 +68,7 @@ class TorchExecutor:
     eager_bytes: int | None = None
     boundaries: dict[int, tuple[Boundary, int]] = field(default_factory=dict)
     beside: Beside | None = None
+    longest: "PlannedStep | None" = None
 
     def look_at(self, module: nn.Module) -> None:
         """Takes note of what there is of a module beside its steps, where the budget is for all the memory.
@@ -146,13 +149,18 @@ class TorchExecutor:
             HcpError: If it cannot be planned, or no plan meets the budget.
         """
         self.note(joint.traced)
+        self._renew_longest()
         plain = lower_joint(joint, self.request.cost, self.name, self.request.cache)
-        seen, outputs = self.boundaries.get(len(joint.outputs), (Boundary(), 1))
-        boundary = seen.scaled(Fraction(plain.output_bytes, max(1, outputs)))
+        boundary = self.expected(plain)
         lowered = plain if boundary == Boundary() else plain.between(boundary)
         plan = self.plan_graph(lowered.graph, device_of(joint.primals))
         self.take(plan if lowered is plain else replace(plan, between=boundary))
         return PlannedStep(self, plain, lowered, self.plans[-1], boundary)
+
+    def expected(self, plain: Lowered) -> Boundary:
+        """What happens between the halves of a step, going by what was seen of others."""
+        seen, outputs = self.boundaries.get(len(plain.program.joint.outputs), (Boundary(), 1))
+        return seen.scaled(Fraction(plain.output_bytes, max(1, outputs)))
 
     def hold(self, outputs: int, boundary: Boundary) -> None:
         """Plans steps with so many outputs for a program that holds them, from now on."""
@@ -163,37 +171,61 @@ class TorchExecutor:
     def renew(self, step: "PlannedStep", boundary: Boundary) -> bool:
         """Plans a step again if what happens between its halves makes a difference; whether another plan is in force.
 
-        A plan that recomputes nothing and keeps the budget with it stays; another may not be the best any more, and its
-        bounds are of another problem. Where no plan keeps the budget, that is a warning: it is kept by the module, but
-        not with the loss.
+        A plan that recomputes nothing and keeps the budget with it stays, and one that was carried over is carried over
+        again. Another may not be the best any more, and its bounds are of another problem. Where no plan keeps the
+        budget, that is a warning: it is kept by the module, but not with the loss.
         """
-        joint, old = step.plain.program.joint, step.plan
-        self.boundaries[len(joint.outputs)] = boundary, step.plain.output_bytes
-        if boundary == Boundary():
-            return False
-        lowered = step.plain.between(boundary)
+        step.tell(boundary)
+        self._renew_longest()
+        return boundary != Boundary() and self._plan_again(step, boundary)
+
+    def _renew_longest(self) -> None:
+        """Plans for the longest sequences again, once it was seen what the program does: others take that plan over."""
+        step = self.longest
+        if step is not None and len(step.plain.program.joint.outputs) in self.boundaries:
+            self.longest = None
+            if step.told != Boundary():
+                self._plan_again(step, step.told)
+
+    def _plan_again(self, step: "PlannedStep", boundary: Boundary) -> bool:
+        old, lowered = step.plan, step.plain.between(boundary)
         problem = self._problem(lowered.graph, old.plan.problem.host, old.budget_bytes)
         schedule = _with_loss(old.schedule, lowered.graph)
-        usage = replay(lowered.graph, schedule, problem.host)
-        fits = usage.peak <= problem.budget
-        if fits and old.overhead == 0:
-            found = Found(judged(problem, schedule, old.plan.planner))
+        peak = replay(lowered.graph, schedule, problem.host).peak
+        known = judged(problem, schedule, old.plan.planner) if peak <= problem.budget else None
+        if known is not None and old.overhead == 0:
+            found: Found | None = Found(known, old.source)
         else:
-            try:
-                found = self._search(problem, schedule if fits else None, old.inputs)
-            except HcpError as error:
-                warnings.warn(
-                    f"{self.name} takes {usage.peak:,} bytes with what the program does between its forward and its "
-                    f"backward, over the budget of {problem.budget:,}, and no plan was found that keeps it ({error}); "
-                    "lower what the loss takes, or raise the budget",
-                    BudgetWarning,
-                    stacklevel=2,
-                )
-                return False
-        step.lowered, step.between, step.plan = lowered, boundary, replace(old, plan=found.plan, between=boundary)
+            found = self._carried_again(problem, known, old) or self._searched_again(step, problem, known, peak)
+        if found is None:
+            return False
+        step.lowered, step.between = lowered, boundary
+        step.plan = replace(old, plan=found.plan, between=boundary, source=found.source)
         self.plans[:] = [step.plan if plan is old else plan for plan in self.plans]
         self.allowed = max(self.allowed, problem.budget)
         return True
+
+    def _carried_again(self, problem: Problem, known: Plan | None, old: TorchPlan) -> Found | None:
+        """The cheapest of the plans in force, and of the one so far, for a step that another's plan served."""
+        if old.source != CARRIED:
+            return None
+        plans = [*filter(None, [known]), *(plan.plan for plan in self.plans if plan.source != CARRIED)]
+        best = carried_over(problem, plans)
+        return None if best is None else Found(judged(problem, best, CARRIED), CARRIED)
+
+    def _searched_again(self, step: "PlannedStep", problem: Problem, known: Plan | None, peak: int) -> Found | None:
+        """A new plan for a step; a warning where there is none."""
+        try:
+            return self._search(problem, None if known is None else known.schedule, step.plan.inputs)
+        except HcpError as error:
+            warnings.warn(
+                f"{self.name} takes {peak:,} bytes with what the program does between its forward and its "
+                f"backward, over the budget of {problem.budget:,}, and no plan was found that keeps it ({error}); "
+                "lower what the loss takes, or raise the budget",
+                BudgetWarning,
+                stacklevel=2,
+            )
+            return None
 
     def _search(self, problem: Problem, incumbent: Schedule | None, inputs: str) -> Found:
         again = " again, with what happens between its forward and its backward"
@@ -217,8 +249,9 @@ class TorchExecutor:
         if longest is None or self.length is None or self.plans or longest <= self.length:
             return
         joint = at({symbol: longest if size == self.length else size for symbol, size in sizes.items()})
-        graph = lower_joint(joint, self.request.cost, self.name, self.request.cache).graph
-        self.take(self.plan_graph(graph, device_of(joint.primals), f"sequences of {longest}"))
+        plain = lower_joint(joint, self.request.cost, self.name, self.request.cache)
+        self.take(self.plan_graph(plain.graph, device_of(joint.primals), f"sequences of {longest}"))
+        self.longest = PlannedStep(self, plain, plain, self.plans[-1])
 
     def plan_graph(self, graph: Graph, device: str, inputs: str | None = None) -> TorchPlan:
         """A plan for a captured step: that of other shapes where it serves; else see ``plan_step``.
@@ -283,6 +316,15 @@ class PlannedStep:
         if known or given or not guarded or device_of(joint.primals) != "cpu":
             return None
         return self.plain.tangent_bytes
+
+    @property
+    def told(self) -> Boundary:
+        """What was seen of a step with other sizes, as it is expected with these."""
+        return self.executor.expected(self.plain)
+
+    def tell(self, boundary: Boundary) -> None:
+        """Notes what was seen, for steps with other sizes."""
+        self.executor.boundaries[len(self.plain.program.joint.outputs)] = boundary, self.plain.output_bytes
 
     def renew(self, boundary: Boundary) -> Split | None:
         """What runs from now on, given what was seen between forward and backward; None for the same as before."""

@@ -7,7 +7,6 @@ from typing import Final
 
 import highspy
 import numpy as np
-import pulp
 from highspy.highs import HighsCallbackEvent
 
 from hcp.graph.errors import HcpError
@@ -15,6 +14,11 @@ from hcp.graph.index import IntArray
 from hcp.planning.native import run_native
 from hcp.solvers.models.highs import ITERATIONS_PER_UNIT
 from hcp.solvers.models.integer import IntegerResult, IntegerStatus, IntegerTask
+from hcp.solvers.models.loading import import_apart
+
+import_apart("pulp")
+
+import pulp  # noqa: E402 - loaded by now
 
 # What solvers' bounds may be wrong by, relatively: their own tolerances are this or less. We round down by it.
 TOLERANCE: Final = 1e-6

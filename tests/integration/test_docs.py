@@ -99,6 +99,9 @@ def test_the_blocks_run(page, tmp_path, monkeypatch, capsys):
 
                 names.setdefault("model", nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)))
             shorter = re.sub(r"time_limit=\d+", f"time_limit={SECONDS}", text)
+            file = re.match(r"# (\S+\.py)\n", text)
+            if file is not None:
+                (tmp_path / file[1]).write_text(text)
             module = sys.modules.setdefault("page", type(sys)("page"))
             vars(module).update(names)
             # Line numbers of errors are those of the page.

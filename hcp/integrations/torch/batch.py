@@ -94,17 +94,31 @@ def max_batch(
     return MaxBatch(limit, kept, planned, None if plan is None else TorchPlan(plan, f"a batch of {planned}"))
 
 
-def largest(fits: Callable[[int], bool], known: int, most: int) -> int:
-    """The largest number that fits, by doubling from one that is known to, and bisection."""
-    step = max(1, known)
-    low, high = known, most + 1
-    while low + step <= most:
+def largest(fits: Callable[[int], bool], known: int, most: int, guess: int | None = None, parts: int = 0) -> int:
+    """The largest number that fits, by steps that double and by bisection.
+
+    Args:
+        fits: Whether a number does; if one does, smaller ones do.
+        known: One that is known to.
+        most: The largest that may be asked for.
+        guess: Where to begin.
+        parts: Where given, a number within one of so many parts of the largest is good enough.
+    """
+    low, high, step = known, most + 1, max(1, known)
+    if guess is not None and low < guess < high:
+        low, high, step = (guess, high, 1) if fits(guess) else (low, guess, 1)
+        while low < high - step and high == guess:
+            if fits(high - step):
+                low = high - step
+                break
+            high, guess, step = high - step, high - step, 2 * step
+    while high == most + 1 and low + step < high:
         if not fits(low + step):
             high = low + step
             break
         low += step
         step *= 2
-    while high - low > 1:
+    while high - low > max(1, low // parts if parts else 1):
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low

@@ -46,6 +46,7 @@ def checkpoint(
     options: Mapping[str, Any] | None = None,
     dynamic: bool | None = None,
     max_length: int | None = None,
+    optimizer_in_backward: bool = False,
 ) -> M:
     """Prepares a module so that each training step keeps within a memory budget.
 
@@ -85,6 +86,10 @@ def checkpoint(
             with Inductor.
         max_length: The longest sequences to come, where lengths differ: the first call is captured for any length, and
             planned for this one. The length is the second size of the first input that has two or more.
+        optimizer_in_backward: Whether hooks that parameters got by ``register_post_accumulate_grad_hook`` before the
+            first call, which step an optimizer and let go of the gradient, run as soon as the gradient is there and
+            the parameter was read for the last time; else autograd calls them after the backward. What they take for a
+            while is planned for up to twice the parameter.
 
     Returns:
         The same module.
@@ -113,6 +118,7 @@ def checkpoint(
         options=options,
         dynamic=dynamic,
         max_length=max_length,
+        optimizer_in_backward=optimizer_in_backward,
     )
     attach(module, request)
     return module

@@ -368,6 +368,11 @@ class Recorder:
         )
 
 
+def accumulate_hooks(parameter: torch.Tensor) -> list[Callable[[torch.Tensor], object]]:
+    """What ``register_post_accumulate_grad_hook`` was given for a parameter, which nothing public says."""
+    return list((parameter._post_accumulate_grad_hooks or {}).values())
+
+
 def after_backward(action: Callable[[], object]) -> None:
     """Calls a function once the backward that runs now is over, in the thread that asked for it.
 

@@ -43,6 +43,7 @@ class TorchRequest(Request):
     options: Mapping[str, Any] | None = None
     dynamic: bool | None = None
     max_length: int | None = None
+    optimizer_in_backward: bool = False
 
     def __post_init__(self) -> None:
         check_cost(self.cost)
@@ -51,6 +52,10 @@ class TorchRequest(Request):
             raise TorchError(f"compiler {self.compiler!r} is not understood; give {' or '.join(map(repr, COMPILERS))}")
         if self.compiler != "inductor" and (self.mode is not None or self.options is not None):
             raise TorchError("mode and options are Inductor's; give compiler='inductor' as well, or neither of them")
+        if self.compiler == "inductor" and self.optimizer_in_backward:
+            raise TorchError(
+                "compiled plans call no hooks in their backward; give compiler='aot_eager', or no optimizer_in_backward"
+            )
         if self.compiler == "inductor" and self.host is not None:
             raise TorchError("compiled plans move no values to the host; give compiler='aot_eager', or no host")
         super().__post_init__()

@@ -23,7 +23,8 @@ from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.errors import BudgetWarning
 from hcp.integrations.torch.family import REMEMBERED
 from hcp.integrations.torch.gradients import check_gradients
-from hcp.integrations.torch.internals import tree_leaves
+from hcp.integrations.torch.in_backward import settle, take_in_backward, workspace_of
+from hcp.integrations.torch.internals import accumulate_hooks, tree_leaves
 from hcp.integrations.torch.lower import BOUNDARY, LOSS, Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.prepare import prepare
@@ -56,6 +57,7 @@ class TorchExecutor:
         eager_bytes: What the unplanned step takes, where the budget is a percentage of that.
         beside: What there is beside a step, where the budget is for all the memory.
         boundaries: What was seen between forward and backward, with the bytes of the outputs, by the number of outputs.
+        taken: Names of the parameters whose hooks take their gradients in the backward.
         longest: The step with the longest sequences that were declared, until it is planned with what was seen.
     """
 
@@ -69,13 +71,17 @@ class TorchExecutor:
     boundaries: dict[int, tuple[Boundary, int]] = field(default_factory=dict)
     beside: Beside | None = None
     longest: "PlannedStep | None" = None
+    taken: frozenset[str] = frozenset()
 
     def look_at(self, module: nn.Module) -> None:
-        """Takes note of what there is of a module beside its steps, where the budget is for all the memory.
+        """Takes note of what there is of a module beside its steps, and of hooks that take gradients, as it is asked.
 
         Raises:
-            HcpError: If nobody knows how much memory that is.
+            HcpError: If nobody knows how much memory there is for a budget for all of it.
         """
+        if self.request.optimizer_in_backward and not self.plans:
+            named = module.named_parameters(remove_duplicate=False)
+            self.taken = frozenset(name for name, parameter in named if accumulate_hooks(parameter))
         if self.request.total is None or self.beside is not None:
             return
         self.beside = beside = self.request.total.beside(module)
@@ -119,20 +125,37 @@ class TorchExecutor:
 
     def _once(self, graph: Graph, link: HostLink | None, inputs: str, again: str) -> Found:
         """Plans here, or takes what another process of the program planned for the same step."""
+        whole, before = self.eager_bytes, self.allowed
+        if self.request.plan is not None:
+            found = plan_step(graph, self.asked, link, whole=whole, before=before, inputs=inputs, again=again)
+            return replace(found, plan=settle(found.plan.problem, lambda _: found.plan))
+        problem = self._problem(graph, link)
 
         def plan() -> Found:
-            whole, before = self.eager_bytes, self.allowed
-            return plan_step(graph, self.asked, link, whole=whole, before=before, inputs=inputs, again=again)
+            return self._settled(problem, inputs, again)
 
-        if self.request.plan is not None:
-            return plan()
-        problem = self._problem(graph, link)
         found = once(_key(problem, self.request), plan, self.request.time_limit)
         if found.plan.graph.fingerprint == graph.fingerprint:
             return found
         # Where costs are measured they differ from process to process.
         assert found.plan.schedule is not None
         return Found(judged(problem, found.plan.schedule, found.plan.planner), found.source)
+
+    def _settled(self, problem: Problem, inputs: str, again: str, incumbent: Schedule | None = None) -> Found:
+        """A plan in which parameters take their gradients after their last reader."""
+        found: list[Found] = []
+
+        def search(problem: Problem) -> Plan:
+            found.append(find_plan(problem, self.asked, inputs=inputs, again=again, incumbent=incumbent))
+            return found[-1].plan
+
+        plan = settle(problem, search)
+        if plan.schedule is None:
+            raise self.request.errors.nothing(
+                f"no plan was found for {self.name} within {problem.budget:,} bytes in which parameters that take "
+                "their gradients in the backward do so after they were read; raise the budget"
+            )
+        return Found(plan, found[0].source)
 
     def _say_carried(self, inputs: str) -> None:
         if all(plan.source != CARRIED for plan in self.plans):
@@ -150,12 +173,16 @@ class TorchExecutor:
         """
         self.note(joint.traced)
         self._renew_longest()
-        plain = lower_joint(joint, self.request.cost, self.name, self.request.cache)
+        plain = self.lowered(joint)
         boundary = self.expected(plain)
         lowered = plain if boundary == Boundary() else plain.between(boundary)
         plan = self.plan_graph(lowered.graph, device_of(joint.primals))
         self.take(plan if lowered is plain else replace(plan, between=boundary))
         return PlannedStep(self, plain, lowered, self.plans[-1], boundary)
+
+    def lowered(self, joint: Joint) -> Lowered:
+        """The graph of a captured step; see ``lower_joint``."""
+        return lower_joint(joint, self.request.cost, self.name, self.request.cache, taken=self.taken)
 
     def expected(self, plain: Lowered) -> Boundary:
         """What happens between the halves of a step, going by what was seen of others."""
@@ -231,7 +258,7 @@ class TorchExecutor:
         again = " again, with what happens between its forward and its backward"
 
         def search() -> Found:
-            return find_plan(problem, self.asked, inputs=inputs, again=again, incumbent=incumbent)
+            return self._settled(problem, inputs, again, incumbent)
 
         return once(_key(problem, self.request), search, self.request.time_limit)
 
@@ -249,7 +276,7 @@ class TorchExecutor:
         if longest is None or self.length is None or self.plans or longest <= self.length:
             return
         joint = at({symbol: longest if size == self.length else size for symbol, size in sizes.items()})
-        plain = lower_joint(joint, self.request.cost, self.name, self.request.cache)
+        plain = self.lowered(joint)
         self.take(self.plan_graph(plain.graph, device_of(joint.primals), f"sequences of {longest}"))
         self.longest = PlannedStep(self, plain, plain, self.plans[-1])
 
@@ -347,7 +374,15 @@ def _key(problem: Problem, request: TorchRequest) -> str:
     return hashlib.sha256(json.dumps([nodes, asked]).encode()).hexdigest()[:32]
 
 
-def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption, *, run: bool = True) -> Lowered:
+def lower_joint(
+    joint: Joint,
+    cost: Cost,
+    name: str,
+    cache: CacheOption,
+    *,
+    run: bool = True,
+    taken: frozenset[str] = frozenset(),
+) -> Lowered:
     """The graph of a captured step.
 
     Args:
@@ -357,12 +392,14 @@ def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption, *, run:
         cache: Where.
         run: Whether operations are run by themselves to see what they allocate; else rules say it, which know of no
             workspace.
+        taken: Names of the parameters that take their gradients in the backward.
 
     Raises:
         CaptureError: If the step lacks gradients, or holds an operation that cannot be planned.
     """
     check_gradients(joint)
     program = prepare(joint)
+    taking = take_in_backward(program, taken)
     if run:
         times = Measurements.of(device_of(joint.primals), "times", folder_of(cache)) if cost == "measured" else None
         footprints = probe(program, times)
@@ -370,6 +407,8 @@ def lower_joint(joint: Joint, cost: Cost, name: str, cache: CacheOption, *, run:
             times.save()
     else:
         footprints = footprints_by_rule(program)
+    for node in taking:
+        footprints[node] = replace(footprints[node], workspace=workspace_of(node))
     views = {node for node, footprint in footprints.items() if not footprint.sizes} - program.effects
     charged = {node: footprint for node, footprint in footprints.items() if node not in views}
     return lower(program, footprints, costs(cost, charged, cache), views, name)

@@ -37,7 +37,8 @@ class Fit:
         kernels: Calls of library kernels, whose workspace is not counted, by operation.
         plan: The plan for what the device has left; None where there is none, or none was found.
         smallest_device: The device with the least memory in which it is known to fit; None for none in the table.
-        batches: The largest batches that fit, kept whole and planned; None where no other batch can be made.
+        batches: The largest batches that fit: kept whole, and (within two percent) for which a plan was found; None
+            where no other batch can be made.
     """
 
     name: str
@@ -163,7 +164,7 @@ class Fit:
             _line("left", self.left, "for a step: activations and gradients"),
             _line("gradients", self.gradients, "at the end of a step"),
             _line("kept whole", self.kept, "a step that recomputes nothing"),
-            _line("smallest", self.smallest.peak or 0, f"found; {self._floor()}"),
+            _line("smallest", self.smallest.peak or 0, f"the smallest peak found; {self._floor()}"),
             *self._plan(),
             _line("update", self.update, f"as the optimizer steps; {self.optimizer.workspace:,} of it is an estimate"),
             *self._batches(),
@@ -187,7 +188,7 @@ class Fit:
         if self.batches is None:
             return []
         kept, planned = self.batches
-        return [f"  batch      at most {kept} kept whole, {planned} planned"]
+        return [f"  batch      at most {kept:,} kept whole; plans were found for up to {planned:,}"]
 
     def _estimated(self) -> str:
         calls = ", ".join(f"{count} x {name}" for name, count in sorted(self.kernels.items()))

@@ -35,6 +35,8 @@ _PLAN_SHARE: Final = 0.45
 # How many budgets are tried for the smallest peak, and of how large a batch the search tells.
 _ATTEMPTS: Final = 3
 _MOST: Final = 2**16
+# How near to the largest planned batch the search comes: within so many parts of it.
+_PARTS: Final = 64
 # Of what is left for batches, each.
 _BATCH_SHARE: Final = 0.25
 
@@ -200,8 +202,16 @@ class _Search:
                 plans.append(plan)
             return plan is not None
 
-        whole = largest(kept, 0, _MOST)
-        return whole, largest(planned, whole, _MOST)
+        # Memory grows with the batch by a constant, or nearly so.
+        first, second = found.batch or 1, 2 * (found.batch or 1)
+        (one, left), (two, less) = at(first), at(second)
+        peak = keep_everything_usage(one).peak
+        growth = keep_everything_usage(two).peak - peak + left - less
+        more = (left - peak) * (second - first) // max(1, growth)
+        whole = largest(kept, 0, _MOST, first + more)
+        smallest = found.smallest.peak or peak
+        guess = first + (left - smallest) * (second - first) // max(1, growth)
+        return whole, largest(planned, whole, _MOST, guess, _PARTS)
 
     def _solved(self, problem: Problem, seconds: float, known: Plan | None) -> Plan | None:
         """A plan, or None where none was found in so many seconds of what is left."""

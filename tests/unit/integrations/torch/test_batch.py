@@ -23,5 +23,21 @@ def test_thelargest_that_fits_is_found_in_few_questions(true, known, most):
     assert len(asked) == len(set(asked)) <= 2 * (most + 1).bit_length() + 1
 
 
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 300), st.integers(-3, 300))
+def test_a_good_guess_takes_two_questions(true, known, most, guess):
+    known = min(known, true, most)
+    asked = []
+
+    def fits(number):
+        assert known < number <= most
+        asked.append(number)
+        return number <= true
+
+    assert largest(fits, known, most, guess) == min(true, most)
+    assert len(asked) == len(set(asked)) <= 3 * (most + 1).bit_length() + 1
+    if guess in (true, true + 1) and known < guess <= most:
+        assert len(asked) <= 2
+
+
 def test_it_prints_itself():
     assert str(MaxBatch(2048, 3, 5, None)) == "within 2,048 bytes: batch 3 as it is, 5 planned"

@@ -1,8 +1,8 @@
 """The joint graph made fit for planning: every side effect explicit, ordered, and safe to recompute around.
 
-Works on the functional joint graph in place: drops what does nothing, makes batch norm write its running statistics
-once and only once, saves generator states before random draws, writes mutated buffers inside the forward, and gives
-parameter gradients the layout in which autograd takes them over without a copy.
+Works on the functional joint graph in place: drops what does nothing, makes tensors of pieces in one go, makes batch
+norm write its running statistics once and only once, saves generator states before random draws, writes mutated
+buffers inside the forward, and gives parameter gradients the layout in which autograd takes them over without a copy.
 """
 
 import operator
@@ -12,7 +12,9 @@ import torch
 from torch import fx
 
 from hcp.integrations.torch import rng
+from hcp.integrations.torch.accumulate import accumulate
 from hcp.integrations.torch.capture import Joint
+from hcp.integrations.torch.copies import write_at_once
 from hcp.integrations.torch.errors import CaptureError
 from hcp.integrations.torch.internals import (
     FUNCTIONAL_BATCH_NORM,
@@ -40,6 +42,8 @@ def prepare(joint: Joint) -> Program:
     _batch_norms(program)
     program.drop_dead(is_random)
     _check_operations(program)
+    write_at_once(program)
+    accumulate(program)
     _mutations(program)
     _random_draws(program)
     _gradient_layouts(program)

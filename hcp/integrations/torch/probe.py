@@ -254,7 +254,8 @@ def _sample(
 ) -> str:
     """The name of the sample that an operation is an instance of; a new one is run once."""
     args, kwargs = fx.node.map_aggregate((node.args, dict(node.kwargs)), lambda a: _known(a, layouts))
-    key = f"{node.target}{args}{kwargs}"
+    # Functions print their addresses, which differ between processes.
+    key = f"{node.target if is_operation(node.target) else getattr(node.target, '__name__', node.target)}{args}{kwargs}"
     if key not in samples:
         samples[key] = _Sample(cast(Any, node.target), args, kwargs)
         try:

@@ -1,17 +1,16 @@
 """The drop-in: ``checkpoint(module, budget=...)`` plans a training step at the first call, and runs the plan."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
-from torch import nn
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 from hcp.graph.ir import Graph
 from hcp.integrations.request import Fallback, GivenPlan
 from hcp.integrations.torch.attach import attach, executor_of
 from hcp.integrations.torch.backends import backend_of, inductor
-from hcp.integrations.torch.capture import Joint, trace
+from hcp.integrations.torch.capture import trace
 from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.function import FunctionStep, PlannedFunction, module_of
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.request import TIME_LIMIT, Compiler, Host, TorchRequest
 from hcp.integrations.torch.step_planner import TorchExecutor, lower_joint
@@ -20,7 +19,7 @@ from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption
 
-M = TypeVar("M", bound=nn.Module)
+M = TypeVar("M", bound=Callable[..., Any])
 
 
 def checkpoint(
@@ -43,14 +42,16 @@ def checkpoint(
     dynamic: bool | None = None,
     max_length: int | None = None,
 ) -> M:
-    """Prepares a module so that each training step keeps within a memory budget.
+    """Prepares a module, or a function that calls modules, so that each training step keeps within a memory budget.
 
     The first call with given shapes captures the step and plans it; every call then runs the plan. Gradients,
     outputs, buffers and random state are those of the unplanned step. Calls that need no gradient run the module's own
     forward. Copies (``copy.deepcopy``, pickles) are planned modules as well.
 
     Args:
-        module: Changed in place; its type, parameters and ``state_dict`` names stay.
+        module: A module is changed in place; its type, parameters and ``state_dict`` names stay. A function, such as
+            one that calls a model and computes the loss, is not: what is returned is called in its place. The modules
+            that it calls have to be in its closure, its globals, its defaults, or the object that it is a method of.
         budget: Most bytes a forward and backward may hold above what exists when the step starts: an integer, a size
             such as ``"8GiB"``, or a percentage: ``"50%"`` of the captured step's keep-everything peak, or
             ``"50% of eager"``, of what the module takes that is not planned, which is run to be measured. Steps with
@@ -82,14 +83,14 @@ def checkpoint(
             planned for this one. The length is the second size of the first input that has two or more.
 
     Returns:
-        The same module.
+        The same module; for a function, what runs it planned.
 
     Raises:
-        HcpError: On anything but a module that is not compiled, a bad option, an untested PyTorch, or with neither
-            budget nor plan.
+        HcpError: On anything but a module that is not compiled or a function that calls such, a bad option, an untested
+            PyTorch, or with neither budget nor plan.
     """
     check_version()
-    _check_module(module, "checkpoint")
+    step = module_of(module, "checkpoint")
     request = TorchRequest(
         budget=budget,
         solver=solver,
@@ -108,11 +109,11 @@ def checkpoint(
         dynamic=dynamic,
         max_length=max_length,
     )
-    attach(module, request)
-    return module
+    attach(step, request)
+    return cast(M, PlannedFunction(step) if isinstance(step, FunctionStep) else step)
 
 
-def plan_of(module: nn.Module) -> list[TorchPlan]:
+def plan_of(module: Callable[..., Any]) -> list[TorchPlan]:
     """The plans in force for a module, in the order in which its calls asked for them.
 
     Args:
@@ -121,14 +122,16 @@ def plan_of(module: nn.Module) -> list[TorchPlan]:
     Raises:
         TorchError: If it was not prepared by ``checkpoint``, or has not been called in training yet.
     """
-    plans = executor_of(module).plans
+    executor = executor_of(module.step if isinstance(module, PlannedFunction) else module)
+    plans = executor.plans
     if not plans:
-        raise TorchError(f"{type(module).__name__} has no plan yet; call it once in training mode first")
+        name = executor.name if isinstance(module, PlannedFunction) else type(module).__name__
+        raise TorchError(f"{name} has no plan yet; call it once in training mode first")
     return list(plans)
 
 
 def plan_for(
-    module: nn.Module,
+    module: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -167,12 +170,13 @@ def plan_for(
         mode=mode,
         options=options,
     )
-    executor = TorchExecutor(type(module).__name__, request, called_with=(args, dict(kwargs or {})))
+    check_version()
+    step = module_of(module, "plan_for")
+    executor = TorchExecutor(type(step).__name__, request, called_with=(args, dict(kwargs or {})))
     if compiler == "inductor":
-        _check(module, "plan_for")
-        plan: TorchPlan = inductor().fused_plan(executor, module, args, dict(kwargs or {}))
+        plan: TorchPlan = inductor().fused_plan(executor, step, args, dict(kwargs or {}))
         return plan
-    joint = _traced(module, args, kwargs, "plan_for")
+    joint = trace(step, args, dict(kwargs or {}))
     graph = lower_joint(joint, cost, executor.name, cache).graph
     return executor.plan_graph(graph, device_of(joint.primals))
 
@@ -241,7 +245,7 @@ class Backend:
 
 
 def capture_graph(
-    module: nn.Module,
+    module: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -268,26 +272,12 @@ def capture_graph(
     Raises:
         TorchError: If the step cannot be captured as one graph, or nothing in it needs a gradient.
     """
+    check_version()
+    step = module_of(module, "capture_graph")
     if compiler == "inductor":
         request = TorchRequest(budget=1, cost=cost, cache=cache, compiler=compiler, mode=mode, options=options)
-        _check(module, "capture_graph")
-        executor = TorchExecutor(type(module).__name__, request)
-        graph: Graph = inductor().fused_graph(executor, module, args, dict(kwargs or {}))
+        executor = TorchExecutor(type(step).__name__, request)
+        graph: Graph = inductor().fused_graph(executor, step, args, dict(kwargs or {}))
         return graph
     check_cost(cost)
-    return lower_joint(_traced(module, args, kwargs, "capture_graph"), cost, type(module).__name__, cache).graph
-
-
-def _traced(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, function: str) -> Joint:
-    _check(module, function)
-    return trace(module, args, dict(kwargs or {}))
-
-
-def _check(module: nn.Module, function: str) -> None:
-    check_version()
-    _check_module(module, function)
-
-
-def _check_module(module: object, function: str) -> None:
-    if not isinstance(module, nn.Module):
-        raise TorchError(f"{function}() got {type(module).__name__!r} object; give it a torch.nn.Module")
+    return lower_joint(trace(step, args, dict(kwargs or {})), cost, type(step).__name__, cache).graph

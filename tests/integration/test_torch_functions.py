@@ -95,7 +95,7 @@ def test_the_loss_is_in_the_plan(make):
 
 def test_a_function_is_planned_at_its_first_call():
     models, loss_of, args = images()
-    planned = checkpoint(loss_of, "75%", **OPTIONS)
+    planned = checkpoint(loss_of, "80%", **OPTIONS)
     with pytest.raises(TorchError, match="loss_of has no plan yet"):
         plan_of(planned)
     with torch.no_grad():

@@ -125,7 +125,7 @@ def _obstacle(module: nn.Module, *, whole: bool) -> str | None:
     return None
 
 
-def executor_of(module: nn.Module) -> TorchExecutor:
+def executor_of(module: object) -> TorchExecutor:
     """What runs a module's planned steps, or those of the one planned module in it.
 
     Raises:

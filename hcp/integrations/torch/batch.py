@@ -11,6 +11,7 @@ from hcp.graph.ir import Graph
 from hcp.integrations.planning import carried_over, heed, judged
 from hcp.integrations.torch.checkpoint import capture_graph
 from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.function import module_of
 from hcp.integrations.torch.internals import tree_leaves
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.request import Host, TorchRequest
@@ -52,7 +53,7 @@ class MaxBatch:
 
 
 def max_batch(
-    module: nn.Module,
+    module: Callable[..., Any],
     make_inputs: Callable[[int], Inputs],
     budget: int | str,
     *,
@@ -68,7 +69,7 @@ def max_batch(
     so that more time may find a plan for a somewhat larger one.
 
     Args:
-        module: Neither run nor changed.
+        module: As for ``checkpoint``; neither run nor changed.
         make_inputs: Arguments of the module for a batch size of one or more: a tuple or list of positional ones, or a
             dictionary of keyword arguments, such as tokenizers give.
         budget: Bytes, or a size such as ``"8GiB"``; counted as ``checkpoint`` does.
@@ -86,7 +87,7 @@ def max_batch(
             f"budget {budget!r} is a share of a step's own peak, which any batch meets; give bytes, or a size"
         )
     request = TorchRequest(budget=budget, solver=solver, time_limit=time_limit, seed=seed, host=host)
-    search = _Search(module, make_inputs, request)
+    search = _Search(module_of(module, "max_batch"), make_inputs, request)
     limit = parse_budget(budget, search.graph(1))
     kept = largest(lambda batch: search.kept(batch, limit), 0, most)
     planned = largest(lambda batch: search.planned(batch, limit), kept, most)

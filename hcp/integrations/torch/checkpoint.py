@@ -1,8 +1,8 @@
 """The drop-in: ``checkpoint(module, budget=...)`` plans a training step at the first call, and runs the plan."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import nn
 
@@ -14,6 +14,7 @@ from hcp.integrations.torch.backends import backend_of, inductor
 from hcp.integrations.torch.capture import trace
 from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.function import FunctionStep, PlannedFunction, module_of
 from hcp.integrations.torch.lower import Lowered
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.request import TIME_LIMIT, Compiler, Host, TorchRequest
@@ -24,7 +25,7 @@ from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption
 
-M = TypeVar("M", bound=nn.Module)
+M = TypeVar("M", bound=Callable[..., Any])
 
 
 def checkpoint(
@@ -48,14 +49,16 @@ def checkpoint(
     max_length: int | None = None,
     optimizer_in_backward: bool = False,
 ) -> M:
-    """Prepares a module so that each training step keeps within a memory budget.
+    """Prepares a module, or a function that calls modules, so that each training step keeps within a memory budget.
 
     The first call with given shapes captures the step and plans it; every call then runs the plan. Gradients,
     outputs, buffers and random state are those of the unplanned step. Calls that need no gradient run the module's own
     forward. Copies (``copy.deepcopy``, pickles) are planned modules as well.
 
     Args:
-        module: Changed in place; its type, parameters and ``state_dict`` names stay.
+        module: A module is changed in place; its type, parameters and ``state_dict`` names stay. A function, such as
+            one that calls a model and computes the loss, is not: what is returned is called in its place. The modules
+            that it calls have to be in its closure, its globals, its defaults, or the object that it is a method of.
         budget: Most bytes a forward and backward may hold above what exists when the step starts: an integer, a size
             such as ``"8GiB"``, or a percentage: ``"50%"`` of the captured step's keep-everything peak, or
             ``"50% of eager"``, of what the module takes that is not planned, which is run to be measured. Steps with
@@ -92,14 +95,14 @@ def checkpoint(
             while is planned for up to twice the parameter.
 
     Returns:
-        The same module.
+        The same module; for a function, what runs it planned.
 
     Raises:
-        HcpError: On anything but a module that is not compiled, a bad option, an untested PyTorch, or with neither
-            budget nor plan.
+        HcpError: On anything but a module that is not compiled or a function that calls such, a bad option, an untested
+            PyTorch, or with neither budget nor plan.
     """
     check_version()
-    _check_module(module, "checkpoint")
+    step = module_of(module, "checkpoint")
     request = TorchRequest(
         budget=None if isinstance(budget, Total) else budget,
         total=budget if isinstance(budget, Total) else None,
@@ -120,11 +123,11 @@ def checkpoint(
         max_length=max_length,
         optimizer_in_backward=optimizer_in_backward,
     )
-    attach(module, request)
-    return module
+    attach(step, request)
+    return cast(M, PlannedFunction(step) if isinstance(step, FunctionStep) else step)
 
 
-def plan_of(module: nn.Module) -> list[TorchPlan]:
+def plan_of(module: Callable[..., Any]) -> list[TorchPlan]:
     """The plans in force for a module, in the order in which its calls asked for them.
 
     Args:
@@ -133,14 +136,16 @@ def plan_of(module: nn.Module) -> list[TorchPlan]:
     Raises:
         TorchError: If it was not prepared by ``checkpoint``, or has not been called in training yet.
     """
-    plans = executor_of(module).plans
+    executor = executor_of(module.step if isinstance(module, PlannedFunction) else module)
+    plans = executor.plans
     if not plans:
-        raise TorchError(f"{type(module).__name__} has no plan yet; call it once in training mode first")
+        name = executor.name if isinstance(module, PlannedFunction) else type(module).__name__
+        raise TorchError(f"{name} has no plan yet; call it once in training mode first")
     return list(plans)
 
 
 def plan_for(
-    module: nn.Module,
+    module: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -181,13 +186,14 @@ def plan_for(
         mode=mode,
         options=options,
     )
-    executor = TorchExecutor(type(module).__name__, request, called_with=(args, dict(kwargs or {})))
-    executor.look_at(module)
+    check_version()
+    step = module_of(module, "plan_for")
+    executor = TorchExecutor(type(step).__name__, request, called_with=(args, dict(kwargs or {})))
+    executor.look_at(step)
     if compiler == "inductor":
-        _check(module, "plan_for")
-        plan: TorchPlan = inductor().fused_plan(executor, module, args, dict(kwargs or {}))
+        plan: TorchPlan = inductor().fused_plan(executor, step, args, dict(kwargs or {}))
         return plan
-    lowered = _lowered(module, args, kwargs, "plan_for", cost=cost, cache=cache)
+    lowered = _lowered(step, args, kwargs, "plan_for", cost=cost, cache=cache)
     return executor.plan_graph(lowered.graph, device_of(lowered.program.joint.primals))
 
 
@@ -255,7 +261,7 @@ class Backend:
 
 
 def capture_graph(
-    module: nn.Module,
+    module: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -284,14 +290,15 @@ def capture_graph(
     Raises:
         TorchError: If the step cannot be captured as one graph, or nothing in it needs a gradient.
     """
+    check_version()
+    step = module_of(module, "capture_graph")
     if compiler == "inductor":
         request = TorchRequest(budget=1, cost=cost, cache=cache, compiler=compiler, mode=mode, options=options)
-        _check(module, "capture_graph")
-        executor = TorchExecutor(type(module).__name__, request)
-        graph: Graph = inductor().fused_graph(executor, module, args, dict(kwargs or {}))
+        executor = TorchExecutor(type(step).__name__, request)
+        graph: Graph = inductor().fused_graph(executor, step, args, dict(kwargs or {}))
         return graph
     check_cost(cost)
-    return _lowered(module, args, kwargs, "capture_graph", cost=cost, cache=cache).graph
+    return _lowered(step, args, kwargs, "capture_graph", cost=cost, cache=cache).graph
 
 
 def _lowered(
@@ -304,7 +311,6 @@ def _lowered(
     cache: CacheOption,
 ) -> Lowered:
     """A captured step; where a module or its inputs hold no memory, by rule."""
-    _check(module, function)
     name, given = type(module).__name__, (args, dict(kwargs or {}))
     real = holds_memory(module, given)
     if not real:
@@ -315,13 +321,3 @@ def _lowered(
             )
         module, given = faked(deepcopy(module) if on_meta(module) else module, given)
     return lower_joint(trace(module, *given), cost, name, cache, run=real)
-
-
-def _check(module: nn.Module, function: str) -> None:
-    check_version()
-    _check_module(module, function)
-
-
-def _check_module(module: object, function: str) -> None:
-    if not isinstance(module, nn.Module):
-        raise TorchError(f"{function}() got {type(module).__name__!r} object; give it a torch.nn.Module")

@@ -13,6 +13,7 @@ from hcp.graph.errors import HcpError
 from hcp.integrations.planning import allow_unplanned
 from hcp.integrations.torch.boundary import Keeper, abandon, watched
 from hcp.integrations.torch.errors import ExecutionError
+from hcp.integrations.torch.function import FunctionStep
 from hcp.integrations.torch.internals import COMPILED_NODE, may_differ, packs_saved_tensors, tree_leaves
 from hcp.integrations.torch.measure import eager_peak
 from hcp.integrations.torch.step_planner import TorchExecutor
@@ -88,8 +89,11 @@ def _declare_lengths(executor: TorchExecutor) -> None:
 def _asks_gradient(module: nn.Module, args: object, kwargs: object) -> bool:
     if not torch.is_grad_enabled():
         return False
-    return any(parameter.requires_grad for parameter in module.parameters()) or any(
-        isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves((args, kwargs))
+    # A function may train what was not found.
+    return (
+        isinstance(module, FunctionStep)
+        or any(parameter.requires_grad for parameter in module.parameters())
+        or any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves((args, kwargs)))
     )
 
 

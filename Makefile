@@ -28,7 +28,7 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-# The same with four times as many random examples, all parameters, and what takes long.
+# The same with eight times as many random examples, all parameters, and what takes long.
 test-slow: setup
 	HCP_SLOW_TESTS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 

@@ -40,4 +40,4 @@ def make_inputs(batch: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    print(fit(make_model, make_inputs, device="rtx4090", optimizer="adamw", batch=8, time_limit=2))
+    print(fit(make_model, make_inputs, device="rtx4090", optimizer="adamw", batch=8, time_limit=1))

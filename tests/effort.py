@@ -13,9 +13,9 @@ THOROUGH = os.environ.get("HCP_SLOW_TESTS") == "1"
 slow = pytest.mark.skipif(not THOROUGH, reason="takes long; make test-slow runs it")
 
 
-def examples(most: int, least: int = 15) -> int:
-    """How many random examples to try: a quarter of the most (``make test-slow`` tries all), but some at the least."""
-    return most if THOROUGH else max(most // 4, min(most, least))
+def examples(most: int, least: int = 10) -> int:
+    """How many random examples to try: an eighth of the most (``make test-slow`` tries all), but some at the least."""
+    return most if THOROUGH else max(most // 8, min(most, least))
 
 
 def some(values: Iterable[T], most: int) -> list[T]:

@@ -38,6 +38,9 @@ def fit_command(
     total: Annotated[str | None, typer.Option(help="Memory in all, such as 60GiB; by default the device's.")] = None,
     reserve: Annotated[str, typer.Option(help="Of that, for what is not counted: a size or a percentage.")] = "5%",
     fsdp: Annotated[int, typer.Option(help="Devices that share parameters, as FSDP2 does.", min=1)] = 1,
+    optimizer_in_backward: Annotated[
+        bool, typer.Option("--optimizer-in-backward", help="Hooks take each gradient as soon as it is there.")
+    ] = False,
     batch: Annotated[int, typer.Option(help="Batch size, where the inputs take one.", min=1)] = 1,
     solver: Solver = "auto",
     time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for planning.")] = 45.0,
@@ -66,6 +69,7 @@ def fit_command(
         total=total,
         reserve=reserve,
         mesh=fsdp,
+        optimizer_in_backward=optimizer_in_backward,
         batch=batch,
         solver=planner_from(solver),
         time_limit=time_limit,

@@ -28,7 +28,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name not in ELSEWHERE),
 ]
-SECONDS = "1"
+SECONDS = "0.5"
 
 
 def blocks(page):

@@ -8,6 +8,7 @@ import pytest
 from hcp import InfeasibleBudget, replay
 from hcp.heuristics.revolve import advances
 from hcp.integrations.jax import CaptureError, UnreachableBudget, jit, scan, scan_plan, value_and_grad
+from tests.effort import some
 
 LENGTH, ROWS, WIDTH = 40, 128, 32
 WEIGHT = jax.random.normal(jax.random.key(0), (WIDTH, WIDTH)) / WIDTH**0.5
@@ -37,7 +38,7 @@ def close(ours, theirs):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * float(jnp.abs(b).max()))
 
 
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("reverse", some([False, True], 1))
 def test_gradients_and_memory(reverse):
     args = (WEIGHT, START, PUSHES)
     reference = jax.jit(jax.value_and_grad(simulation(jax.lax.scan, reverse=reverse), (0, 1, 2)))(*args)

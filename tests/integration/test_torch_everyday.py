@@ -380,7 +380,7 @@ class Recurrent(nn.Module):
         return self.layers(x)[0]
 
 
-@pytest.mark.parametrize("kind", some([nn.LSTM, nn.GRU, nn.RNN], 2))
+@pytest.mark.parametrize("kind", some([nn.GRU, nn.LSTM, nn.RNN], 1))
 def test_recurrent_layers_are_planned(kind):
     x = torch.randn(3, 6, 8)
     model, reference = Recurrent(kind), Recurrent(kind)

@@ -11,7 +11,7 @@ transformers = pytest.importorskip("transformers")
 from torch import nn  # noqa: E402
 
 from hcp import cli  # noqa: E402
-from hcp.integrations.torch import capture_graph, checkpoint, fit, measure_peak  # noqa: E402
+from hcp.integrations.torch import TorchError, capture_graph, checkpoint, fit, measure_peak  # noqa: E402
 from hcp.integrations.torch.capture import trace  # noqa: E402
 from hcp.integrations.torch.demo.models import GPT  # noqa: E402
 from hcp.integrations.torch.prepare import prepare  # noqa: E402
@@ -192,3 +192,18 @@ def test_the_command_names_what_is_wrong(run, words, message):
     assert code == 2
     assert message in err
     assert "Traceback" not in err
+
+
+def test_gradients_that_are_taken_in_the_backward_do_not_stay():
+    tokens = torch.randint(0, 64, (2, 32), generator=torch.Generator().manual_seed(3))
+
+    def found(taken):
+        make = lambda: GPT(layers=2, width=64, heads=2, context=32, vocabulary=64, dropout=0.0)  # noqa: E731
+        return fit(make, lambda: (tokens, tokens), optimizer_in_backward=taken, time_limit=1, quiet=True)
+
+    stay, taken = found(False), found(True)
+    assert stay.gradients >= stay.parameters
+    assert taken.gradients == 0
+    assert taken.floor.value < stay.floor.value - stay.parameters // 2
+    with pytest.raises(TorchError, match="reduced before they may be taken"):
+        fit(lambda: GPT(1, 8, 1, 4, 8), lambda: (tokens,), optimizer_in_backward=True, mesh=2)

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hcp.integrations.torch import TorchError, checkpoint, measure_peak, plan_of  # noqa: E402
+from hcp.integrations.torch import TorchError, checkpoint, measure_peak, plan_for, plan_of  # noqa: E402
 from hcp.integrations.torch.demo.models import GPT  # noqa: E402
 
 TOKENS = torch.randint(0, 64, (2, 17), generator=torch.Generator().manual_seed(5))
@@ -67,3 +67,11 @@ def test_hooks_without_the_option_run_after_the_backward():
 def test_compiled_plans_call_no_hooks():
     with pytest.raises(TorchError, match="compiled plans call no hooks in their backward; give compiler='aot_eager'"):
         checkpoint(model(), "80%", optimizer_in_backward=True, compiler="inductor")
+
+
+def test_a_plan_made_ahead_serves():
+    module = model(OPTIMIZERS["sgd"])
+    plan = plan_for(module, BATCH, budget="80%", optimizer_in_backward=True, time_limit=1, quiet=True)
+    planned = checkpoint(module, plan=plan, optimizer_in_backward=True, quiet=True)
+    assert all(torch.equal(a, b) for a, b in zip(train(planned), train(model(OPTIMIZERS["sgd"])), strict=True))
+    assert plan_of(planned)[0].peak_bytes == plan.peak_bytes

@@ -31,7 +31,7 @@ from tests.effort import slow, some  # noqa: E402
 
 # Compiling takes seconds, so that models have a kernel or two, and what is compiled is shared.
 ROWS, WIDTH = 128, 16
-OPTIONS = {"compiler": "inductor", "solver": "eviction", "time_limit": 2.0, "quiet": True}
+OPTIONS = {"compiler": "inductor", "solver": "eviction", "time_limit": 10.0, "quiet": True}
 # Six sevenths of what a step of `Layers` takes.
 BUDGET = 77_000
 

@@ -12,6 +12,7 @@ from torch.nn import functional  # noqa: E402
 
 from hcp.heuristics.eviction import Eviction  # noqa: E402
 from hcp.integrations.torch import TorchError, backend, checkpoint, plan_of, record  # noqa: E402
+from tests.effort import slow  # noqa: E402
 
 WIDTH = 16
 
@@ -83,7 +84,9 @@ def held(model, *args):
 LENGTHS = [48, 40, 12, 33, 47, 25, 48, 9, 17, 44, 31, 7, 20, 38, 15, 28, 41, 5, 46, 22]
 
 
-@pytest.mark.parametrize("options", [{}, {"max_length": 48}], ids=["as they come", "declared"])
+@pytest.mark.parametrize(
+    "options", [pytest.param({}, id="as they come", marks=slow), pytest.param({"max_length": 48}, id="declared")]
+)
 def test_twenty_lengths_take_one_search(options):
     model, reference, solver = prepared(**options)
     for length in LENGTHS:

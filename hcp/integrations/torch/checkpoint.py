@@ -161,6 +161,7 @@ def plan_for(
     compiler: Compiler = "aot_eager",
     mode: str | None = None,
     options: Mapping[str, Any] | None = None,
+    optimizer_in_backward: bool = False,
 ) -> TorchPlan:
     """Plans the training step of ``module(*args, **kwargs)``; the module is neither run nor changed.
 
@@ -185,6 +186,7 @@ def plan_for(
         compiler=compiler,
         mode=mode,
         options=options,
+        optimizer_in_backward=optimizer_in_backward,
     )
     check_version()
     step = module_of(module, "plan_for")
@@ -193,7 +195,7 @@ def plan_for(
     if compiler == "inductor":
         plan: TorchPlan = inductor().fused_plan(executor, step, args, dict(kwargs or {}))
         return plan
-    lowered = _lowered(step, args, kwargs, "plan_for", cost=cost, cache=cache)
+    lowered = _lowered(step, args, kwargs, "plan_for", cost=cost, cache=cache, taken=executor.taken)
     return executor.plan_graph(lowered.graph, device_of(lowered.program.joint.primals))
 
 
@@ -309,6 +311,7 @@ def _lowered(
     *,
     cost: Cost,
     cache: CacheOption,
+    taken: frozenset[str] = frozenset(),
 ) -> Lowered:
     """A captured step; where a module or its inputs hold no memory, by rule."""
     name, given = type(module).__name__, (args, dict(kwargs or {}))
@@ -320,4 +323,4 @@ def _lowered(
                 "'calibrated'"
             )
         module, given = faked(deepcopy(module) if on_meta(module) else module, given)
-    return lower_joint(trace(module, *given), cost, name, cache, run=real)
+    return lower_joint(trace(module, *given), cost, name, cache, run=real, taken=taken)

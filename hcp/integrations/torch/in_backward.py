@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Final
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from hcp.graph.ir import Graph, Node
+from hcp.integrations.torch.capture import is_sharded
 from hcp.integrations.torch.errors import ExecutionError
-from hcp.integrations.torch.internals import accumulate_hooks, input_place, storage_id
+from hcp.integrations.torch.internals import accumulate_hooks, input_place, inside_ddp, storage_id
 from hcp.integrations.torch.program import Program, tensor_bytes, tensors_of
 from hcp.planning.plan import Plan, judge
 from hcp.planning.problem import Problem
@@ -29,6 +30,21 @@ _NUMBERS: Final = 64
 
 # How often a smaller budget is tried where schedules, once put right, take more.
 _TRIES: Final = 4
+
+
+def hooked(module: nn.Module) -> frozenset[str]:
+    """Names of the parameters that have hooks which take their gradients.
+
+    Raises:
+        ExecutionError: If gradients are reduced over processes, which is done after the backward of a planned step.
+    """
+    if inside_ddp() or is_sharded(module):
+        raise ExecutionError(
+            f"{type(module).__name__} runs inside DistributedDataParallel or FSDP, which reduce gradients after the "
+            "planned backward, when an optimizer in it has taken them already; give no optimizer_in_backward"
+        )
+    named = module.named_parameters(remove_duplicate=False)
+    return frozenset(name for name, parameter in named if accumulate_hooks(parameter))
 
 
 def take_gradient(parameter: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:

@@ -304,10 +304,14 @@ def whole_capture() -> AbstractContextManager[object]:
 
     It captures ``nn.LSTM`` and its kind, takes numbers on modules that change from call to call for symbols, compiles
     however many variants there are, and leaves a module whole inside DistributedDataParallel, which it would cut at the
-    gradient buckets. Whether a module runs inside of one is asked in Dynamo's own way.
+    gradient buckets.
     """
-    divided = DistributedDataParallel._get_active_ddp_module() is not None  # type: ignore[no-untyped-call]
-    return torch._dynamo.config.patch(_DIVIDED if divided else _WHOLE)  # type: ignore[no-any-return]
+    return torch._dynamo.config.patch(_DIVIDED if inside_ddp() else _WHOLE)  # type: ignore[no-any-return]
+
+
+def inside_ddp() -> bool:
+    """Whether a module runs inside DistributedDataParallel, asked in Dynamo's own way."""
+    return DistributedDataParallel._get_active_ddp_module() is not None  # type: ignore[no-untyped-call]
 
 
 def shared_store() -> Any | None:  # noqa: ANN401 - a torch.distributed.Store

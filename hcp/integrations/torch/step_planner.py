@@ -23,8 +23,8 @@ from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.errors import BudgetWarning
 from hcp.integrations.torch.family import REMEMBERED
 from hcp.integrations.torch.gradients import check_gradients
-from hcp.integrations.torch.in_backward import settle, take_in_backward, workspace_of
-from hcp.integrations.torch.internals import accumulate_hooks, tree_leaves
+from hcp.integrations.torch.in_backward import hooked, settle, take_in_backward, workspace_of
+from hcp.integrations.torch.internals import tree_leaves
 from hcp.integrations.torch.lower import BOUNDARY, LOSS, Lowered, lower
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.prepare import prepare
@@ -77,11 +77,11 @@ class TorchExecutor:
         """Takes note of what there is of a module beside its steps, and of hooks that take gradients, as it is asked.
 
         Raises:
-            HcpError: If nobody knows how much memory there is for a budget for all of it.
+            HcpError: If nobody knows how much memory there is for a budget for all of it, or gradients are reduced over
+                processes before they may be taken.
         """
         if self.request.optimizer_in_backward and not self.plans:
-            named = module.named_parameters(remove_duplicate=False)
-            self.taken = frozenset(name for name, parameter in named if accumulate_hooks(parameter))
+            self.taken = hooked(module)
         if self.request.total is None or self.beside is not None:
             return
         self.beside = beside = self.request.total.beside(module)

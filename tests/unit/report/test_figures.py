@@ -46,7 +46,7 @@ def comparison():
 
 @pytest.fixture(scope="module")
 def plan():
-    return hcp.solve(transformer(2), "70%", "auto", time_limit=3)
+    return hcp.solve(transformer(2), "70%", "auto", time_limit=1)
 
 
 @pytest.fixture

@@ -100,6 +100,7 @@ def test_a_task_whose_workers_all_die_gives_a_row_that_says_so(monkeypatch, tmp_
         assert len(store) == 0
 
 
+@slow
 def test_ctrl_c_keeps_what_is_done(monkeypatch, tmp_path):
     wait = ray.wait
     calls = []

@@ -51,6 +51,7 @@ def fit(
     total: int | str | None = None,
     reserve: int | str = "5%",
     mesh: Mapping[str, int] | int | None = None,
+    optimizer_in_backward: bool = False,
     batch: int = 1,
     solver: str | AnyPlanner = "auto",
     time_limit: float = TIME_LIMIT,
@@ -77,6 +78,7 @@ def fit(
             libraries, fragmentation.
         mesh: Devices that train together, each with a batch of its own: ``{"fsdp": 8}`` shards parameters, gradients
             and the optimizer's state as FSDP2 does, with gathers as planned operations; ``"dp"`` is for replicas.
+        optimizer_in_backward: Whether hooks take each gradient as soon as it is there, so that none stays.
         batch: The batch size to plan for, where ``make_inputs`` takes one.
         solver: As for ``checkpoint``.
         time_limit: Seconds for all that is planned; capture takes its own.
@@ -91,7 +93,12 @@ def fit(
     ranks = ranks_of(mesh)
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise TorchError(f"batch {batch!r} is not understood; give a number of one or more")
-    steps = Steps.of(make_model, make_inputs, place, dtype_named(dtype), ranks)
+    if optimizer_in_backward and ranks > 1:
+        raise TorchError(
+            "gradients that are sharded are reduced before they may be taken; give a mesh of one, or no "
+            "optimizer_in_backward"
+        )
+    steps = Steps.of(make_model, make_inputs, place, dtype_named(dtype), ranks, in_backward=optimizer_in_backward)
     room = Fit.room(place, total, reserve)
     say(request, f"capturing {steps.name} without its memory")
     graph = steps.graph(batch)
@@ -109,7 +116,12 @@ def fit(
         batch=batch if steps.takes_batch else None,
         parameters=sum(share(_bytes(each), ranks) for each in steps.module.parameters()),
         buffers=sum(map(_bytes, steps.module.buffers())),
-        optimizer=OptimizerMemory(held.name, share(held.state, ranks), share(held.workspace, ranks)),
+        optimizer=OptimizerMemory(
+            held.name,
+            share(held.state, ranks),
+            # That of one parameter at a time is in the step.
+            0 if optimizer_in_backward else share(held.workspace, ranks),
+        ),
         inputs=steps.input_bytes(batch),
         graph=graph,
         floor=floor_bound(graph),

@@ -52,6 +52,7 @@ class Steps:
         device: Where it is to run.
         dtype: Of floating-point inputs; None for as they are made.
         ranks: Devices that share the parameters.
+        in_backward: Whether each parameter takes its gradient as soon as it is there.
     """
 
     module: nn.Module
@@ -59,6 +60,7 @@ class Steps:
     device: Device
     dtype: torch.dtype | None
     ranks: int
+    in_backward: bool
     # Operations with kernels whose workspace no rule tells, by what they are called, with how often they are.
     kernels: dict[str, int] = field(default_factory=dict)
 
@@ -70,6 +72,8 @@ class Steps:
         device: Device,
         dtype: torch.dtype | None = None,
         ranks: int = 1,
+        *,
+        in_backward: bool = False,
     ) -> "Steps":
         """The steps of what a function makes.
 
@@ -80,7 +84,7 @@ class Steps:
         if not isinstance(module, nn.Module):
             raise TorchError(f"the function that makes the model gave {type(module).__name__!r} object; give a module")
         faked(module, (), dtype)
-        return cls(module, make_inputs, device, dtype, ranks)
+        return cls(module, make_inputs, device, dtype, ranks, in_backward)
 
     @property
     def name(self) -> str:
@@ -158,7 +162,12 @@ class Steps:
         return joint, {symbol: where[size] for symbol, size in found.items() if size is not None}
 
     def _lowered(self, joint: Joint) -> Lowered:
-        return lower_joint(joint, self._cost, self.name, cache=False, run=False)
+        taken = self._parameters if self.in_backward else frozenset[str]()
+        return lower_joint(joint, self._cost, self.name, cache=False, run=False, taken=taken)
+
+    @property
+    def _parameters(self) -> frozenset[str]:
+        return frozenset(f"module.{name}" for name, _ in self.module.named_parameters())
 
     def _cost(self, node: fx.Node) -> int:
         tensors = [tensor for source in (node, *node.all_input_nodes) for tensor in tensors_of(source)]
@@ -167,8 +176,7 @@ class Steps:
 
     def _placed(self, lowered: Lowered) -> Graph:
         """The graph on the device: shared with others, in the portions that its allocator gives out."""
-        parameters = frozenset(f"module.{name}" for name, _ in self.module.named_parameters())
-        return _rounded(sharded(lowered, parameters, self.ranks, self.device))
+        return _rounded(sharded(lowered, self._parameters, self.ranks, self.device))
 
 
 def _kernels(lowered: Lowered) -> dict[str, int]:

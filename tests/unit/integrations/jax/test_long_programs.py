@@ -140,7 +140,7 @@ def read_early_and_late(length):
             read_early_and_late,
             views_of_views,
         ],
-        4,
+        2,
     ),
 )
 def test_work_grows_as_the_length(shape):

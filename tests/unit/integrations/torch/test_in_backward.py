@@ -8,7 +8,7 @@ from hcp.graph.ir import Graph, Node, Value  # noqa: E402
 from hcp.integrations.planning import judged  # noqa: E402
 from hcp.integrations.torch.capture import trace  # noqa: E402
 from hcp.integrations.torch.errors import ExecutionError  # noqa: E402
-from hcp.integrations.torch.in_backward import settle, settled, take_gradient, take_in_backward  # noqa: E402
+from hcp.integrations.torch.in_backward import hooked, settle, settled, take_gradient, take_in_backward  # noqa: E402
 from hcp.integrations.torch.prepare import prepare  # noqa: E402
 from hcp.planning.problem import InfeasibleBudget, Problem  # noqa: E402
 from hcp.schedule.actions import Compute, Schedule, keep_everything  # noqa: E402
@@ -91,3 +91,12 @@ def test_what_takes_more_when_put_right_is_planned_for_less():
     wide = settle(Problem(graph, late), lambda problem: judged(problem, early, "mine"))
     assert wide.schedule == settled(graph, early)
     assert wide.peak == late
+
+
+def test_gradients_that_are_reduced_over_processes_are_not_taken_before(monkeypatch):
+    module = nn.Linear(2, 2)
+    module.weight.register_post_accumulate_grad_hook(lambda _: None)
+    assert hooked(module) == {"weight"}
+    monkeypatch.setattr("hcp.integrations.torch.in_backward.inside_ddp", lambda: True)
+    with pytest.raises(ExecutionError, match="Linear runs inside DistributedDataParallel or FSDP"):
+        hooked(module)

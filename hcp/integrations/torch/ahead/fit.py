@@ -143,9 +143,10 @@ class Fit:
         """Why it cannot fit, in words; empty where that is not proved."""
         if not self.refuted:
             return ""
+        rest = f"leaves {self.left:,} for a step" if self.left >= 0 else f"is {-self.left:,} more than there are"
         return (
-            f"parameters, buffers, the optimizer's state and inputs are {self.held:,} bytes, which leaves "
-            f"{self.left:,} for a step; no schedule takes less than {self.floor.value:,} in any order: "
+            f"parameters, buffers, the optimizer's state and inputs are {self.held:,} bytes, which "
+            f"{rest}; no schedule takes less than {self.floor.value:,} in any order: "
             f"{floor_proof(self.graph, max(self.left, 0))}"
         )
 
@@ -235,4 +236,5 @@ class Fit:
 
 
 def _line(name: str, amount: int, about: str = "") -> str:
-    return f"  {name:<10} {amount:,} bytes ({bytes_text(amount)}){f' {about}' if about else ''}"
+    size = bytes_text(amount) if amount >= 0 else f"-{bytes_text(-amount)}"
+    return f"  {name:<10} {amount:,} bytes ({size}){f' {about}' if about else ''}"

@@ -17,7 +17,7 @@ from hcp.integrations.torch.ahead.sharding import ranks_of, share
 from hcp.integrations.torch.ahead.steps import MakeInputs, Steps
 from hcp.integrations.torch.ahead.weightless import dtype_named
 from hcp.integrations.torch.batch import largest
-from hcp.integrations.torch.errors import TorchError
+from hcp.integrations.torch.errors import CaptureError, TorchError
 from hcp.integrations.torch.request import TIME_LIMIT, TorchRequest
 from hcp.planners import solve_problem
 from hcp.planning.deadline import Deadline
@@ -130,7 +130,13 @@ def fit(
     )
     found = replace(found, plan=search.plan(graph, found.left, smallest) if found.left > 0 else None)
     found = replace(found, smallest_device=_smallest_device(found))
-    return replace(found, batches=search.batches(found)) if steps.takes_batch else found
+    if not steps.takes_batch:
+        return found
+    try:
+        return replace(found, batches=search.batches(found))
+    except CaptureError as error:
+        say(request, f"the largest batch is not known, as others cannot be captured: {error}")
+        return found
 
 
 def _smallest_device(found: Fit) -> str | None:

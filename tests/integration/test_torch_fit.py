@@ -14,6 +14,7 @@ from hcp import cli  # noqa: E402
 from hcp.integrations.torch import TorchError, capture_graph, checkpoint, fit, measure_peak  # noqa: E402
 from hcp.integrations.torch.capture import trace  # noqa: E402
 from hcp.integrations.torch.demo.models import GPT  # noqa: E402
+from hcp.integrations.torch.in_backward import settled  # noqa: E402
 from hcp.integrations.torch.prepare import prepare  # noqa: E402
 from hcp.integrations.torch.probe import footprints_by_rule, probe  # noqa: E402
 from hcp.schedule.actions import keep_everything  # noqa: E402
@@ -204,6 +205,33 @@ def test_gradients_that_are_taken_in_the_backward_do_not_stay():
     stay, taken = found(False), found(True)
     assert stay.gradients >= stay.parameters
     assert taken.gradients == 0
+    # What is told is what would run: no parameter is read after its step.
+    assert taken.smallest.overhead > 0
+    assert settled(taken.graph, taken.smallest.schedule) is taken.smallest.schedule
     assert taken.floor.value < stay.floor.value - stay.parameters // 2
     with pytest.raises(TorchError, match="reduced before they may be taken"):
         fit(lambda: GPT(1, 8, 1, 4, 8), lambda: (tokens,), optimizer_in_backward=True, mesh=2)
+
+
+def test_inputs_without_memory_leave_a_real_module_as_it_is():
+    module = GPT(layers=1, width=8, heads=1, context=4, vocabulary=8)
+    before = [parameter.clone() for parameter in module.parameters()]
+    tokens = torch.zeros(2, 4, dtype=torch.long, device="meta")
+    capture_graph(module, (tokens, tokens))
+    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), before, strict=True))
+
+
+class Boxes(nn.Module):
+    """Takes a list of pictures."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, pictures):
+        return sum(self.linear(picture).square().mean() for picture in pictures)
+
+
+def test_inputs_whose_number_grows_with_the_batch_are_captured_for_each():
+    found = fit(Boxes, lambda batch: ([torch.ones(4, 8)] * batch,), total="1500B", reserve=0, time_limit=1, quiet=True)
+    assert found.batches == (0, 0)

@@ -1,14 +1,13 @@
 """The drop-in: ``checkpoint(module, budget=...)`` plans a training step at the first call, and runs the plan."""
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from typing import Any, TypeVar, cast
 
 from torch import nn
 
 from hcp.graph.ir import Graph
 from hcp.integrations.request import Fallback, GivenPlan
-from hcp.integrations.torch.ahead.weightless import faked, holds_memory, on_meta
+from hcp.integrations.torch.ahead.weightless import faked, holds_memory
 from hcp.integrations.torch.attach import attach, executor_of
 from hcp.integrations.torch.backends import backend_of, inductor
 from hcp.integrations.torch.capture import trace
@@ -322,5 +321,9 @@ def _lowered(
                 f"{function}() got {name!r} without memory, and cost 'measured' times operations; give 'roofline' or "
                 "'calibrated'"
             )
-        module, given = faked(deepcopy(module) if on_meta(module) else module, given)
+        if isinstance(module, FunctionStep):
+            raise TorchError(
+                f"{function}() got function {name!r} and tensors without memory; give it a module that returns the loss"
+            )
+        module, given = faked(module, given)
     return lower_joint(trace(module, *given), cost, name, cache, run=real, taken=taken)

@@ -45,13 +45,13 @@ def guarded(
             return forward(*args, **kwargs)
         if unplanned and _variant(module, args, kwargs) in unplanned:
             return forward(*args, **kwargs)
-        executor.look_at(module)
         executor.called_with = (args, kwargs)
         if not executor.plans:
             _declare_lengths(executor)
             if executor.eager_bytes is None and is_of_eager(executor.request.budget):
                 executor.eager_bytes = eager_peak(module, forward, args, kwargs)
         try:
+            executor.look_at(module)
             outputs = call(*args, **kwargs)
         except HcpError as error:
             warning = f"{name} runs unplanned on {executor.inputs()}, with the memory that it takes: {error}"

@@ -12,6 +12,7 @@ from typing import Final
 import torch
 from torch import fx, nn
 
+from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph, Node
 from hcp.integrations.torch.capture import is_sharded
 from hcp.integrations.torch.errors import ExecutionError
@@ -98,6 +99,12 @@ def workspace_of(taking: fx.Node) -> int:
     return _WORKSPACE * tensor_bytes(taking) + _NUMBERS
 
 
+def without_estimates(graph: Graph) -> Graph:
+    """A graph in which hooks take nothing for a while: what they take is an estimate, and no part of a proof."""
+    nodes = [replace(node, workspace=0) if node.op == take_gradient.__name__ else node for node in graph.nodes]
+    return Graph(tuple(nodes), graph.inputs, name=graph.name, cost_unit=graph.cost_unit)
+
+
 def _readers(primal: fx.Node, but: fx.Node) -> list[fx.Node]:
     """The operations that read a parameter, perhaps through views of it."""
     storage = storage_id(primal.meta["val"])
@@ -163,5 +170,9 @@ def settle(problem: Problem, search: Callable[[Problem], Plan]) -> Plan:
             solution = Solution(schedule, Status.FEASIBLE, first.bounds, plan.planner, first.seconds)
             return judge(problem, solution)
         asked = replace(asked, budget=asked.budget - excess)
-        plan = search(asked)
+        try:
+            plan = search(asked)
+        except HcpError:
+            # It speaks of a budget that nobody gave.
+            break
     return replace(plan, schedule=None, usage=None, note="parameters take their gradients too late")

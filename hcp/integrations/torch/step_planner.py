@@ -85,7 +85,7 @@ class TorchExecutor:
         if self.request.total is None or self.beside is not None:
             return
         self.beside = beside = self.request.total.beside(module)
-        if beside.update > beside.whole:
+        if beside.update > beside.whole and not self.request.optimizer_in_backward:
             warnings.warn(
                 f"{self.name} is estimated to take {beside.update:,} bytes while {beside.optimizer.name} steps, over "
                 f"the total of {beside.whole:,}; an optimizer with fused=True, or foreach=False, takes less at a time",
@@ -128,7 +128,13 @@ class TorchExecutor:
         whole, before = self.eager_bytes, self.allowed
         if self.request.plan is not None:
             found = plan_step(graph, self.asked, link, whole=whole, before=before, inputs=inputs, again=again)
-            return replace(found, plan=settle(found.plan.problem, lambda _: found.plan))
+            given = settle(found.plan.problem, lambda _: found.plan)
+            if given.schedule is None:
+                raise self.request.errors.misfit(
+                    f"the plan given for {self.name} has a parameter take its gradient before it is read for the last "
+                    f"time, and more than {given.problem.budget:,} bytes where it waits; give a budget, or another plan"
+                )
+            return replace(found, plan=given)
         problem = self._problem(graph, link)
 
         def plan() -> Found:

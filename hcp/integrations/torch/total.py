@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hcp.integrations.torch.ahead.optimizers import Optimizer, OptimizerMemory, optimizer_memory
+from hcp.integrations.torch.ahead.optimizers import Optimizer, OptimizerMemory, local, optimizer_memory
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.internals import storage_id, tree_leaves
 from hcp.report.units import bytes_text
@@ -154,5 +154,5 @@ def total(
 
 def _bytes(tensors: Iterable[Any]) -> int:
     """Bytes of the storages behind some tensors."""
-    storages = {storage_id(tensor): tensor for tensor in tensors}
+    storages = {storage_id(tensor): tensor for tensor in map(local, tensors)}
     return sum(int(tensor.untyped_storage().nbytes()) for tensor in storages.values())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 from hcp.feasibility import floor_proof
 from hcp.graph.ir import Graph
@@ -14,6 +15,9 @@ from hcp.planning.solution import Bound
 from hcp.report.units import bytes_text, percent_text
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.replay import keep_everything_usage
+
+# Larger batches are not looked for.
+MOST_BATCH: Final = 2**16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,7 @@ class Fit:
         graph: The step; its memory is what it takes besides all that, gradients included.
         floor: No schedule of the step takes less; with its certificate.
         smallest: The schedule with the smallest peak that was found.
+        counted: The same without what hooks are estimated to take for a while; the floor is its.
         kernels: Calls of library kernels, whose workspace is not counted, by operation.
         plan: The plan for what the device has left; None where there is none, or none was found.
         smallest_device: The device with the least memory in which it is known to fit; None for none in the table.
@@ -54,6 +59,7 @@ class Fit:
     graph: Graph
     floor: Bound
     smallest: Plan
+    counted: Graph
     kernels: dict[str, int] = field(default_factory=dict)
     plan: Plan | None = None
     smallest_device: str | None = None
@@ -147,7 +153,7 @@ class Fit:
         return (
             f"parameters, buffers, the optimizer's state and inputs are {self.held:,} bytes, which "
             f"{rest}; no schedule takes less than {self.floor.value:,} in any order: "
-            f"{floor_proof(self.graph, max(self.left, 0))}"
+            f"{floor_proof(self.counted, max(self.left, 0))}"
         )
 
     def __str__(self) -> str:
@@ -189,7 +195,8 @@ class Fit:
         if self.batches is None:
             return []
         kept, planned = self.batches
-        return [f"  batch      at most {kept:,} kept whole; plans were found for up to {planned:,}"]
+        most = [f"{number:,}{' or more' if number >= MOST_BATCH else ''}" for number in (kept, planned)]
+        return [f"  batch      at most {most[0]} kept whole; plans were found for up to {most[1]}"]
 
     def _estimated(self) -> str:
         calls = ", ".join(f"{count} x {name}" for name, count in sorted(self.kernels.items()))

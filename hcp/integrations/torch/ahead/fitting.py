@@ -11,13 +11,14 @@ from hcp.feasibility import smallest_known
 from hcp.graph.ir import Graph
 from hcp.integrations.planning import carried_over, heed, judged, say
 from hcp.integrations.torch.ahead.devices import DEVICES, Device, device_named
-from hcp.integrations.torch.ahead.fit import Fit
+from hcp.integrations.torch.ahead.fit import MOST_BATCH, Fit
 from hcp.integrations.torch.ahead.optimizers import Optimizer, OptimizerMemory, optimizer_memory
-from hcp.integrations.torch.ahead.sharding import ranks_of, share
+from hcp.integrations.torch.ahead.sharding import ranks_of
 from hcp.integrations.torch.ahead.steps import MakeInputs, Steps
 from hcp.integrations.torch.ahead.weightless import dtype_named
 from hcp.integrations.torch.batch import largest
 from hcp.integrations.torch.errors import CaptureError, TorchError
+from hcp.integrations.torch.in_backward import settle, settled, without_estimates
 from hcp.integrations.torch.request import TIME_LIMIT, TorchRequest
 from hcp.planners import solve_problem
 from hcp.planning.deadline import Deadline
@@ -27,14 +28,13 @@ from hcp.planning.planner import AnyPlanner
 from hcp.planning.problem import Control, InfeasibleBudget, Problem
 from hcp.progress import live_progress
 from hcp.schedule.actions import keep_everything
-from hcp.schedule.replay import keep_everything_usage
+from hcp.schedule.replay import keep_everything_usage, replay
 
 # Of the time for planning: for the smallest peak, for the plan, and for the largest batch.
 _SMALLEST_SHARE: Final = 0.25
 _PLAN_SHARE: Final = 0.45
-# How many budgets are tried for the smallest peak, and of how large a batch the search tells.
+# How many budgets are tried for the smallest peak.
 _ATTEMPTS: Final = 3
-_MOST: Final = 2**16
 # How near to the largest planned batch the search comes: within so many parts of it.
 _PARTS: Final = 64
 # Of what is left for batches, each.
@@ -91,13 +91,7 @@ def fit(
     place = device_named(device) if isinstance(device, str) else device
     request = TorchRequest(budget=1, solver=solver, time_limit=time_limit, cache=False, seed=seed, quiet=quiet)
     ranks = ranks_of(mesh)
-    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise TorchError(f"batch {batch!r} is not understood; give a number of one or more")
-    if optimizer_in_backward and ranks > 1:
-        raise TorchError(
-            "gradients that are sharded are reduced before they may be taken; give a mesh of one, or no "
-            "optimizer_in_backward"
-        )
+    _check(batch, ranks, optimizer_in_backward)
     steps = Steps.of(make_model, make_inputs, place, dtype_named(dtype), ranks, in_backward=optimizer_in_backward)
     room = Fit.room(place, total, reserve)
     say(request, f"capturing {steps.name} without its memory")
@@ -105,7 +99,8 @@ def fit(
     if steps.takes_batch and steps.symbolic is None:
         say(request, f"{steps.name} cannot be captured for all batch sizes at once, and is for each by itself")
     search = _Search(steps, request, Deadline(time_limit))
-    held = optimizer_memory(optimizer, steps.module.parameters())
+    counted = without_estimates(graph)
+    held = optimizer_memory(optimizer, steps.parameters)
     smallest = search.smallest(graph)
     found = Fit(
         name=steps.name,
@@ -114,29 +109,33 @@ def fit(
         reserve=room[1],
         ranks=ranks,
         batch=batch if steps.takes_batch else None,
-        parameters=sum(share(_bytes(each), ranks) for each in steps.module.parameters()),
+        parameters=sum(map(_bytes, steps.parameters)),
         buffers=sum(map(_bytes, steps.module.buffers())),
         optimizer=OptimizerMemory(
             held.name,
-            share(held.state, ranks),
+            held.state,
             # That of one parameter at a time is in the step.
-            0 if optimizer_in_backward else share(held.workspace, ranks),
+            0 if optimizer_in_backward else held.workspace,
         ),
         inputs=steps.input_bytes(batch),
         graph=graph,
-        floor=floor_bound(graph),
+        floor=floor_bound(counted),
+        counted=counted,
         smallest=smallest,
         kernels=dict(steps.kernels),
     )
-    found = replace(found, plan=search.plan(graph, found.left, smallest) if found.left > 0 else None)
-    found = replace(found, smallest_device=_smallest_device(found))
-    if not steps.takes_batch:
-        return found
-    try:
-        return replace(found, batches=search.batches(found))
-    except CaptureError as error:
-        say(request, f"the largest batch is not known, as others cannot be captured: {error}")
-        return found
+    found = search.planned(found)
+    return search.with_batches(found) if steps.takes_batch else found
+
+
+def _check(batch: object, ranks: int, in_backward: bool) -> None:
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise TorchError(f"batch {batch!r} is not understood; give a number of one or more")
+    if in_backward and ranks > 1:
+        raise TorchError(
+            "gradients that are sharded are reduced before they may be taken; give a mesh of one, or no "
+            "optimizer_in_backward"
+        )
 
 
 def _smallest_device(found: Fit) -> str | None:
@@ -189,6 +188,22 @@ class _Search:
         say(self.request, f"planning {graph.name} within {budget:,} bytes")
         return self._solved(problem, self.request.time_limit * _PLAN_SHARE, smallest)
 
+    def planned(self, found: Fit) -> Fit:
+        """With a plan for what is left, and the smallest device that is known to do."""
+        plan = self.plan(found.graph, found.left, found.smallest) if found.left > 0 else None
+        if plan is not None and plan.peak is not None and plan.peak < (found.smallest.peak or 0):
+            found = replace(found, smallest=plan)
+        found = replace(found, plan=plan)
+        return replace(found, smallest_device=_smallest_device(found))
+
+    def with_batches(self, found: Fit) -> Fit:
+        """With the largest batches, where other ones can be captured."""
+        try:
+            return replace(found, batches=self.batches(found))
+        except CaptureError as error:
+            say(self.request, f"the largest batch is not known, as others cannot be captured: {error}")
+            return found
+
     def batches(self, found: Fit) -> tuple[int, int]:
         """The largest batches that fit, kept whole and planned."""
         say(self.request, f"looking for the largest batch of {found.name}")
@@ -213,7 +228,7 @@ class _Search:
                 return True
             problem = Problem(graph, left)
             schedule = carried_over(problem, plans)
-            if schedule is not None:
+            if schedule is not None and replay(graph, settled(graph, schedule)).peak <= left:
                 return True
             plan = self._solved(problem, self.deadline.left * _BATCH_SHARE, None)
             if plan is not None:
@@ -226,10 +241,10 @@ class _Search:
         peak = keep_everything_usage(one).peak
         growth = keep_everything_usage(two).peak - peak + left - less
         more = (left - peak) * (second - first) // max(1, growth)
-        whole = largest(kept, 0, _MOST, first + more)
+        whole = largest(kept, 0, MOST_BATCH, first + more)
         smallest = found.smallest.peak or peak
         guess = first + (left - smallest) * (second - first) // max(1, growth)
-        return whole, largest(planned, whole, _MOST, guess, _PARTS)
+        return whole, largest(planned, whole, MOST_BATCH, guess, _PARTS)
 
     def _solved(self, problem: Problem, seconds: float, known: Plan | None) -> Plan | None:
         """A plan, or None where none was found in so many seconds of what is left."""
@@ -237,9 +252,8 @@ class _Search:
         limits = replace(self.request.limits, time_limit=max(0.1, min(seconds, self.deadline.left)))
         with live_progress(limits.time_limit, self.request.quiet) as monitor:
             try:
-                plan = heed(
-                    solve_problem(problem, self.request.solver, limits, Control(monitor=monitor, incumbent=schedule))
-                )
+                control = Control(monitor=monitor, incumbent=schedule)
+                plan = settle(problem, lambda asked: heed(solve_problem(asked, self.request.solver, limits, control)))
             except InfeasibleBudget:
                 return None
         return None if plan.schedule is None else plan

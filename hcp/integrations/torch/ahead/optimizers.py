@@ -1,6 +1,5 @@
 """What an optimizer holds: its state, and what its step takes for a while."""
 
-import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,8 +8,14 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from hcp.integrations.torch.errors import TorchError
-from hcp.integrations.torch.internals import FakeTensorMode, ShapeEnv, outside_modes, storage_id, tree_leaves
+from hcp.integrations.torch.errors import ExecutionError, TorchError
+from hcp.integrations.torch.internals import (
+    FakeTensorMode,
+    ShapeEnv,
+    outside_modes,
+    storage_id,
+    tree_leaves,
+)
 from hcp.integrations.torch.measure import record
 
 # A name or None, what makes an optimizer of parameters, or an optimizer.
@@ -71,6 +76,17 @@ def optimizer_memory(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -
     if isinstance(optimizer, torch.optim.Optimizer):
         name, held = type(optimizer).__name__, _held(optimizer)
         return OptimizerMemory(name, held or _of_fakes(_on_fakes(optimizer)), _workspace(optimizer, trained))
+    made = _made(optimizer, trained)
+    name = optimizer if isinstance(optimizer, str) else type(made).__name__
+    return OptimizerMemory(name, _of_fakes(made), _workspace(made, trained))
+
+
+def _made(optimizer: object, trained: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    """An optimizer of fake parameters, of a name or by a function.
+
+    Raises:
+        TorchError: If there is none of that name, or the function makes anything else.
+    """
     make = OPTIMIZERS.get(optimizer.lower()) if isinstance(optimizer, str) else optimizer
     if make is None or not callable(make):
         raise TorchError(
@@ -78,32 +94,45 @@ def optimizer_memory(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -
             "function that makes one of parameters"
         )
     with outside_modes(), FakeTensorMode(shape_env=ShapeEnv()):
-        made = make([nn.Parameter(_like(parameter)) for parameter in trained])
+        given = [nn.Parameter(_like(parameter)) for parameter in trained]
+        made = make(given)
     if not isinstance(made, torch.optim.Optimizer):
         raise TorchError(f"the function for an optimizer made {type(made).__name__!r} object; make a torch.optim one")
-    name = optimizer if isinstance(optimizer, str) else type(made).__name__
-    return OptimizerMemory(name, _of_fakes(made), _workspace(made, trained))
+    if not {id(each) for group in made.param_groups for each in group["params"]} <= set(map(id, given)):
+        raise TorchError(
+            f"the function for an optimizer made {type(made).__name__} for other parameters than those given; have it "
+            "use its argument"
+        )
+    return made
 
 
 def _held(optimizer: torch.optim.Optimizer) -> int:
     """Bytes of the storages in an optimizer's state."""
-    tensors = [leaf for state in optimizer.state.values() for leaf in tree_leaves(state)]
+    tensors = [local(leaf) for state in optimizer.state.values() for leaf in tree_leaves(state)]
     storages = {storage_id(leaf): leaf for leaf in tensors if isinstance(leaf, torch.Tensor)}
     return sum(leaf.untyped_storage().nbytes() for leaf in storages.values())
 
 
-def _like(parameter: torch.Tensor) -> torch.Tensor:
+def local(tensor: Any) -> Any:  # noqa: ANN401 - a tensor
+    """What this process holds of a tensor, which may be sharded."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def _like(tensor: torch.Tensor) -> torch.Tensor:
+    parameter = local(tensor)
     return torch.empty_strided(parameter.shape, parameter.stride(), dtype=parameter.dtype, device="cpu")
 
 
 def _on_fakes(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
     """The same optimizer, but for fake parameters, and without its state."""
     with outside_modes(), FakeTensorMode(shape_env=ShapeEnv()):
-        return _with(optimizer, lambda parameters: [nn.Parameter(_like(parameter)) for parameter in parameters])
+        return _with(optimizer, lambda given: [nn.Parameter(_like(each), each.requires_grad) for each in given])
 
 
 def _with(optimizer: torch.optim.Optimizer, change: Callable[[list[Any]], list[Any]]) -> torch.optim.Optimizer:
-    other = copy.copy(optimizer)
+    # Copies as PyTorch makes them lack what subclasses add.
+    other = object.__new__(type(optimizer))
+    vars(other).update(vars(optimizer))
     other.param_groups = [{**group, "params": change(group["params"])} for group in optimizer.param_groups]
     other.state = defaultdict(dict)
     return other
@@ -112,29 +141,24 @@ def _with(optimizer: torch.optim.Optimizer, change: Callable[[list[Any]], list[A
 def _of_fakes(optimizer: torch.optim.Optimizer) -> int:
     """The state after a step on fake parameters, one group after another."""
     groups = optimizer.param_groups
-    mode = next(p.fake_mode for group in groups for p in group["params"])
+    mode = next(parameter.fake_mode for group in groups for parameter in group["params"])
     with outside_modes(), mode:
         for group in groups:
-            for parameter in group["params"]:
+            trained = [parameter for parameter in group["params"] if parameter.requires_grad]
+            for parameter in trained:
                 parameter.grad = torch.empty_like(parameter)
             optimizer.param_groups = [group]
-            _step(optimizer)
+            _step(optimizer, trained)
     optimizer.param_groups = groups
-    without = [p for group in groups for p in group["params"] if p not in optimizer.state]
-    if without and len(without) < sum(len(group["params"]) for group in groups):
-        raise TorchError(
-            f"{type(optimizer).__name__} cannot be stepped without numbers to tell what it holds; give the optimizer "
-            "itself after its first step"
-        )
     return _held(optimizer)
 
 
-def _step(optimizer: torch.optim.Optimizer) -> None:
+def _step(optimizer: torch.optim.Optimizer, trained: Sequence[nn.Parameter]) -> None:
     try:
         optimizer.step()
     except Exception as error:
         # PyTorch's own make all of their state before they look at any number, which fake tensors do not have.
-        if not any(optimizer.state.values()):
+        if not all(optimizer.state.get(parameter) for parameter in trained):
             raise TorchError(
                 f"{type(optimizer).__name__} cannot be stepped without numbers to tell what it holds "
                 f"({type(error).__name__}); give the optimizer itself after its first step"
@@ -142,10 +166,13 @@ def _step(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _workspace(optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter]) -> int:
-    """What a step takes for a while, by what it takes for a few small parameters of the same type."""
-    dtype = parameters[0].dtype
+    """What a step takes for a while, by what it takes for a few small parameters of the same type.
+
+    As much as the parameters take, where it does not step on such: needs a GPU or a closure, say.
+    """
+    whole = sum(map(_bytes, parameters))
     with outside_modes():
-        small = [nn.Parameter(torch.full((_SIDE, _SIDE), 0.5, dtype=dtype)) for _ in range(_SAMPLES)]
+        small = [nn.Parameter(torch.full((_SIDE, _SIDE), 0.5, dtype=parameters[0].dtype)) for _ in range(_SAMPLES)]
         sample = _with(optimizer, lambda _: [])
         group = {**sample.param_groups[0], "params": small}
         if "foreach" in group and not group.get("fused"):
@@ -158,13 +185,19 @@ def _workspace(optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Paramet
             memory = record(sample.step)
             return memory.peak - max(0, memory.held[-1] if memory.held else 0)
 
-        step()
-        # The second step: state is there by then.
-        taken = step()
+        try:
+            step()
+            # The second step: state is there by then.
+            taken = step()
+        except ExecutionError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever the optimizer does not take
+            return whole
     if group.get("foreach"):
-        return taken * sum(map(_bytes, parameters)) // sum(map(_bytes, small))
+        return taken * whole // sum(map(_bytes, small))
     return taken * max(map(_bytes, parameters)) // _bytes(small[0])
 
 
 def _bytes(tensor: torch.Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+    held = local(tensor)
+    return int(held.numel() * held.element_size())

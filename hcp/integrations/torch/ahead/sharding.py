@@ -8,6 +8,7 @@ another, once all are there; what stays of each is a share.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Final
 
 from torch import fx
@@ -45,9 +46,9 @@ def ranks_of(mesh: Mapping[str, int] | int | None) -> int:
     return axes.get("fsdp", 1)
 
 
-def share(amount: int, ranks: int) -> int:
-    """What the first of some devices holds of an amount."""
-    return -(-amount // ranks)
+def shard_shape(shape: tuple[int, ...], ranks: int) -> tuple[int, ...]:
+    """What the first of some devices holds of a parameter: an equal share of its rows, or one more."""
+    return (-(-shape[0] // ranks), *shape[1:]) if shape else shape
 
 
 def unit_of(name: str) -> str:
@@ -131,6 +132,10 @@ class _Sharding:
                     found[self.unit[primal]].add(value)
         return found
 
+    def _trained(self, primal: fx.Node) -> bool:
+        joint = self.lowered.program.joint
+        return isinstance(joint.gradients[joint.primals.index(primal)], fx.Node)
+
     def _gather(self, unit: str) -> Node:
         size = sum(tensor_bytes(primal) for primal, its in self.unit.items() if its == unit)
         # They arrive in one buffer, and are copied out of it.
@@ -139,7 +144,9 @@ class _Sharding:
     def _scatter(self, unit: str, gradients: list[str]) -> Node:
         values = self.lowered.graph.values
         size = sum(values[name].bytes for name in gradients)
-        kept = Value(f"{SCATTER}:{unit}", share(size, self.ranks), "gradient", resident=True)
+        primals = [primal.meta["val"] for primal, its in self.unit.items() if its == unit and self._trained(primal)]
+        shares = (prod(shard_shape(tuple(each.shape), self.ranks)) * each.element_size() for each in primals)
+        kept = Value(f"{SCATTER}:{unit}", sum(shares), "gradient", resident=True)
         # They leave from one buffer, into which they are copied.
         return Node(f"{SCATTER}:{unit}", "reduce_scatter", tuple(gradients), (kept,), self._moved(size), size)
 

@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from hcp.graph.ir import Graph, Node
 from hcp.integrations.torch.ahead.devices import ALLOCATION_BYTES, Device
-from hcp.integrations.torch.ahead.sharding import sharded
+from hcp.integrations.torch.ahead.sharding import shard_shape, sharded
 from hcp.integrations.torch.ahead.weightless import faked, made
 from hcp.integrations.torch.batch import Inputs, arguments_of
 from hcp.integrations.torch.capture import Joint, trace
@@ -83,8 +83,7 @@ class Steps:
         module = made(make_model, "the function that makes the model")
         if not isinstance(module, nn.Module):
             raise TorchError(f"the function that makes the model gave {type(module).__name__!r} object; give a module")
-        faked(module, (), dtype)
-        return cls(module, make_inputs, device, dtype, ranks, in_backward)
+        return cls(faked(module, (), dtype)[0], make_inputs, device, dtype, ranks, in_backward)
 
     @property
     def name(self) -> str:
@@ -146,6 +145,8 @@ class Steps:
     def _with_symbols(self) -> tuple[Joint, dict[Any, tuple[int, int]]]:
         args, kwargs = self.inputs(_SMALLEST)
         leaves, more = _tensors((args, kwargs)), _tensors(self.inputs(_SMALLEST + 1))
+        if [leaf.dim() for leaf in leaves] != [leaf.dim() for leaf in more]:
+            raise CaptureError("there are more inputs, or of other ranks, for one batch size than for another")
         where: dict[int, tuple[int, int]] = {}
         for i, (leaf, larger) in enumerate(zip(leaves, more, strict=True)):
             for dim, (size, grown) in enumerate(zip(leaf.shape, larger.shape, strict=True)):
@@ -157,13 +158,18 @@ class Steps:
                 where.setdefault(size, (i, dim))
         joint = trace(_LossAlone(self.module), args, kwargs, symbolic=True)
         found = {symbol: captured_size(size) for symbol, size in _symbols(joint).items()}
-        if not found or not all(size in where for size in found.values()):
+        if not found or set(found.values()) != set(where):
             raise CaptureError("the sizes that grow with the batch cannot be told apart from others")
         return joint, {symbol: where[size] for symbol, size in found.items() if size is not None}
 
     def _lowered(self, joint: Joint) -> Lowered:
         taken = self._parameters if self.in_backward else frozenset[str]()
         return lower_joint(joint, self._cost, self.name, cache=False, run=False, taken=taken)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The parameters as one device holds them: of each a share of its rows, as FSDP2 has it."""
+        return [nn.Parameter(_shard(each, self.ranks), each.requires_grad) for each in self.module.parameters()]
 
     @property
     def _parameters(self) -> frozenset[str]:
@@ -177,6 +183,13 @@ class Steps:
     def _placed(self, lowered: Lowered) -> Graph:
         """The graph on the device: shared with others, in the portions that its allocator gives out."""
         return _rounded(sharded(lowered, self._parameters, self.ranks, self.device))
+
+
+def _shard(parameter: torch.Tensor, ranks: int) -> torch.Tensor:
+    shape = shard_shape(tuple(parameter.shape), ranks)
+    if shape == parameter.shape:
+        return torch.empty_strided(shape, parameter.stride(), dtype=parameter.dtype, device="meta")
+    return torch.empty(shape, dtype=parameter.dtype, device="meta")
 
 
 def _kernels(lowered: Lowered) -> dict[str, int]:
@@ -214,4 +227,4 @@ def _tensors(tree: object) -> list[torch.Tensor]:
 
 
 def _bytes(tensor: torch.Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+    return int(tensor.untyped_storage().nbytes())

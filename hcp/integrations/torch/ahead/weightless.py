@@ -5,6 +5,7 @@ of the meta tensors here, because fake modules cannot be moved or converted as c
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, TypeVar
 
 import torch
@@ -56,30 +57,19 @@ def holds_memory(*trees: object) -> bool:
     return not any(tensor.is_meta or isinstance(tensor, FakeTensor) for tensor in _tensors(trees))
 
 
-def on_meta(module: nn.Module) -> bool:
-    """Whether a module has tensors on the meta device."""
-    return any(tensor.is_meta for tensor in _tensors([module]) if not isinstance(tensor, FakeTensor))
-
-
 def faked(module: nn.Module, inputs: T, dtype: torch.dtype | None = None) -> tuple[nn.Module, T]:
-    """A module and its inputs on fake tensors of the CPU.
+    """A copy of a module and its inputs on fake tensors of the CPU; content is not copied.
 
     Args:
-        module: Changed in place.
+        module: Stays as it is.
         inputs: Containers of tensors.
         dtype: Where given, the type of all floating-point tensors.
     """
     fakes = _Fakes(dtype)
-    for inner in module.modules():
-        # Tied ones have several places.
-        parameters = inner.named_parameters(recurse=False, remove_duplicate=False)
-        buffers = inner.named_buffers(recurse=False, remove_duplicate=False)
-        for name, tensor in (*parameters, *buffers):
-            setattr(inner, name, fakes.of(tensor))
-        state = vars(inner)
-        for name in [name for name, item in state.items() if name[0] != "_" and _tensors([item])]:
-            state[name] = tree_map(fakes.of, state[name])
-    return module, tree_map(fakes.of, inputs)
+    attributes = [item for inner in module.modules() for name, item in vars(inner).items() if name[0] != "_"]
+    # Copying looks up here what was copied already, tied tensors included.
+    copied: dict[int, Any] = {id(tensor): fakes.of(tensor) for tensor in _tensors([module, *attributes])}
+    return deepcopy(module, copied), tree_map(fakes.of, inputs)
 
 
 class _Fakes:

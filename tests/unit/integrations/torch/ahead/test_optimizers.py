@@ -53,13 +53,28 @@ def test_what_a_step_takes_for_a_while_grows_as_measured():
     assert optimizer_memory("sgd", given).workspace == 0
 
 
+def test_frozen_parameters_and_groups_without_state_take_none():
+    base, adapter, counts = nn.Parameter(torch.ones(64, 64), False), nn.Parameter(torch.ones(4, 4)), torch.ones(3)
+    frozen = nn.Parameter(counts.to(torch.uint8), False)
+    optimizer = torch.optim.AdamW([base, adapter, frozen])
+    assert optimizer_memory(optimizer, [base, adapter]).state == 2 * 4 * 16 + 4
+    mixed = torch.optim.SGD([{"params": [base.requires_grad_()], "momentum": 0.9}, {"params": [adapter]}], lr=0.1)
+    assert optimizer_memory(mixed, [base, adapter]).state == 4 * 64 * 64
+
+
+def test_what_cannot_step_on_small_parameters_is_taken_to_need_as_much_as_they_are():
+    given = parameters()
+    held = optimizer_memory(lambda given: torch.optim.AdamW(given, capturable=True), given)
+    assert held.workspace == sum(parameter.numel() * 4 for parameter in given)
+
+
 def test_frozen_parameters_have_no_state():
     frozen = [parameter.requires_grad_(False) for parameter in parameters()]
     assert optimizer_memory("adamw", frozen).state == 0
     assert optimizer_memory(None, parameters()).state == optimizer_memory("none", parameters()).state == 0
 
 
-@pytest.mark.parametrize("wrong", ["adamz", 3, len])
+@pytest.mark.parametrize("wrong", ["adamz", 3, len, lambda _: torch.optim.SGD(parameters(), lr=1)])
 def test_what_is_no_optimizer_is_refused(wrong):
     with pytest.raises(TorchError, match=r"optimizer"):
         optimizer_memory(wrong, parameters())

@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from hcp.integrations.torch.ahead.devices import DEVICES  # noqa: E402
-from hcp.integrations.torch.ahead.sharding import GATHER, SCATTER, ranks_of, sharded, share, unit_of  # noqa: E402
+from hcp.integrations.torch.ahead.sharding import GATHER, SCATTER, ranks_of, shard_shape, sharded, unit_of  # noqa: E402
 from hcp.integrations.torch.capture import trace  # noqa: E402
 from hcp.integrations.torch.errors import TorchError  # noqa: E402
 from hcp.integrations.torch.step_planner import lower_joint  # noqa: E402
@@ -63,7 +63,9 @@ def test_gathers_come_before_readers_and_gradients_are_scattered_by_unit():
 def test_one_device_shares_with_nobody():
     whole = lowered(Blocks())
     assert sharded(whole, frozenset(), 1, DEVICE) is whole.graph
-    assert share(10, 4) == 3
+    assert shard_shape((10, 3), 4) == (3, 3)
+    # Nothing is divided but rows.
+    assert (shard_shape((1, 8), 4), shard_shape((), 4)) == ((1, 8), ())
 
 
 @pytest.mark.parametrize(("mesh", "ranks"), [(None, 1), (8, 8), ({"fsdp": 4, "dp": 2}, 4), ({"dp": 2}, 1)])

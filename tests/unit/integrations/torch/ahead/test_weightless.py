@@ -33,6 +33,15 @@ def test_a_module_is_made_without_memory_and_captured_as_on_the_cpu():
     assert not holds_memory(module)
 
 
+def test_a_real_module_stays_as_it_is():
+    module = Tied()
+    copy, _ = faked(module, ())
+    assert holds_memory(module)
+    assert not holds_memory(copy)
+    assert copy.head.weight is copy.embedding.weight
+    assert torch.equal(module.scale, torch.ones(4))
+
+
 def test_real_modules_and_tensors_hold_memory():
     assert holds_memory(Tied(), (torch.ones(2),))
 

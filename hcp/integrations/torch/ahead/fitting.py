@@ -96,8 +96,6 @@ def fit(
     room = Fit.room(place, total, reserve)
     say(request, f"capturing {steps.name} without its memory")
     graph = steps.graph(batch)
-    if steps.takes_batch and steps.symbolic is None:
-        say(request, f"{steps.name} cannot be captured for all batch sizes at once, and is for each by itself")
     search = _Search(steps, request, Deadline(time_limit))
     counted = without_estimates(graph)
     held = optimizer_memory(optimizer, steps.parameters)
@@ -198,6 +196,12 @@ class _Search:
 
     def with_batches(self, found: Fit) -> Fit:
         """With the largest batches, where other ones can be captured."""
+        left = self.deadline.left
+        say(self.request, f"capturing {found.name} for all batch sizes")
+        if self.steps.symbolic is None:
+            say(self.request, f"{found.name} cannot be captured for all at once, and is for each by itself")
+        # Only now, as what such a capture leaves in memory slows searches down; and its time is its own.
+        self.deadline = Deadline(left)
         try:
             return replace(found, batches=self.batches(found))
         except CaptureError as error:

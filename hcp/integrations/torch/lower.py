@@ -235,6 +235,12 @@ def _boundary_nodes(node: Node, boundary: Boundary, gone: Set[str]) -> Iterator[
     yield replace(node, inputs=reads, outputs=outputs, workspace=boundary.after)
 
 
+def gradient_bytes(graph: Graph) -> int:
+    """Bytes of the gradients that a backward leaves behind; those that it is given are not among them."""
+    made = (value for node in graph.nodes if node.name != BOUNDARY for value in node.outputs)
+    return sum(value.bytes for value in made if value.kind == "gradient")
+
+
 def token(node: fx.Node) -> str:
     """The zero-byte value that says a node has run."""
     return f"{node.name}:done"

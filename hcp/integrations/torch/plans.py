@@ -7,7 +7,7 @@ from typing import Final
 from hcp.integrations.planned import Planned
 from hcp.integrations.torch.boundary import Boundary
 from hcp.integrations.torch.cost import Cost
-from hcp.integrations.torch.lower import BOUNDARY
+from hcp.integrations.torch.lower import gradient_bytes
 from hcp.report.units import bytes_text, percent_text
 
 _OPERATIONS_SHOWN: Final = 5
@@ -56,8 +56,7 @@ class TorchPlan(Planned):
     @property
     def gradient_bytes(self) -> int:
         """Gradients that a backward leaves behind: of parameters, and of inputs that ask for theirs."""
-        made = (value for node in self.graph.nodes if node.name != BOUNDARY for value in node.outputs)
-        return sum(value.bytes for value in made if value.kind == "gradient")
+        return gradient_bytes(self.graph)
 
     @property
     def accumulating_peak_bytes(self) -> int:

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
 
+from hcp.integrations.torch.ahead.amounts import reserve_bytes, total_bytes
 from hcp.integrations.torch.ahead.optimizers import Optimizer, OptimizerMemory, local, optimizer_memory
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.internals import storage_id, tree_leaves
 from hcp.report.units import bytes_text
-from hcp.schedule.budget import parse_budget
+
+# Stands for a whole that is not known yet.
+_SOME_BYTES: Final = 2**60
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Total:
         whole = self._whole(parameters)
         return Beside(
             whole=whole,
-            reserve=0 if self.reserve in (0, "0") else parse_budget(self.reserve, None, whole),
+            reserve=reserve_bytes(self.reserve, whole),
             parameters=_bytes(parameters),
             buffers=_bytes(module.buffers()),
             optimizer=optimizer_memory(self.optimizer, parameters),
@@ -51,7 +54,7 @@ class Total:
 
     def _whole(self, parameters: list[nn.Parameter]) -> int:
         if self.amount is not None:
-            return parse_budget(self.amount, None, 1)
+            return total_bytes(self.amount)
         device = next((parameter.device for parameter in parameters if parameter.is_cuda), None)
         if device is None:
             raise TorchError(
@@ -143,12 +146,7 @@ def total(
         BudgetError: If an amount is not understood.
         TorchError: If the amount is a percentage.
     """
-    if isinstance(amount, str) and "%" in amount:
-        raise TorchError(f"total {amount!r} is not understood; give bytes, or a size such as '24GiB'")
-    if amount is not None:
-        parse_budget(amount, None, 1)
-    if reserve not in (0, "0"):
-        parse_budget(reserve, None, 2**60)
+    reserve_bytes(reserve, _SOME_BYTES if amount is None else total_bytes(amount))
     return Total(amount, optimizer, reserve, accumulate)
 
 

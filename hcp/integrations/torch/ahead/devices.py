@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hcp.graph.errors import HcpError
+from hcp.integrations.torch.calibration import Constants
 
 _GIB: Final = 2**30
 
@@ -46,7 +47,7 @@ class Device:
             item_bytes: Of a number.
         """
         rate = self.dense if item_bytes <= 2 else self.single
-        return round(LAUNCH_NANOSECONDS + max(moved_bytes / self.bandwidth, flops / rate))
+        return Constants(rate, self.bandwidth, LAUNCH_NANOSECONDS).nanoseconds(flops, moved_bytes)
 
 
 def _gib(amount: float) -> int:

@@ -6,14 +6,14 @@ from typing import Final
 
 from hcp.feasibility import floor_proof
 from hcp.graph.ir import Graph
+from hcp.integrations.torch.ahead.amounts import reserve_bytes, total_bytes
 from hcp.integrations.torch.ahead.devices import ALLOCATION_BYTES, DEVICES, Device
 from hcp.integrations.torch.ahead.optimizers import OptimizerMemory
 from hcp.integrations.torch.errors import TorchError
-from hcp.integrations.torch.lower import BOUNDARY
+from hcp.integrations.torch.lower import gradient_bytes
 from hcp.planning.plan import Plan
 from hcp.planning.solution import Bound
 from hcp.report.units import bytes_text, percent_text
-from hcp.schedule.budget import parse_budget
 from hcp.schedule.replay import keep_everything_usage
 
 # Larger batches are not looked for.
@@ -72,10 +72,8 @@ class Fit:
         Raises:
             HcpError: If either is not understood, or nothing is left.
         """
-        if isinstance(total, str) and "%" in total:
-            raise TorchError(f"total {total!r} is not understood; give bytes, or a size such as '60GiB'")
-        amount = device.memory if total is None else parse_budget(total, None, device.memory)
-        kept = 0 if reserve in (0, "0") else parse_budget(reserve, None, amount)
+        amount = device.memory if total is None else total_bytes(total)
+        kept = reserve_bytes(reserve, amount)
         if kept >= amount:
             raise TorchError(f"reserve {reserve!r} leaves nothing of {amount:,} bytes; give less, such as '5%'")
         return amount, kept
@@ -93,8 +91,7 @@ class Fit:
     @cached_property
     def gradients(self) -> int:
         """What the backward leaves behind for the optimizer."""
-        made = (value for node in self.graph.nodes if node.name != BOUNDARY for value in node.outputs)
-        return sum(value.bytes for value in made if value.kind == "gradient" and value.resident)
+        return gradient_bytes(self.graph)
 
     @cached_property
     def kept(self) -> int:

@@ -10,25 +10,10 @@ from torch import nn
 from hcp.integrations.torch.capture import trace
 from hcp.integrations.torch.pieces import added, summed
 from hcp.integrations.torch.prepare import prepare
+from tests.unit.integrations.torch.captured_functions import Function, targets
 
 aten = torch.ops.aten
 PADDED = (aten.select_backward.default, aten.slice_backward.default, aten.constant_pad_nd.default)
-
-
-class Function(nn.Module):
-    """Some function of a tensor that needs a gradient."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
-
-
-def targets(function, *shape):
-    program = prepare(trace(Function(function), (torch.randn(shape, requires_grad=True),), {}))
-    return [node.target for node in program.operations]
 
 
 def loop(x):

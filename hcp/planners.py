@@ -104,6 +104,24 @@ _TABLE: Final[dict[str, tuple[str | Factory, str]]] = {
 PLANNERS: Final[Mapping[str, tuple[str | Factory, str]]] = MappingProxyType(_TABLE)
 
 
+# Those that use the time that they are given; the others are done in a small part of it.
+SEARCHING: Final = frozenset(
+    {
+        "auto",
+        "anneal",
+        "memetic",
+        "cpsat",
+        "milp",
+        "proof",
+        "staged",
+        "checkmate",
+        "moccasin",
+        "lp_rounding",
+        "exhaustive",
+    }
+)
+
+
 def register_planner(name: str, factory: str | Factory, summary: str) -> None:
     """Registers a planner under a name, by which ``solve``, ``compare`` and the command line know it in this process.
 

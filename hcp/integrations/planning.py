@@ -87,23 +87,29 @@ def find_plan(
         HcpError: See ``plan_step``, whose arguments these are.
         KeyboardInterrupt: If the user ended the search.
     """
-    cache, planner = cache_for(request.cache), identity_of(request.solver)
-    key = None if planner is None else key_of(problem, request.limits, planner)
-    known = None if key is None else cache.find(key, problem)
     what = f"{problem.graph.name}{f' on {inputs}' if inputs else ''}"
+    known = known_plan(problem, request)
     if known is not None:
-        say(request, f"took the plan for {what} from {known[1]}")
-        return Found(*known)
+        say(request, f"took the plan for {what} from {known.source}")
+        return known
     say(
         request,
         f"planning {what}{again}: {len(problem.graph.nodes):,} operations within {_amount(problem, request)}, "
         f"up to {request.time_limit:g} s",
     )
     plan = _search(problem, request, incumbent)
+    key = _key(problem, request)
     if key is not None:
-        cache.keep(key, plan)
+        cache_for(request.cache).keep(key, plan)
     say(request, f"{Planned(plan)}, {plan.seconds:.1f} s")
     return Found(plan)
+
+
+def known_plan(problem: Problem, request: Request) -> Found | None:
+    """The plan that was made before for this problem with these options, if any was."""
+    key = _key(problem, request)
+    known = None if key is None else cache_for(request.cache).find(key, problem)
+    return None if known is None else Found(*known)
 
 
 def adopt(
@@ -223,6 +229,12 @@ def say(request: Request, line: str) -> None:
     """Tells what planning is at, unless the request is to be quiet."""
     if not request.quiet:
         print(f"hcp: {line}", file=sys.stderr, flush=True)
+
+
+def _key(problem: Problem, request: Request) -> str | None:
+    """The name under which the plan is kept; None where the planner cannot be told from others."""
+    planner = identity_of(request.solver)
+    return None if planner is None else key_of(problem, request.limits, planner)
 
 
 def _search(problem: Problem, request: Request, incumbent: Schedule | None) -> Plan:

@@ -102,6 +102,11 @@ def test_every_recipe_is_tried():
     assert {*RECIPES} == {LOOP, TRAINER, ACCELERATE, PEFT, LIGHTNING, *DISTRIBUTED}
 
 
+def searches(printed):
+    """How often a plan was searched for, other than by heuristics for the first step."""
+    return len(re.findall(r"^hcp: planning (?!.* for its first step: )", printed, re.MULTILINE))
+
+
 def loop_step(names):
     functional.cross_entropy(names["model"](names["inputs"][0]), names["labels"][0]).backward()
 
@@ -125,7 +130,7 @@ def test_the_weights_are_those_of_the_program_without_hcp(heading, shared, capsy
     (plan,) = plan_of(found["model"])
     assert plan.source == "planned"
     assert plan.overhead > 0
-    assert capsys.readouterr().err.count("hcp: planning") == 2
+    assert searches(capsys.readouterr().err) == 1
     found["model"].zero_grad()
     peak = measure_peak(lambda: STEPS[heading](found))
     # Between forward and backward Lightning holds a few numbers more than the step here.
@@ -141,7 +146,7 @@ def keep(module, *_args, max_length, **_options):
 def test_one_plan_serves_an_epoch_of_many_lengths(shared, capsys):
     found = run(TRAINER, shared[LOOP], checkpoint)
     model, trainer = found["model"], found["trainer"]
-    assert capsys.readouterr().err.count("hcp: planning") == 2
+    assert searches(capsys.readouterr().err) == 1
     longest, *others = plan_of(model)
     assert (longest.inputs, longest.source) == ("sequences of 32", "planned")
     assert len(others) >= 3

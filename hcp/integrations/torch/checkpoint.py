@@ -14,10 +14,11 @@ from hcp.integrations.torch.capture import trace
 from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.function import FunctionStep, PlannedFunction, module_of
+from hcp.integrations.torch.joint_graph import lower_joint
 from hcp.integrations.torch.lower import Lowered
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.request import TIME_LIMIT, Compiler, Host, TorchRequest
-from hcp.integrations.torch.step_planner import TorchExecutor, lower_joint
+from hcp.integrations.torch.step_planner import TorchExecutor
 from hcp.integrations.torch.total import Total
 from hcp.integrations.torch.version import check_version
 from hcp.planning.planner import Planner
@@ -127,7 +128,9 @@ def checkpoint(
 
 
 def plan_of(module: Callable[..., Any]) -> list[TorchPlan]:
-    """The plans in force for a module, in the order in which its calls asked for them.
+    """The plans in force for a module from its next call on, in the order in which its calls asked for them.
+
+    A search that waits until it was seen what the program does between forward and backward is made now.
 
     Args:
         module: What ``checkpoint`` prepared, or what holds it, such as DistributedDataParallel.
@@ -136,6 +139,7 @@ def plan_of(module: Callable[..., Any]) -> list[TorchPlan]:
         TorchError: If it was not prepared by ``checkpoint``, or has not been called in training yet.
     """
     executor = executor_of(module.step if isinstance(module, PlannedFunction) else module)
+    executor.settle(unseen=True)
     plans = executor.plans
     if not plans:
         name = executor.name if isinstance(module, PlannedFunction) else type(module).__name__

@@ -54,8 +54,11 @@ class Step(Protocol):
     def tell(self, boundary: Boundary) -> None:
         """Notes what was seen, for steps with other sizes."""
 
-    def renew(self, boundary: Boundary) -> Split | None:
-        """What runs from now on, given what was seen between forward and backward; None for the same as before."""
+    def renew(self, seen: Boundary | None) -> Split | None:
+        """What runs from now on, given what was newly seen between the halves; None for the same as before.
+
+        It is asked at every call but the first.
+        """
 
 
 @dataclass(frozen=True)
@@ -246,7 +249,7 @@ class Family:
             found = self._variants[key] = _Variant(self._coded(step.halves), step.between, waits)
             while len(self._variants) > REMEMBERED:
                 self._variants.popitem(last=False)
-        elif found.seen is not None and found.step is not None:
+        elif found.step is not None:
             halves = found.step.renew(found.seen)
             if halves is not None:
                 found.code, found.between = self._coded(halves), found.step.between

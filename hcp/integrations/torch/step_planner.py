@@ -1,7 +1,5 @@
 """What captures, plans and runs the training steps of one module: lowering, emission, and the plans in force."""
 
-import hashlib
-import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,28 +11,24 @@ from torch import nn
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
-from hcp.integrations.planning import Found, carried_over, find_plan, judged, plan_step, say
+from hcp.integrations.planning import Found, carried_over, judged, say
 from hcp.integrations.torch.boundary import Boundary
-from hcp.integrations.torch.calibration import Measurements
 from hcp.integrations.torch.capture import Joint, Split, Traced
 from hcp.integrations.torch.concrete import Sizes
-from hcp.integrations.torch.cost import Cost, costs, device_of
+from hcp.integrations.torch.cost import device_of
 from hcp.integrations.torch.emit import emit
 from hcp.integrations.torch.errors import BudgetWarning
 from hcp.integrations.torch.family import REMEMBERED
-from hcp.integrations.torch.gradients import check_gradients
-from hcp.integrations.torch.in_backward import hooked, settle, take_in_backward, workspace_of
+from hcp.integrations.torch.in_backward import hooked
 from hcp.integrations.torch.internals import tree_leaves
-from hcp.integrations.torch.lower import BOUNDARY, LOSS, Lowered, lower
+from hcp.integrations.torch.joint_graph import lower_joint
+from hcp.integrations.torch.lower import BOUNDARY, LOSS, Lowered
 from hcp.integrations.torch.plans import TorchPlan
-from hcp.integrations.torch.prepare import prepare
-from hcp.integrations.torch.probe import footprints_by_rule, probe
-from hcp.integrations.torch.ranks import once
 from hcp.integrations.torch.request import TorchRequest
+from hcp.integrations.torch.search import first_plan, given_plan, search
 from hcp.integrations.torch.total import Beside
 from hcp.planning.plan import Plan
 from hcp.planning.problem import Problem
-from hcp.plans.cache import CacheOption, folder_of, identity_of
 from hcp.schedule.actions import Compute, Schedule
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import replay
@@ -58,7 +52,8 @@ class TorchExecutor:
         beside: What there is beside a step, where the budget is for all the memory.
         boundaries: What was seen between forward and backward, with the bytes of the outputs, by the number of outputs.
         taken: Names of the parameters whose hooks take their gradients in the backward.
-        longest: The step with the longest sequences that were declared, until it is planned with what was seen.
+        waiting: Steps to be planned again once it was seen what the program does: those with a plan for the first call
+            alone, or one taken over from it, and that with the longest sequences that were declared.
     """
 
     name: str
@@ -70,7 +65,7 @@ class TorchExecutor:
     eager_bytes: int | None = None
     boundaries: dict[int, tuple[Boundary, int]] = field(default_factory=dict)
     beside: Beside | None = None
-    longest: "PlannedStep | None" = None
+    waiting: "list[PlannedStep]" = field(default_factory=list)
     taken: frozenset[str] = frozenset()
 
     def look_at(self, module: nn.Module) -> None:
@@ -120,48 +115,8 @@ class TorchExecutor:
                 f"{self.name} calls torch.utils.checkpoint, which is left aside: the plan decides what is recomputed",
             )
 
-    def _problem(self, graph: Graph, link: HostLink | None, before: int | None = None) -> Problem:
-        return self.asked.problem(graph, link, self.eager_bytes, self.allowed if before is None else before)
-
-    def _once(self, graph: Graph, link: HostLink | None, inputs: str, again: str) -> Found:
-        """Plans here, or takes what another process of the program planned for the same step."""
-        whole, before = self.eager_bytes, self.allowed
-        if self.request.plan is not None:
-            found = plan_step(graph, self.asked, link, whole=whole, before=before, inputs=inputs, again=again)
-            given = settle(found.plan.problem, lambda _: found.plan)
-            if given.schedule is None:
-                raise self.request.errors.misfit(
-                    f"the plan given for {self.name} has a parameter take its gradient before it is read for the last "
-                    f"time, and more than {given.problem.budget:,} bytes where it waits; give a budget, or another plan"
-                )
-            return replace(found, plan=given)
-        problem = self._problem(graph, link)
-
-        def plan() -> Found:
-            return self._settled(problem, inputs, again)
-
-        found = once(_key(problem, self.request), plan, self.request.time_limit)
-        if found.plan.graph.fingerprint == graph.fingerprint:
-            return found
-        # Where costs are measured they differ from process to process.
-        assert found.plan.schedule is not None
-        return Found(judged(problem, found.plan.schedule, found.plan.planner), found.source)
-
-    def _settled(self, problem: Problem, inputs: str, again: str, incumbent: Schedule | None = None) -> Found:
-        """A plan in which parameters take their gradients after their last reader."""
-        found: list[Found] = []
-
-        def search(problem: Problem) -> Plan:
-            found.append(find_plan(problem, self.asked, inputs=inputs, again=again, incumbent=incumbent))
-            return found[-1].plan
-
-        plan = settle(problem, search)
-        if plan.schedule is None:
-            raise self.request.errors.nothing(
-                f"no plan was found for {self.name} within {problem.budget:,} bytes in which parameters that take "
-                "their gradients in the backward do so after they were read; raise the budget"
-            )
-        return Found(plan, found[0].source)
+    def _problem(self, graph: Graph, link: HostLink | None) -> Problem:
+        return self.asked.problem(graph, link, self.eager_bytes, self.allowed)
 
     def _say_carried(self, inputs: str) -> None:
         if all(plan.source != CARRIED for plan in self.plans):
@@ -178,13 +133,40 @@ class TorchExecutor:
             HcpError: If it cannot be planned, or no plan meets the budget.
         """
         self.note(joint.traced)
-        self._renew_longest()
+        self.settle(unseen=False)
         plain = self.lowered(joint)
         boundary = self.expected(plain)
         lowered = plain if boundary == Boundary() else plain.between(boundary)
-        plan = self.plan_graph(lowered.graph, device_of(joint.primals))
-        self.take(plan if lowered is plain else replace(plan, between=boundary))
-        return PlannedStep(self, plain, lowered, self.plans[-1], boundary)
+        step = self._planned(plain, lowered, device_of(joint.primals), self.inputs())
+        step.plan = replace(step.plan, between=_seen(boundary))
+        step.between = step.heard = boundary
+        if step.provisional:
+            self.waiting.append(step)
+        self.take(step.plan)
+        return step
+
+    def _planned(self, plain: Lowered, lowered: Lowered, device: str, inputs: str) -> "PlannedStep":
+        """A step with its plan, or with one for the first call alone where that shows what to plan with."""
+        if self.watches(plain) and not self.plans:
+            graph, asked, link = lowered.graph, self.asked, self.request.link(lowered.graph, device)
+            found = first_plan(self._problem(graph, link), asked, inputs)
+            if found is not None:
+                return PlannedStep(self, plain, lowered, self._in_words(found, inputs), asked, provisional=True)
+        plan = self.plan_graph(lowered.graph, device, inputs)
+        provisional = plan.source == CARRIED and any(step.provisional for step in self.waiting)
+        return PlannedStep(self, plain, lowered, plan, self.asked, provisional=provisional, searched=True)
+
+    def watches(self, plain: Lowered) -> bool:
+        """Whether what happens between the halves of a step is to be seen.
+
+        Steps with other sizes are planned with what was seen at the first. Plans that were given are for the step as it
+        was captured. On a GPU the profiler sees no allocations. Where ``torch.compile`` calls the step, nobody ends a
+        watch in time.
+        """
+        joint = plain.program.joint
+        known = len(joint.outputs) in self.boundaries
+        given, guarded = self.request.plan is not None, self.called_with is not None
+        return not (known or given or not guarded or device_of(joint.primals) != "cpu")
 
     def lowered(self, joint: Joint) -> Lowered:
         """The graph of a captured step; see ``lower_joint``."""
@@ -201,28 +183,40 @@ class TorchExecutor:
         if known is not None:
             self.boundaries[outputs] = boundary, known[1]
 
-    def renew(self, step: "PlannedStep", boundary: Boundary) -> bool:
-        """Plans a step again if what happens between its halves makes a difference; whether another plan is in force.
+    def renew(self, step: "PlannedStep", seen: Boundary | None) -> None:
+        """Plans a step again if what happens between its halves makes a difference, or its plan was a first one.
 
         A plan that recomputes nothing and keeps the budget with it stays, and one that was carried over is carried over
         again. Another may not be the best any more, and its bounds are of another problem. Where no plan keeps the
         budget, that is a warning: it is kept by the module, but not with the loss.
+
+        Args:
+            step: It.
+            seen: What was seen since it was planned, if anything.
         """
-        step.tell(boundary)
-        self._renew_longest()
-        return boundary != Boundary() and self._plan_again(step, boundary)
+        if seen is not None:
+            step.tell(seen)
+        # Nothing is seen of a step that is called again before its backward, or under another profiler.
+        self.settle(unseen=step.provisional)
+        if seen is not None and seen != step.heard:
+            self._plan_again(step, seen)
 
-    def _renew_longest(self) -> None:
-        """Plans for the longest sequences again, once it was seen what the program does: others take that plan over."""
-        step = self.longest
-        if step is not None and len(step.plain.program.joint.outputs) in self.boundaries:
-            self.longest = None
-            if step.told != Boundary():
-                self._plan_again(step, step.told)
+    def settle(self, *, unseen: bool) -> None:
+        """Plans the steps that wait for what the program does between forward and backward.
 
-    def _plan_again(self, step: "PlannedStep", boundary: Boundary) -> bool:
+        Args:
+            unseen: Whether steps that run on a first plan do not wait any longer where nothing was seen yet.
+        """
+        for step in tuple(self.waiting):
+            known = len(step.plain.program.joint.outputs) in self.boundaries
+            if known or (unseen and step.provisional):
+                if step.provisional or step.told != step.heard:
+                    self._plan_again(step, step.told)
+                self.waiting.remove(step)
+
+    def _plan_again(self, step: "PlannedStep", boundary: Boundary) -> None:
         old, lowered = step.plan, step.plain.between(boundary)
-        problem = self._problem(lowered.graph, old.plan.problem.host, old.budget_bytes)
+        problem = step.asked.problem(lowered.graph, old.plan.problem.host, self.eager_bytes, old.budget_bytes)
         schedule = _with_loss(old.schedule, lowered.graph)
         peak = replay(lowered.graph, schedule, problem.host).peak
         known = judged(problem, schedule, old.plan.planner) if peak <= problem.budget else None
@@ -230,13 +224,14 @@ class TorchExecutor:
             found: Found | None = Found(known, old.source)
         else:
             found = self._carried_again(problem, known, old) or self._searched_again(step, problem, known, peak)
-        if found is None:
-            return False
-        step.lowered, step.between = lowered, boundary
-        step.plan = replace(old, plan=found.plan, between=boundary, source=found.source)
-        self.plans[:] = [step.plan if plan is old else plan for plan in self.plans]
-        self.allowed = max(self.allowed, problem.budget)
-        return True
+        if found is not None:
+            step.lowered, step.between = lowered, boundary
+            step.plan = replace(old, plan=found.plan, between=_seen(boundary), source=found.source)
+            self.plans[:] = [step.plan if plan is old else plan for plan in self.plans]
+            self.allowed = max(self.allowed, problem.budget)
+        elif step.provisional:
+            self._plan_again(step, step.between)
+        step.provisional, step.heard = False, boundary
 
     def _carried_again(self, problem: Problem, known: Plan | None, old: TorchPlan) -> Found | None:
         """The cheapest of the plans in force, and of the one so far, for a step that another's plan served."""
@@ -248,8 +243,11 @@ class TorchExecutor:
 
     def _searched_again(self, step: "PlannedStep", problem: Problem, known: Plan | None, peak: int) -> Found | None:
         """A new plan for a step; a warning where there is none."""
+        again = " again" if step.searched else ""
+        between = ", with what happens between its forward and its backward" if LOSS in problem.graph.node else ""
+        incumbent = None if known is None else known.schedule
         try:
-            return self._search(problem, None if known is None else known.schedule, step.plan.inputs)
+            found = search(problem, step.asked, inputs=step.plan.inputs, again=again + between, incumbent=incumbent)
         except HcpError as error:
             warnings.warn(
                 f"{self.name} takes {peak:,} bytes with what the program does between its forward and its "
@@ -259,14 +257,8 @@ class TorchExecutor:
                 stacklevel=2,
             )
             return None
-
-    def _search(self, problem: Problem, incumbent: Schedule | None, inputs: str) -> Found:
-        again = " again, with what happens between its forward and its backward"
-
-        def search() -> Found:
-            return self._settled(problem, inputs, again, incumbent)
-
-        return once(_key(problem, self.request), search, self.request.time_limit)
+        step.searched = True
+        return found
 
     def ahead(self, sizes: Sizes, at: Callable[[Sizes], Joint]) -> None:
         """Plans for the longest sequences that were declared, before any shorter ones run.
@@ -283,8 +275,9 @@ class TorchExecutor:
             return
         joint = at({symbol: longest if size == self.length else size for symbol, size in sizes.items()})
         plain = self.lowered(joint)
-        self.take(self.plan_graph(plain.graph, device_of(joint.primals), f"sequences of {longest}"))
-        self.longest = PlannedStep(self, plain, plain, self.plans[-1])
+        step = self._planned(plain, plain, device_of(joint.primals), f"sequences of {longest}")
+        self.waiting.append(step)
+        self.take(step.plan)
 
     def plan_graph(self, graph: Graph, device: str, inputs: str | None = None) -> TorchPlan:
         """A plan for a captured step: that of other shapes where it serves; else see ``plan_step``.
@@ -306,9 +299,12 @@ class TorchExecutor:
             schedule = carried_over(problem, [plan.plan for plan in self.plans if plan.source != CARRIED])
             if schedule is not None:
                 self._say_carried(inputs)
-                plan = judged(problem, schedule, CARRIED)
-                return TorchPlan(plan, inputs, CARRIED, cost=self.request.cost, eager_bytes=self.eager_bytes)
-        found = self._once(graph, link, inputs, again)
+                return self._in_words(Found(judged(problem, schedule, CARRIED), CARRIED), inputs)
+        if self.request.plan is not None:
+            return self._in_words(given_plan(graph, self.asked, link, self.eager_bytes, self.allowed), inputs)
+        return self._in_words(search(self._problem(graph, link), self.asked, inputs=inputs, again=again), inputs)
+
+    def _in_words(self, found: Found, inputs: str) -> TorchPlan:
         return TorchPlan(found.plan, inputs, found.source, cost=self.request.cost, eager_bytes=self.eager_bytes)
 
 
@@ -321,14 +317,25 @@ class PlannedStep:
         plain: The step as captured.
         lowered: The step as planned, perhaps with what was seen between its halves.
         plan: Its plan.
-        between: What was seen.
+        asked: How it is planned, with the budget for this call.
+        provisional: Whether its plan is for the first call alone, or was taken over from such a one.
+        searched: Whether the planner that was asked for has planned it.
+        between: What is planned with.
+        heard: What was last seen; no plan may keep the budget with it.
     """
 
     executor: TorchExecutor
     plain: Lowered
     lowered: Lowered
     plan: TorchPlan
+    asked: TorchRequest
+    provisional: bool = False
+    searched: bool = False
     between: Boundary = field(default_factory=Boundary)
+    heard: Boundary = field(default_factory=Boundary)
+
+    def __post_init__(self) -> None:
+        self._running = self.plan.schedule
 
     @property
     def halves(self) -> Split:
@@ -337,18 +344,8 @@ class PlannedStep:
 
     @property
     def tangent_bytes(self) -> int | None:
-        """Bytes of the gradients that the backward is given; None where the step need not be watched.
-
-        Steps with other sizes are planned with what was seen at the first. Plans that were given are for the step as it
-        was captured. On a GPU the profiler sees no allocations. Where ``torch.compile`` calls the step, nobody ends a
-        watch in time.
-        """
-        joint, executor = self.plain.program.joint, self.executor
-        known = len(joint.outputs) in executor.boundaries
-        given, guarded = executor.request.plan is not None, executor.called_with is not None
-        if known or given or not guarded or device_of(joint.primals) != "cpu":
-            return None
-        return self.plain.tangent_bytes
+        """Bytes of the gradients that the backward is given; None where the step need not be watched."""
+        return self.plain.tangent_bytes if self.executor.watches(self.plain) else None
 
     @property
     def told(self) -> Boundary:
@@ -359,9 +356,17 @@ class PlannedStep:
         """Notes what was seen, for steps with other sizes."""
         self.executor.boundaries[len(self.plain.program.joint.outputs)] = boundary, self.plain.output_bytes
 
-    def renew(self, boundary: Boundary) -> Split | None:
-        """What runs from now on, given what was seen between forward and backward; None for the same as before."""
-        return self.halves if self.executor.renew(self, boundary) else None
+    def renew(self, seen: Boundary | None) -> Split | None:
+        """What runs from now on, given what was newly seen between the halves; None for the same as before."""
+        self.executor.renew(self, seen)
+        if self.plan.schedule is self._running:
+            return None
+        self._running = self.plan.schedule
+        return self.halves
+
+
+def _seen(boundary: Boundary) -> Boundary | None:
+    return None if boundary == Boundary() else boundary
 
 
 def _with_loss(schedule: Schedule, graph: Graph) -> Schedule:
@@ -370,54 +375,6 @@ def _with_loss(schedule: Schedule, graph: Graph) -> Schedule:
     if LOSS in graph.node:
         steps.insert(steps.index(Compute(BOUNDARY)), Compute(LOSS))
     return Schedule.from_steps(graph, steps)
-
-
-def _key(problem: Problem, request: TorchRequest) -> str:
-    """What tells a step with what is asked for it from others, costs apart."""
-    graph, limits = problem.graph, request.limits
-    nodes = [(node.name, node.op, node.inputs, [(v.name, v.bytes) for v in node.outputs]) for node in graph.nodes]
-    asked = [problem.budget, identity_of(request.solver), limits.time_limit, limits.seed, str(problem.host)]
-    return hashlib.sha256(json.dumps([nodes, asked]).encode()).hexdigest()[:32]
-
-
-def lower_joint(
-    joint: Joint,
-    cost: Cost,
-    name: str,
-    cache: CacheOption,
-    *,
-    run: bool = True,
-    taken: frozenset[str] = frozenset(),
-) -> Lowered:
-    """The graph of a captured step.
-
-    Args:
-        joint: The step.
-        cost: What operations cost; measured costs are kept in the cache.
-        name: Of the graph.
-        cache: Where.
-        run: Whether operations are run by themselves to see what they allocate; else rules say it, which know of no
-            workspace.
-        taken: Names of the parameters that take their gradients in the backward.
-
-    Raises:
-        CaptureError: If the step lacks gradients, or holds an operation that cannot be planned.
-    """
-    check_gradients(joint)
-    program = prepare(joint)
-    taking = take_in_backward(program, taken)
-    if run:
-        times = Measurements.of(device_of(joint.primals), "times", folder_of(cache)) if cost == "measured" else None
-        footprints = probe(program, times)
-        if times is not None:
-            times.save()
-    else:
-        footprints = footprints_by_rule(program)
-    for node in taking:
-        footprints[node] = replace(footprints[node], workspace=workspace_of(node))
-    views = {node for node, footprint in footprints.items() if not footprint.sizes} - program.effects
-    charged = {node: footprint for node, footprint in footprints.items() if node not in views}
-    return lower(program, footprints, costs(cost, charged, cache), views, name)
 
 
 def _described(item: object) -> str:

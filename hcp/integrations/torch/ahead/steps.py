@@ -19,9 +19,9 @@ from hcp.integrations.torch.concrete import concrete
 from hcp.integrations.torch.cost import flop_formula, work_of
 from hcp.integrations.torch.errors import CaptureError, TorchError
 from hcp.integrations.torch.internals import captured_size, may_differ, symbol_of, tree_leaves
+from hcp.integrations.torch.joint_graph import lower_joint
 from hcp.integrations.torch.lower import Lowered, op_name
 from hcp.integrations.torch.program import tensors_of
-from hcp.integrations.torch.step_planner import lower_joint
 
 # Of batches that are captured to tell which sizes grow with them. Sizes of one are captured as such.
 _SMALLEST: Final = 2

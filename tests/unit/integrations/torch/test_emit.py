@@ -10,8 +10,8 @@ from torch import nn
 from hcp import Compute, Schedule, keep_everything
 from hcp.integrations.torch.capture import trace
 from hcp.integrations.torch.emit import emit
+from hcp.integrations.torch.joint_graph import lower_joint
 from hcp.integrations.torch.lower import BOUNDARY
-from hcp.integrations.torch.step_planner import lower_joint
 
 X = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
 

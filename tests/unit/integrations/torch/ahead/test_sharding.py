@@ -8,7 +8,7 @@ from hcp.integrations.torch.ahead.devices import DEVICES  # noqa: E402
 from hcp.integrations.torch.ahead.sharding import GATHER, SCATTER, ranks_of, shard_shape, sharded, unit_of  # noqa: E402
 from hcp.integrations.torch.capture import trace  # noqa: E402
 from hcp.integrations.torch.errors import TorchError  # noqa: E402
-from hcp.integrations.torch.step_planner import lower_joint  # noqa: E402
+from hcp.integrations.torch.joint_graph import lower_joint  # noqa: E402
 from hcp.schedule.actions import keep_everything  # noqa: E402
 from hcp.schedule.replay import replay  # noqa: E402
 

@@ -67,6 +67,9 @@ if [ "$profile" = large ]; then
     run executed_torch
 fi
 run executed_jax --profile "$profile"
+if [ "$profile" = large ]; then
+    run executed_jax_kinds
+fi
 "$python" -m benchmarks.regression "$out" "benchmarks/results/$profile"
 if [ ${#failed[@]} -gt 0 ]; then
     echo "failed: ${failed[*]}" >&2

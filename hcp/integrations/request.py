@@ -21,6 +21,9 @@ from hcp.schedule.host import HostLink
 # The time limit is over when an error looks for a budget that works.
 REMEDY_SECONDS: Final = 1.0
 
+# Up to here a number alone may be meant as a percentage.
+MOST_PERCENT: Final = 100
+
 GivenPlan = Planned | Plan | Schedule | Callable[[Graph], Schedule]
 Fallback = Literal["error", "warn"]
 
@@ -87,6 +90,7 @@ class Request:
             raise self.errors.option("got neither a budget nor a plan; give a budget such as '50%' or '8GiB'")
         if self.budget is not None:
             check_written(self.budget)
+            self._check_unit()
         if is_of_eager(self.budget) and not self.measures_eager:
             raise self.errors.option(
                 f"budget {self.budget!r} is of what PyTorch takes without a plan, operation by operation; give a "
@@ -94,6 +98,15 @@ class Request:
             )
         if self.fallback not in ("error", "warn"):
             raise self.errors.option(f"fallback {self.fallback!r} is not understood; give 'error' or 'warn'")
+
+    def _check_unit(self) -> None:
+        """Of a training step nobody means a few bytes."""
+        budget = self.budget
+        if isinstance(budget, str) and budget.strip().isdecimal() and int(budget) <= MOST_PERCENT:
+            raise self.errors.option(
+                f"budget {budget!r} is so many bytes, which is no budget for a training step; give {budget.strip()!r} "
+                f"with a unit, such as '{budget.strip()}%' or '{budget.strip()}MiB'"
+            )
 
     @property
     def has_budget(self) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from numbers import Integral, Real
 from typing import Final
 
 from hcp.graph.errors import HcpError
@@ -55,7 +56,7 @@ def parse_budget(budget: int | str, graph: Graph | None, whole: int | None = Non
     """Bytes that a budget stands for, rounded down.
 
     Args:
-        budget: Bytes as an integer or digits, a size such as ``"8GiB"``, or a percentage such as ``"80%"`` of the
+        budget: Bytes as a whole number or digits, a size such as ``"8GiB"``, or a percentage such as ``"80%"`` of the
             keep-everything peak of the graph's own order.
         graph: What percentages refer to; None where they refer to ``whole``.
         whole: Bytes that percentages refer to, where that is not the graph's own keep-everything peak.
@@ -63,9 +64,8 @@ def parse_budget(budget: int | str, graph: Graph | None, whole: int | None = Non
     Raises:
         BudgetError: On anything else, on zero or less, and on more than 100 %.
     """
-    if isinstance(budget, int) and not isinstance(budget, bool):
-        amount = budget
-    else:
+    amount = _whole_number(budget)
+    if amount is None:
         number, unit = _number_and_unit(budget, whole)
         if unit == "%":
             if whole is None:
@@ -77,6 +77,16 @@ def parse_budget(budget: int | str, graph: Graph | None, whole: int | None = Non
     if amount <= 0:
         raise BudgetError(f"budget {budget!r} comes to {amount} bytes; give more than zero")
     return amount
+
+
+def _whole_number(budget: object) -> int | None:
+    """Bytes given as a number: Python's or NumPy's, also one such as 5e5; None where it is no whole number of bytes."""
+    if isinstance(budget, bool) or not isinstance(budget, Real):
+        return None
+    if isinstance(budget, Integral):
+        return int(budget)
+    number = float(budget)
+    return int(number) if number.is_integer() and number > 1 else None
 
 
 def _number_and_unit(budget: object, whole: int | None) -> tuple[Fraction, str]:

@@ -22,7 +22,7 @@ from hcp.graph.instances import unet
 
 ROOT = Path(__file__).parents[2]
 # Run by tests of the integrations.
-ELSEWHERE = {"pytorch.md", "jax.md", "recipes.md"}
+ELSEWHERE = {"pytorch.md", "jax.md", "jax-recipes.md", "recipes.md"}
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

@@ -5,6 +5,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
+from jax import export
+from jax.experimental import checkify
 
 from hcp import HcpError, InfeasibleBudget
 from hcp.integrations.jax import (
@@ -106,3 +108,40 @@ def test_arguments_that_cannot_be_understood():
         grad(lambda x: x.sum(), budget="0%")(X)
     with pytest.raises(HcpError, match="unknown solver 'best'"):
         value_and_grad(lambda x: x.sum(), budget="100%", solver="best")(X)
+
+
+def test_what_is_no_array_is_returned_beside_the_loss():
+    def loss(x):
+        return x.sum(), {"kind": "sum", "of": 3, "twice": 2 * x}
+
+    (value, aux), gradient = value_and_grad(loss, has_aux=True, budget="100%")(X)
+    assert (float(value), aux["kind"], int(aux["of"])) == (float(X.sum()), "sum", 3)
+    assert jnp.array_equal(aux["twice"], 2 * X)
+    assert jnp.array_equal(gradient, jnp.ones_like(X))
+
+
+def test_checks_have_to_become_values():
+    def loss(x):
+        checkify.check(x.sum() > 0, "below zero")
+        return (x**2).sum()
+
+    with pytest.raises(CaptureError, match=r"loss calls checkify\.check"):
+        grad(loss, **WHOLE)(X)
+
+    def checked(x):
+        error, value = checkify.checkify(loss)(x)
+        return value, error
+
+    gradient, error = grad(checked, has_aux=True, **WHOLE)(-X)
+    assert jnp.array_equal(gradient, -2 * X)
+    assert "below zero" in error.get()
+
+
+def test_sizes_that_are_symbols():
+    shape = jax.ShapeDtypeStruct(export.symbolic_shape("rows, 4"), jnp.float32)
+    planned = grad(lambda x: (x @ x.T).sum(), **WHOLE)
+    with pytest.raises(CaptureError, match=r"called with sizes \('rows', '4'\) that are symbols"):
+        export.export(jax.jit(planned))(shape)
+    exported = export.export(jax.jit(planned))(jax.ShapeDtypeStruct((2, 4), jnp.float32))
+    x = jnp.ones((2, 4))
+    assert jnp.array_equal(exported.call(x), planned(x))

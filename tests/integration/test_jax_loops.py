@@ -61,7 +61,7 @@ def test_a_loop_within_vmap_and_within_a_scanned_training_loop():
     def loss(weights, x):
         return (jax.lax.fori_loop(0, 5, lambda i, x: jnp.tanh(x @ weights[i]), x) ** 2).mean()
 
-    planned = grad(loss, budget="70%", solver="eviction")
+    planned = grad(loss, budget="46%", solver="eviction")
 
     def train(gradient):
         def one(weights, _):
@@ -70,7 +70,7 @@ def test_a_loop_within_vmap_and_within_a_scanned_training_loop():
         return lambda weights: jax.lax.scan(one, weights, None, length=2)[0]
 
     close(jit(train(planned), **QUICK)(weights), jax.jit(train(jax.grad(loss)))(weights))
-    assert planned.plan.memory_bytes < planned.plan.keep_everything_bytes
+    assert planned.plan.measured_bytes <= planned.plan.budget_bytes < planned.plan.plain_bytes
 
 
 def test_a_budget_below_what_a_step_takes_says_so():

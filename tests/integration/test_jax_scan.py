@@ -110,7 +110,7 @@ def test_a_step_can_be_planned_as_well():
 
     reference = jax.jit(jax.grad(lambda start: (jax.lax.scan(deep, start, PUSHES[:5])[0] ** 2).mean()))(START)
     plain = jit(jax.grad(loss)).lower(START).compile().memory_analysis().temp_size_in_bytes
-    planned = jit(jax.grad(lambda start: loss(start, step_budget="60%", time_limit=3)))
+    planned = jit(jax.grad(lambda start: loss(start, step_budget="80%", time_limit=3)))
     close(planned(START), reference)
     assert planned.lower(START).compile().memory_analysis().temp_size_in_bytes < plain
 

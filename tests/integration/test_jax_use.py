@@ -4,16 +4,27 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.ad_checkpoint import checkpoint_name
 
-from hcp.integrations.jax import BarrierWarning, ExecutionError, checkpoint_plan, grad, jit, value_and_grad
-from tests.integration.jax_steps import mlp, transformer
+from hcp.integrations.jax import (
+    BarrierWarning,
+    ExecutionError,
+    JaxError,
+    checkpoint,
+    checkpoint_plan,
+    grad,
+    jit,
+    value_and_grad,
+)
+from tests.integration.jax_steps import mlp, transformer, user_checkpointed
 
-HOW = {"solver": "eviction", "budget": "70%"}
+HOW = {"solver": "eviction", "budget": "55%"}
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +205,7 @@ def test_a_plan_without_execution(step):
     loss, args, _ = step
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), args)
     plan = checkpoint_plan(loss, *shapes, **HOW)
-    assert plan.memory_bytes <= plan.budget_bytes == int(0.7 * plan.keep_everything_bytes)
+    assert plan.budget_bytes == int(0.55 * plan.plain_bytes)
     assert plan.measured_bytes <= plan.budget_bytes
     assert "overhead" in str(plan)
 
@@ -234,7 +245,7 @@ DEVICES = """
     for over in (mesh, automatic):
         spread = jax.device_put(x, NamedSharding(over, P("data")))
         everywhere = jax.device_put(params, NamedSharding(over, P()))
-        function = value_and_grad(loss, budget="70%", solver="eviction")
+        function = value_and_grad(loss, budget="55%", solver="eviction")
         close(function(everywhere, spread), reference)
         assert function.plan.keep_everything_bytes < one_device.plan.keep_everything_bytes / 4
         assert function.plan.measured_bytes <= function.plan.budget_bytes
@@ -269,14 +280,14 @@ DEVICES = """
     by_layers = jax.value_and_grad(over_layers)(stacked, x)
     for over in (mesh, automatic):
         spread = jax.device_put(x, NamedSharding(over, P("data")))
-        function = value_and_grad(over_layers, budget="50%", solver="eviction")
+        function = value_and_grad(over_layers, budget="25%", solver="eviction")
         close(function(jax.device_put(stacked, NamedSharding(over, P())), spread), by_layers)
         assert function.plan.measured_bytes <= function.plan.budget_bytes
     checked = value_and_grad(
-        lambda w, x: jax.lax.pmean(over_layers(w, x), "data"), budget="50%", solver="eviction"
+        lambda w, x: jax.lax.pmean(over_layers(w, x), "data"), budget="25%", solver="eviction"
     )
     close(jit(jax.shard_map(checked, mesh=automatic, in_specs=(P(), P("data")), out_specs=P()))(stacked, x), by_layers)
-    assert checked.plan.memory_bytes < checked.plan.keep_everything_bytes / 2
+    assert checked.plan.memory_bytes < 0.7 * checked.plan.keep_everything_bytes
 
     copies = jax.tree.map(lambda a: jnp.stack([a] * 8), params)
     mapped = jax.pmap(lambda p, x: planned(p, x), axis_name="data")(copies, x.reshape(8, -1, x.shape[1]))
@@ -291,3 +302,151 @@ def test_eight_devices():
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "all equal" in done.stdout
+
+
+def test_under_vmap_the_budget_is_for_all_copies():
+    def loss(x):
+        for _ in range(8):
+            x = jnp.tanh(x @ x)
+        return x.sum()
+
+    xs = jnp.ones((6, 32, 32)) / 40
+    function = value_and_grad(loss, budget="60%", solver="eviction")
+    compiled = jit(jax.vmap(function)).lower(xs).compile()
+    analysis = compiled.memory_analysis()
+    plan = function.plan
+    assert plan.plain_bytes > 6 * xs[0].nbytes * 4
+    assert (
+        analysis.temp_size_in_bytes + analysis.output_size_in_bytes <= plan.budget_bytes == plan.plain_bytes * 6 // 10
+    )
+    assert plan.overhead > 0
+    assert close(compiled(xs), jax.vmap(jax.value_and_grad(loss))(xs))
+
+
+def test_marks_cost_nothing():
+    """Names for policies, barriers and hints to the compiler are no operations of their own."""
+
+    def block(x, mark):
+        return mark(jnp.tanh(mark(x) @ x))
+
+    def loss(x, mark):
+        for _ in range(4):
+            x = block(x, mark)
+        return (x**2).sum()
+
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    marks = [
+        lambda x: x,
+        lambda x: checkpoint_name(x, "kept"),
+        jax.lax.optimization_barrier,
+        lambda x: jax.lax.with_sharding_constraint(x, sharding),
+    ]
+    x = jnp.eye(16)
+    how = {"budget": "85%", "solver": "eviction", "measure": False}
+    plain, *others = (checkpoint_plan(partial(loss, mark=mark), x, **how) for mark in marks)
+    for other in others:
+        assert other.keep_everything_bytes == plain.keep_everything_bytes
+        assert len(other.graph.nodes) == len(plain.graph.nodes)
+        assert other.graph.base_cost == plain.graph.base_cost
+
+
+def test_plain_jit_runs_where_it_keeps_the_budget(step):
+    loss, args, reference = step
+    function = value_and_grad(loss, budget="100%", solver="eviction")
+    compiled = jit(function).lower(*args).compile()
+    analysis = jax.jit(jax.value_and_grad(loss)).lower(*args).compile().memory_analysis()
+    plan = function.plan
+    assert plan.plain
+    assert plan.plain_bytes == analysis.temp_size_in_bytes + analysis.output_size_in_bytes == plan.measured_bytes
+    assert "as JAX compiles it" in str(plan)
+    assert close(compiled(*args), reference, rtol=0)
+    given = value_and_grad(loss, plan=plan)
+    assert close(jit(given)(*args), reference, rtol=0)
+    assert given.plan.plain
+
+
+def test_percentages_are_of_what_users_compile():
+    """On CPUs that undoes jax.checkpoint, which programs with planned parts do not."""
+    loss, args = user_checkpointed()
+    plan = checkpoint_plan(loss, *args, budget="100%", solver="eviction")
+    by_default = jax.jit(jax.value_and_grad(loss)).lower(*args).compile().memory_analysis()
+    assert plan.plain_bytes == by_default.temp_size_in_bytes + by_default.output_size_in_bytes
+    assert plan.measured_bytes <= plan.budget_bytes
+
+
+def test_plans_stay_as_many_as_there_are_variants(step):
+    loss, args, _ = step
+    function = value_and_grad(loss, **HOW)
+    for _ in range(3):
+        jit(lambda *args: function(*args)[0])(*args)
+    assert len(function.plans) == 1
+
+
+@pytest.mark.parametrize("budget", ["100%", "60%"])
+def test_integers_have_gradients_of_no_type_where_they_are_allowed(budget):
+    def loss(x, n):
+        for _ in range(8):
+            x = jnp.tanh(x @ x) * n
+        return x.sum()
+
+    x, n = jnp.eye(32) / 2, jnp.int32(2)
+    ours = grad(loss, argnums=(0, 1), allow_int=True, budget=budget, solver="eviction")(x, n)
+    theirs = jax.grad(loss, argnums=(0, 1), allow_int=True)(x, n)
+    assert [a.dtype for a in ours] == [a.dtype for a in theirs]
+    assert jnp.allclose(ours[0], theirs[0], rtol=1e-5)
+    with pytest.raises(TypeError, match="allow_int"):
+        grad(loss, argnums=(0, 1), budget="100%")(x, n)
+
+
+@pytest.mark.parametrize("budget", [np.int64(10**9), 1e9])
+def test_budgets_are_any_whole_numbers(step, budget):
+    loss, args, _ = step
+    assert checkpoint_plan(loss, *args, budget=budget, solver="eviction").budget_bytes == 10**9
+
+
+def test_a_number_alone_is_not_taken_for_a_percentage():
+    with pytest.raises(JaxError, match=r"budget '50' is so many bytes.*'50%' or '50MiB'"):
+        grad(jnp.sum, budget="50")
+
+
+def test_a_function_planned_as_it_is_cannot_be_differentiated(step):
+    """Rules for derivatives inside of it, which the plan does not hold, would be lost."""
+    loss, args, _ = step
+    planned = checkpoint(loss, **HOW | {"budget": "100%"})
+    assert close(planned(*args), loss(*args))
+    for outside in (jax.grad(planned), jax.grad(jit(planned)), jit(jax.grad(planned))):
+        with pytest.raises(JaxError, match=r"loss is planned as it is, and cannot be differentiated from outside"):
+            outside(*args)
+
+
+def test_what_is_closed_over_may_be_mapped_over():
+    def loss(w, x):
+        for _ in range(6):
+            x = jnp.tanh(x @ w)
+        return (x**2).sum()
+
+    w, xs = jnp.eye(16) / 2, jnp.ones((8, 32, 16)) / 9
+    found = []
+
+    def of_each(w, xs):
+        def one(x):
+            found.append(grad(lambda w: loss(w, x), budget="60%", solver="eviction"))
+            return found[-1](w)
+
+        return jax.vmap(one)(xs)
+
+    compiled = jit(of_each).lower(w, xs).compile()
+    analysis, plan = compiled.memory_analysis(), found[-1].plan
+    by_jax = jax.jit(jax.vmap(jax.grad(loss), (None, 0))).lower(w, xs).compile().memory_analysis()
+    assert plan.plain_bytes == by_jax.temp_size_in_bytes + by_jax.output_size_in_bytes
+    assert analysis.temp_size_in_bytes + analysis.output_size_in_bytes <= plan.budget_bytes
+    assert close(compiled(w, xs), jax.vmap(jax.grad(loss), (None, 0))(w, xs))
+
+
+def test_what_users_compute_again_is_planned_instead():
+    loss, args = user_checkpointed()
+    planned = value_and_grad(loss, budget="100%", solver="eviction")
+    compiled = jit(planned).lower(*args).compile()
+    analysis = compiled.memory_analysis()
+    assert not planned.plan.plain
+    assert analysis.temp_size_in_bytes + analysis.output_size_in_bytes <= planned.plan.budget_bytes

@@ -9,6 +9,7 @@ from torch import nn  # noqa: E402
 from hcp.integrations.torch import capture_graph, checkpoint, measure_peak, plan_of  # noqa: E402
 from hcp.schedule.actions import keep_everything  # noqa: E402
 from hcp.schedule.replay import replay  # noqa: E402
+from tests.effort import slow  # noqa: E402
 from tests.integration.training_steps import Step, clear, random_schedule  # noqa: E402
 
 
@@ -106,6 +107,7 @@ def test_mamba_takes_no_more_than_eager_to_the_byte():
     assert plan.peak_bytes <= measure_peak(lambda: step.run(reference))
 
 
+@slow
 @pytest.mark.filterwarnings("ignore")
 def test_mamba_with_another_scan_when_captured_takes_less_than_eager_at_the_usual_share():
     # The library scans in halves where it finds itself compiled, which keeps more than the loop that eager runs.

@@ -12,10 +12,11 @@ from hcp.integrations.jax.compressed import HeightCompressedGrad, height_compres
 from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
 from hcp.integrations.jax.errors import CaptureError, ExecutionError, JaxError, JaxVersionError, UnreachableBudget
 from hcp.integrations.jax.jit import PlannedJit, jit
+from hcp.integrations.jax.least import minimize
 from hcp.integrations.jax.lower import from_jaxpr
 from hcp.integrations.jax.plan import JaxPlan
 from hcp.integrations.jax.scan import ScanPlan, scan, scan_plan
-from hcp.integrations.jax.transform import BarrierWarning, checkpoint_plan, grad, value_and_grad
+from hcp.integrations.jax.transform import BarrierWarning, checkpoint, checkpoint_plan, grad, value_and_grad
 
 __all__ = [
     "BarrierWarning",
@@ -30,11 +31,13 @@ __all__ = [
     "PlannedJit",
     "ScanPlan",
     "UnreachableBudget",
+    "checkpoint",
     "checkpoint_plan",
     "from_jaxpr",
     "grad",
     "height_compressed_grad",
     "jit",
+    "minimize",
     "scan",
     "scan_plan",
     "value_and_grad",

@@ -1,15 +1,18 @@
 """From a Python function and its arguments to a flat program, with errors that say what to change."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Number
 from typing import Any, Final
 
 import jax
 from jax import tree_util
 
 from hcp.integrations.jax.errors import CaptureError
-from hcp.integrations.jax.internals import ClosedJaxpr, is_way_back_through_while
-from hcp.integrations.jax.jaxpr import Program, flatten
+from hcp.integrations.jax.internals import ClosedJaxpr, equations_in, is_check, is_way_back_through_while
+from hcp.integrations.jax.jaxpr import flatten
+from hcp.integrations.jax.program import Program
+from hcp.integrations.jax.unroll import PARTS
 
 _CONTENT_NEEDED: Final = (
     jax.errors.ConcretizationTypeError,
@@ -25,19 +28,33 @@ class Captured:
     Attributes:
         program: What it does.
         structure: Of what it returns.
+        others: What it returns at each leaf that is no array, None where an array is.
         name: Of the function, for people.
         closed: The jaxpr behind the program.
     """
 
     program: Program
     structure: Any
+    others: tuple[Any, ...]
     name: str
     closed: ClosedJaxpr
 
-    def cut(self) -> "Captured | None":
-        """The same with loops cut up for planning inside of them; None where there are none to cut."""
-        program = flatten(self.closed, cut=True)
-        return replace(self, program=program) if program.cut else None
+    def rebuilt(self, arrays: Sequence[Any]) -> Any:  # noqa: ANN401
+        """What it returns, given the arrays of that."""
+        return _rebuilt(self.structure, self.others, arrays)
+
+    def slim(self) -> "Captured | None":
+        """The same with long loops that stack up less; None where there are none."""
+        return replace(self, program=flatten(self.closed, slim=True)) if self.program.long else None
+
+    def cut(self) -> "Iterator[Captured]":
+        """The same with loops cut up for planning inside of them, into few parts first; nothing without loops."""
+        for parts in PARTS:
+            program = flatten(self.closed, slim=True, cut=True, parts=parts)
+            if program.cut:
+                yield replace(self, program=program)
+            if not program.long:
+                return
 
 
 @dataclass(frozen=True)
@@ -48,11 +65,13 @@ class Arguments:
         arrays: Leaves that are traced.
         others: What stands at the other leaves, None where an array is.
         structure: Of positional and keyword arguments.
+        shardings: How the arrays are spread over devices, where an outer jit is known to spread them.
     """
 
     arrays: tuple[Any, ...]
     others: tuple[Any, ...]
     structure: Any
+    shardings: tuple[Any, ...] = ()
 
     @classmethod
     def split(cls, args: Sequence[Any], kwargs: dict[str, Any], traced: Sequence[int]) -> "Arguments":
@@ -90,9 +109,7 @@ class Arguments:
 
     def rebuilt(self, arrays: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments with other arrays in place of these."""
-        source = iter(arrays)
-        leaves = [next(source) if other is None else other.leaf for other in self.others]
-        args, kwargs = tree_util.tree_unflatten(self.structure, leaves)
+        args, kwargs = _rebuilt(self.structure, self.others, arrays)
         return args, kwargs
 
 
@@ -121,16 +138,26 @@ def capture(function: Callable[..., Any], arguments: Arguments, name: str) -> Ca
     """Traces a function.
 
     Raises:
-        CaptureError: If it branches on an array's content, goes backwards through a loop of unknown length, or works
-            on mutable references.
+        CaptureError: If it branches on an array's content, goes backwards through a loop of unknown length, works on
+            mutable references, checks by checkify, or is called with sizes that are symbols.
     """
+    returned: list[Any] = []
 
-    def on_arrays(*arrays: Any) -> Any:  # noqa: ANN401
+    def on_arrays(*arrays: Any) -> list[Any]:  # noqa: ANN401
         args, kwargs = arguments.rebuilt(arrays)
-        return function(*args, **kwargs)
+        leaves, structure = tree_util.tree_flatten(function(*args, **kwargs))
+        others = tuple(None if _is_array(leaf) or isinstance(leaf, Number) else _Other(leaf) for leaf in leaves)
+        returned[:] = structure, others
+        return [leaf for leaf, other in zip(leaves, others, strict=True) if other is None]
 
+    for leaf in arguments.arrays:
+        if not all(isinstance(size, int) for size in getattr(leaf, "shape", ())):
+            raise CaptureError(
+                f"{name} is called with sizes {tuple(map(str, leaf.shape))} that are symbols, and a plan is for given "
+                "ones; give numbers, and export once for each"
+            )
     try:
-        closed, shapes = jax.make_jaxpr(on_arrays, return_shape=True)(*arguments.arrays)
+        closed = jax.make_jaxpr(on_arrays)(*arguments.arrays)
     except _CONTENT_NEEDED as error:
         raise CaptureError(
             f"{name} uses the content of a traced array in Python, as 'if' and 'bool()' do; "
@@ -143,7 +170,18 @@ def capture(function: Callable[..., Any], arguments: Arguments, name: str) -> Ca
             f"{name} has a while_loop, or a fori_loop whose bounds are arrays, which cannot be differentiated "
             "in reverse mode; use jax.lax.scan, or Python numbers as bounds"
         ) from error
-    return Captured(flatten(closed), tree_util.tree_structure(shapes), name, closed)
+    structure, others = returned
+    if any(is_check(equation) for equation in equations_in(closed)):
+        raise CaptureError(
+            f"{name} calls checkify.check, which has to become a value before gradients are planned; give a function "
+            "that calls checkify.checkify(...) and returns the error beside the loss, with has_aux=True"
+        )
+    return Captured(flatten(closed), structure, others, name, closed)
+
+
+def _rebuilt(structure: Any, others: Sequence[Any], arrays: Sequence[Any]) -> Any:  # noqa: ANN401
+    source = iter(arrays)
+    return tree_util.tree_unflatten(structure, [next(source) if other is None else other.leaf for other in others])
 
 
 def _is_array(leaf: object) -> bool:

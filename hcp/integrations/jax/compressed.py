@@ -7,7 +7,6 @@ from functools import update_wrapper
 from typing import Any
 
 import jax
-from jax import tree_util
 
 from hcp.integrations.jax.capture import Arguments, Captured, capture
 from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
@@ -123,7 +122,7 @@ class HeightCompressedGrad:
             executor.configure(plan=plan_step(graph, self.request).plan)
         callbacks = JaxCallbacks(lowered, (*captured.program.constants, *arguments.arrays), compiled)
         self.last_executor, self.last_execution = executor, executor.run(callbacks)
-        return tree_util.tree_unflatten(captured.structure, callbacks.results(self.last_execution.results))
+        return captured.rebuilt(callbacks.results(self.last_execution.results))
 
     def report(self) -> str:
         """What the last call's plan costs and what the run did.

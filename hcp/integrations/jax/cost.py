@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from hcp.integrations.devices import Device
 from hcp.integrations.jax.internals import (
     BRANCH,
     CONVOLUTION,
@@ -18,13 +19,14 @@ from hcp.integrations.jax.internals import (
     Equation,
     Scan,
     contracted_axes,
+    equations_in,
     inner_jaxprs,
     is_scan,
     is_variable,
     kernel_axes,
     operation_name,
 )
-from hcp.integrations.jax.jaxpr import size
+from hcp.integrations.jax.program import size
 from hcp.integrations.roofline import nanoseconds
 
 # Operations per element, by order of magnitude.
@@ -60,14 +62,16 @@ def _per_element(name: str) -> int:
     return TRANSCENDENTAL_FLOPS if name in TRANSCENDENTAL else 1
 
 
-def group_cost(equations: Iterable[Equation], inputs: Iterable[Any], outputs: Iterable[Any], platform: str) -> int:
+def group_cost(
+    equations: Iterable[Equation], inputs: Iterable[Any], outputs: Iterable[Any], platform: str | Device
+) -> int:
     """Nanoseconds of a group by the roofline: a launch, and the larger of arithmetic and traffic.
 
     Args:
         equations: What runs.
         inputs: Variables read from memory.
         outputs: Variables written to memory.
-        platform: JAX's name of it, such as ``"cpu"``.
+        platform: JAX's name of it, such as ``"cpu"``, or a device.
     """
     equations = tuple(equations)
     readers: dict[Any, list[Equation]] = {}
@@ -78,7 +82,18 @@ def group_cost(equations: Iterable[Equation], inputs: Iterable[Any], outputs: It
             readers.setdefault(var, []).append(equation)
     moved = sum(_read(var, readers.get(var, ())) for var in inputs)
     moved += sum(_written(var, maker.get(var)) for var in outputs)
-    return nanoseconds(sum(flops(equation) for equation in equations), moved, platform)
+    done = sum(flops(equation) for equation in equations)
+    if isinstance(platform, Device):
+        return platform.nanoseconds(done, moved, _item_bytes(equations))
+    return nanoseconds(done, moved, platform)
+
+
+def _item_bytes(equations: Sequence[Equation]) -> int:
+    """Of the numbers that the first product multiplies; without one, arithmetic is not what takes long."""
+    within = (inner for equation in equations for jaxpr in inner_jaxprs(equation) for inner in equations_in(jaxpr))
+    products = (each for each in (*equations, *within) if operation_name(each) in _PRODUCTS)
+    product = next(products, equations[-1])
+    return int(max((getattr(getattr(item.aval, "dtype", None), "itemsize", 4) for item in product.invars), default=4))
 
 
 def _read(var: Any, readers: Sequence[Equation]) -> int:  # noqa: ANN401

@@ -17,9 +17,9 @@ import numpy as np
 
 from hcp.integrations.jax.host import DEVICE, HOST
 from hcp.integrations.jax.internals import is_variable, varying_axes
-from hcp.integrations.jax.jaxpr import Program
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.platform import is_key
+from hcp.integrations.jax.program import Program
 from hcp.integrations.jax.workspace import node_function
 from hcp.schedule.actions import Action, Compute, Free, Offload, Schedule
 
@@ -125,7 +125,7 @@ def _depending(results: list[Any], turn: Any) -> list[Any]:  # noqa: ANN401
     Compilers drop what is not read from barriers. A node of constants alone would then wait for nothing, and neither
     would the node that waits for it.
     """
-    plain = [k for k, result in enumerate(results) if not is_key(result.dtype)]
+    plain = [k for k, result in enumerate(results) if not is_key(result.dtype) and result.dtype != jax.dtypes.float0]
     if plain:
         k = min(plain, key=lambda k: results[k].size)
         results[k] = jnp.where(turn == 0, results[k], jnp.zeros_like(results[k]))

@@ -17,7 +17,7 @@ from hcp.integrations.jax.internals import (
     is_variable,
     operation_name,
 )
-from hcp.integrations.jax.jaxpr import Program, size
+from hcp.integrations.jax.program import Program, size
 
 # Most equations that each reader of a view repeats. What takes more, such as constants made by long arithmetic, is made
 # once and stored: else programs would grow with the square of their length.

@@ -21,7 +21,7 @@ from hcp.integrations.jax.internals import (
     operation_name,
     rewired,
 )
-from hcp.integrations.jax.jaxpr import Program
+from hcp.integrations.jax.program import Program
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from hcp.integrations.jax.internals import (
     constants_of,
     is_variable,
     new_variable,
+    passes_on,
     rewired,
 )
 
@@ -60,6 +61,8 @@ class Inliner:
             if called is not None:
                 inner, values = called
                 outputs = self.inline(inner, [self.constant(v, var) for var, v in values], inputs)
+            elif passes_on(equation):
+                outputs = inputs
             else:
                 outputs = [self.fresh(var) for var in equation.outvars]
                 self.equations.append(rewired(equation, inputs, outputs))

@@ -5,7 +5,9 @@ all of them are here, each behind a word of hcp's own. The attributes by which j
 ``outvars``, ``aval``), as ``jax.extend.core`` describes them, are taken to stay.
 """
 
-from collections.abc import Hashable, Sequence
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -18,7 +20,19 @@ Equation = Any
 ClosedJaxpr = core.ClosedJaxpr
 
 # Re-indexing that costs neither time nor memory inside its reader, so that it is repeated there instead of stored.
-VIEWS: Final = frozenset({"broadcast_in_dim", "expand_dims", "iota", "pvary", "reshape", "squeeze", "transpose"})
+# So are hints how arrays are spread.
+VIEWS: Final = frozenset(
+    {
+        "broadcast_in_dim",
+        "expand_dims",
+        "iota",
+        "pvary",
+        "reshape",
+        "sharding_constraint",
+        "squeeze",
+        "transpose",
+    }
+)
 ELEMENTWISE: Final = frozenset(
     """abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp clz complex conj
     convert_element_type copy copy_p cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt imag
@@ -26,7 +40,10 @@ ELEMENTWISE: Final = frozenset(
     reduce_precision rem round rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt
     square stop_gradient sub tan tanh xor""".split()  # noqa: SIM905 - a list would be a column of words
 )
-MOVEMENT: Final = frozenset({"concatenate", "pad", "rev", "slice", "split", *VIEWS})
+# Hands on what it is given, with a name for policies or a hint to the compiler.
+_KEPT_APART: Final = "optimization_barrier"
+MARKS: Final = frozenset({"name", _KEPT_APART})
+MOVEMENT: Final = frozenset({"concatenate", "pad", "reshard", "rev", "slice", "split", *MARKS, *VIEWS})
 REDUCTIONS: Final = frozenset(
     """argmax argmin reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor""".split()  # noqa: SIM905 - a list would be a column of words
 )
@@ -69,6 +86,18 @@ def is_traced(leaf: object) -> bool:
     return isinstance(leaf, jax.core.Tracer)
 
 
+def mapped_over(leaf: object) -> dict[int, int]:
+    """The vmaps that an array is mapped by, outermost last, with their sizes."""
+    found: dict[int, int] = {}
+    while type(leaf).__name__ == "BatchTracer":
+        value: Any = leaf.val  # type: ignore[attr-defined]
+        axis = leaf.batch_dim  # type: ignore[attr-defined]
+        if isinstance(axis, int):
+            found[id(leaf._trace)] = int(value.shape[axis])  # type: ignore[attr-defined]
+        leaf = value
+    return found
+
+
 def run_jaxpr(jaxpr: Any, constants: Sequence[Any], *arguments: Any) -> list[Any]:  # noqa: ANN401
     """What a jaxpr returns for some constants and arguments."""
     return jax.core.eval_jaxpr(jaxpr, constants, *arguments)
@@ -85,6 +114,14 @@ def part_of(
     return jaxpr.replace(
         constvars=[], invars=list(invars), outvars=list(outvars), eqns=list(equations), effects=effects
     )
+
+
+def without_addresses(jaxpr: Any) -> str:  # noqa: ANN401
+    """A jaxpr in words that are the same in every process: of functions among its parameters, their names alone."""
+    return _ADDRESS.sub("", str(jaxpr))
+
+
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 
 
 def constants_of(closed: ClosedJaxpr) -> list[tuple[Any, Any]]:
@@ -142,9 +179,19 @@ def callee(equation: Equation) -> tuple[Any, list[tuple[Any, Any]]] | None:
     return None
 
 
+def is_asked_again(equation: Equation) -> bool:
+    """Whether an equation is there to be computed a second time, as ``jax.checkpoint`` asks."""
+    return equation.primitive is core.primitives.remat_p or operation_name(equation) == _KEPT_APART
+
+
 def _pinned(params: dict[str, Any]) -> bool:
     shardings = (*params.get("in_shardings", ()), *params.get("out_shardings", ()))
     return bool(params.get("compiler_options_kvs")) or any(isinstance(s, jax.sharding.Sharding) for s in shardings)
+
+
+def passes_on(equation: Equation) -> bool:
+    """Whether an equation does nothing that a plan does not do: it hands its inputs on."""
+    return operation_name(equation) in MARKS
 
 
 def contracted_axes(equation: Equation) -> tuple[int, ...]:
@@ -213,9 +260,51 @@ class Scan:
         return self.equation.replace(invars=list(invars), outvars=list(outvars), params=params)
 
 
+class Pooling(NamedTuple):
+    """How the windows of an array are reduced to their extremes.
+
+    Attributes:
+        window: Extents.
+        strides: From one to the next.
+        padding: Before and behind, of each axis.
+        largest: Whether the extreme is the largest, or else the smallest.
+    """
+
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    largest: bool
+
+
+def pooling_of(equation: Equation) -> Pooling | None:
+    """How what an equation is the way back of was pooled; None where it is no such thing."""
+    if operation_name(equation) != "select_and_scatter_add":
+        return None
+    params = equation.params
+    names = {"ge": True, "le": False}
+    largest = names.get(params["select_prim"].name)
+    floating = jax.numpy.issubdtype(equation.invars[1].aval.dtype, jax.numpy.floating)
+    if largest is None or not floating:
+        return None
+    return Pooling(params["window_dimensions"], params["window_strides"], tuple(params["padding"]), largest)
+
+
 def is_way_back_through_while(error: ValueError) -> bool:
     """Whether JAX says that it cannot go backwards through a loop of unknown length."""
     return "Reverse-mode differentiation does not work" in str(error)
+
+
+def equations_in(closed: Any) -> Iterator[Equation]:  # noqa: ANN401
+    """All equations of a jaxpr, those of its loops, branches and calls included."""
+    for equation in closed.eqns:
+        yield equation
+        for inner in inner_jaxprs(equation):
+            yield from equations_in(inner)
+
+
+def is_check(equation: Equation) -> bool:
+    """Whether an equation is a check that checkify did not make a value."""
+    return operation_name(equation) == "check"
 
 
 # Collectives carry the names of their axes as an "effect"; running them again is harmless.
@@ -258,6 +347,20 @@ def varying_axes(aval: Any) -> frozenset[str]:  # noqa: ANN401
 def lists_host_memory(device: jax.Device) -> bool:
     """Whether a device lists a memory of the host's that it can reach."""
     return any(memory.kind == "pinned_host" for memory in device.addressable_memories())
+
+
+# Part of what JAX keeps traces and compiled programs by.
+_TRACED: Final[Any] = jax.make_user_context(None)  # type: ignore[no-untyped-call]
+
+
+def traced_apart(name: str | None) -> AbstractContextManager[Any]:
+    """While this is entered, nothing that was traced or compiled under another name is used again."""
+    return _TRACED(name)  # type: ignore[no-any-return]
+
+
+def on_one_device_each() -> bool:
+    """Whether a ``shard_map`` is being traced, in which each device has arrays of its own."""
+    return bool(getattr(jax.sharding.get_abstract_mesh(), "manual_axes", ()))
 
 
 def under_jit() -> bool:

@@ -4,11 +4,10 @@ What stays opaque: control flow (scan, while, cond), shard_map, foreign calls, a
 options, since inlining these would lose what they pin.
 """
 
-from collections.abc import Container, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Hashable, Sequence
+from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from hcp.integrations.jax.errors import CaptureError
@@ -22,54 +21,26 @@ from hcp.integrations.jax.internals import (
     is_variable,
     operation_key,
     operation_name,
-    part_of,
+    pooling_of,
     rewired,
 )
 from hcp.integrations.jax.loops import carried, stacks
-from hcp.integrations.jax.platform import is_key, shape
-from hcp.integrations.jax.unroll import MOST_EQUATIONS, Cutter
+from hcp.integrations.jax.pooling import scattered
+from hcp.integrations.jax.program import Program
+from hcp.integrations.jax.residuals import slimmed
+from hcp.integrations.jax.unroll import MOST_EQUATIONS, PARTS, Cutter
 
 
-@dataclass(frozen=True, eq=False)
-class Program:
-    """A flat jaxpr.
-
-    Attributes:
-        jaxpr: What it was made from; carries JAX's debugging information.
-        constants: Values of the variables that the jaxpr closes over.
-        constvars: These variables.
-        invars: Its arguments.
-        equations: In execution order; none of them is a plain call.
-        outvars: What it returns, variables or literals.
-        in_place: For each variable that is an array written part by part, in place, the first of the same storage.
-        cut: Whether loops were cut up.
-    """
-
-    jaxpr: Any
-    constants: tuple[Any, ...]
-    constvars: tuple[Any, ...]
-    invars: tuple[Any, ...]
-    equations: tuple[Equation, ...]
-    outvars: tuple[Atom, ...]
-    in_place: Mapping[Any, Any] = field(default_factory=dict)
-    cut: bool = False
-
-    @property
-    def sources(self) -> tuple[Any, ...]:
-        """The variables that exist before the first equation."""
-        return (*self.constvars, *self.invars)
-
-    def part(self, equations: Sequence[Equation], invars: Sequence[Any], outvars: Sequence[Atom]) -> Any:  # noqa: ANN401
-        """Some of the equations as a jaxpr of its own."""
-        return part_of(self.jaxpr, equations, invars, outvars)
-
-
-def flatten(closed: ClosedJaxpr, *, cut: bool = False, most: int = MOST_EQUATIONS) -> Program:
+def flatten(
+    closed: ClosedJaxpr, *, slim: bool = False, cut: bool = False, parts: int = PARTS[-1], most: int = MOST_EQUATIONS
+) -> Program:
     """Inlines calls, removes what no output needs, and merges equations that compute the same.
 
     Args:
         closed: The jaxpr.
+        slim: Whether loops that are too long to be written out are to stack up less (see ``residuals``).
         cut: Whether to cut up the loops that hand stacks to one another (see ``unroll``).
+        parts: Into how many loops a longer one is cut.
         most: Equations that the program may come to by cutting loops into single steps.
 
     Raises:
@@ -80,35 +51,26 @@ def flatten(closed: ClosedJaxpr, *, cut: bool = False, most: int = MOST_EQUATION
     invars = tuple(inliner.fresh(var) for var in jaxpr.invars)
     outvars = inliner.closed(closed, invars)
     equations, outvars = _merged(_live(inliner.equations, outvars), outvars)
-    cutter = Cutter(inliner, most)
+    cutter = Cutter(inliner, most, parts)
+    long = cutter.longer(equations)
+    if slim:
+        less, outvars = slimmed(inliner, equations, outvars, long, flatten)
+        equations, outvars = _merged(_live(less, outvars), outvars)
     if cut:
         found, outvars = cutter.run(equations, outvars)
         equations, outvars = _merged(_live(found, outvars), outvars, cutter.in_place)
-    equations, outvars = _with_carried_stacks(inliner, equations, outvars)
+    equations, outvars = _allocated_late(inliner, equations, outvars)
     for equation in equations:
         _check(equation)
     sources = tuple(inliner.constants), tuple(inliner.constvars), invars
-    return Program(jaxpr, *sources, tuple(equations), tuple(outvars), cutter.in_place, cutter.cuts > 0)
+    made = tuple(equations), tuple(outvars), cutter.in_place
+    return Program(jaxpr, *sources, *made, cut=cutter.cuts > 0, long=bool(long))
 
 
-def size(var: Atom) -> int:
-    """Bytes of an array; of a typed key, those of its words."""
-    aval = var.aval
-    extent = int(np.prod(getattr(aval, "shape", ()), dtype=np.int64))
-    dtype = getattr(aval, "dtype", None)
-    if dtype is None:
-        return 0
-    if is_key(dtype):
-        # Keys of all implementations at hand have at most four 32-bit words; the common one has two.
-        words = int(np.prod(jax.eval_shape(jax.random.key_data, shape((), dtype)).shape))
-        return extent * 4 * words
-    return extent * int(np.dtype(dtype).itemsize)
-
-
-def _with_carried_stacks(
+def _allocated_late(
     inliner: Inliner, equations: Sequence[Equation], outvars: Sequence[Atom]
 ) -> tuple[list[Equation], list[Atom]]:
-    """Rewrites scans that stack results; results that are not read are no longer computed."""
+    """Rewrites what XLA would allocate long before it runs; results that are not read are no longer computed."""
     inliner.equations = []
     read = {item for equation in equations for item in equation.invars if is_variable(item)}
     read.update(item for item in outvars if is_variable(item))
@@ -117,6 +79,9 @@ def _with_carried_stacks(
             closed, kept = carried(equation, read)
             made = inliner.closed(closed, inliner.atoms(equation.invars))
             inliner.replaced.update(zip(kept, made, strict=True))
+        elif (pooling := pooling_of(equation)) is not None:
+            made = inliner.call(partial(scattered, pooling), *inliner.atoms(equation.invars))
+            inliner.replaced.update(zip(equation.outvars, made, strict=True))
         else:
             inliner.add(equation)
     outvars = inliner.atoms(outvars)

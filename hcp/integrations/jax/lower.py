@@ -9,13 +9,16 @@ from typing import Any, Final
 import jax
 
 from hcp.graph.ir import Graph, Node, Value
+from hcp.integrations.devices import Device
 from hcp.integrations.jax.cost import group_cost
 from hcp.integrations.jax.fusion import Group, group
-from hcp.integrations.jax.internals import ClosedJaxpr, is_variable, operation_name
-from hcp.integrations.jax.jaxpr import Program, flatten
+from hcp.integrations.jax.internals import ClosedJaxpr, is_variable, operation_name, without_addresses
+from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.placement import Placement
+from hcp.integrations.jax.program import Program
 from hcp.integrations.jax.version import check_version
 from hcp.integrations.jax.workspace import workspaces
+from hcp.plans.cache import CacheOption
 
 # XLA reserves the buffers of all results from the start to the end.
 OUTPUTS: Final = "outputs"
@@ -46,7 +49,7 @@ class Lowered:
     def fingerprint(self) -> str:
         """SHA-256 of the program in words, the same for programs that compile to the same."""
         program = self.program
-        text = str(program.part(program.equations, program.sources, program.outvars))
+        text = without_addresses(program.part(program.equations, program.sources, program.outvars))
         return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
@@ -75,7 +78,15 @@ def from_jaxpr(closed: ClosedJaxpr, *, name: str = "jaxpr", calibrate: bool = Tr
     return lower(flatten(closed), name=name, calibrate=calibrate).graph
 
 
-def lower(program: Program, *, name: str, calibrate: bool = True, placement: Placement | None = None) -> Lowered:
+def lower(
+    program: Program,
+    *,
+    name: str,
+    calibrate: bool = True,
+    placement: Placement | None = None,
+    cache: CacheOption = False,
+    platform: str | Device | None = None,
+) -> Lowered:
     """Builds the graph that planners see.
 
     Args:
@@ -83,14 +94,19 @@ def lower(program: Program, *, name: str, calibrate: bool = True, placement: Pla
         name: Of the graph.
         calibrate: Whether to compile groups for their workspace.
         placement: How arrays are spread over devices; memory is that of one device.
+        cache: Where workspaces are kept.
+        platform: What operations are priced for; the default backend where not given.
     """
-    return _Lowering(program, placement or Placement()).run(name, calibrate)
+    priced = jax.default_backend() if platform is None else platform
+    return _Lowering(program, placement or Placement(), cache, priced).run(name, calibrate)
 
 
 @dataclass
 class _Lowering:
     program: Program
     placement: Placement
+    cache: CacheOption
+    platform: str | Device
     value_of: dict[Any, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     returned: set[Any] = field(default_factory=set)
@@ -103,7 +119,8 @@ class _Lowering:
             self.value_of.update((var, node if single else f"{node}:{k}") for k, var in enumerate(each.outputs))
         in_place = self.program.in_place
         self.returned = {in_place[item] for item in self.program.outvars if is_variable(item) and item in in_place}
-        extra = workspaces(self.program, groups, self.placement) if calibrate else [0] * len(groups)
+        alone = workspaces(self.program, groups, self.placement, self.cache) if calibrate else [0] * len(groups)
+        extra = [amount * self.placement.copied(own.outputs) for amount, own in zip(alone, groups, strict=True)]
         # What is returned twice has two buffers.
         results = TABLES + sum(self.placement.bytes(var) + POINTER for var in self.program.outvars)
         reserved = Value(OUTPUTS, results, "output", resident=True)
@@ -112,7 +129,6 @@ class _Lowering:
         return Lowered(graph, self.program, dict(zip(self.names, groups, strict=True)), self.value_of)
 
     def nodes(self, groups: Sequence[Group], extra: Sequence[int]) -> Iterator[Node]:
-        platform = jax.default_backend()
         outvars = {item for item in self.program.outvars if is_variable(item)}
         before: str | None = None
         for name, each, workspace in zip(self.names, groups, extra, strict=True):
@@ -130,7 +146,8 @@ class _Lowering:
                 outputs.append(Value(before, 0))
             # What is written in place can't be written again once the next part is in it.
             once = each.effects or not self.program.in_place.keys().isdisjoint(each.outputs)
-            cost = group_cost(each.equations, each.inputs, each.outputs, platform)
+            cost = group_cost(each.equations, each.inputs, each.outputs, self.platform)
+            cost *= self.placement.copied(each.outputs)
             op = "+".join(dict.fromkeys(map(operation_name, each.equations)))
             yield Node(name, op, tuple(reads), tuple(outputs), cost, workspace, recomputable=not once)
 

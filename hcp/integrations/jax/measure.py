@@ -25,7 +25,7 @@ def memory_of(compiled: Any) -> CompiledBytes:  # noqa: ANN401
     return found
 
 
-def measure(function: Callable[..., Any], arguments: Sequence[Any]) -> CompiledBytes:
-    """Compiles a planned function for arguments of given shapes, without running it."""
-    compiled = jax.jit(function, compiler_options=measuring_options()).lower(*arguments).compile()
+def measure(function: Callable[..., Any], arguments: Sequence[Any], *, planned: bool = True) -> CompiledBytes:
+    """Compiles a function for arguments of given shapes, without running it; see ``measuring_options``."""
+    compiled = jax.jit(function, compiler_options=measuring_options(planned=planned)).lower(*arguments).compile()
     return memory_of(compiled)

@@ -1,8 +1,9 @@
-"""Arrays that are spread over several devices: what of each lies on one of them is what a budget is about."""
+"""Arrays that are spread over several devices, or mapped over: a budget is for what of them lies on one device."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from math import prod
 from typing import Any
 
 import jax
@@ -12,12 +13,13 @@ from hcp.integrations.jax.internals import (
     explicit_sharding,
     is_traced,
     is_variable,
+    mapped_over,
     mesh_sharding,
     names_axes,
     run_jaxpr,
 )
-from hcp.integrations.jax.jaxpr import Program, size
 from hcp.integrations.jax.platform import measuring_options, shape
+from hcp.integrations.jax.program import Program, size
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class Placement:
     Attributes:
         shardings: Of variables; those that are not there are whole on their device.
         measurable: Whether parts of the program can be compiled by themselves. Not so within a trace over a mesh, or
-            where the names of mapped axes occur: the devices are not known there.
+            where the names of mapped axes occur: the devices are not known there. Nor under several vmaps.
+        copies: How many times variables are there that ``vmap`` maps over, or that depend on such.
     """
 
     shardings: Mapping[Any, Any] = field(default_factory=dict)
     measurable: bool = True
+    copies: Mapping[Any, int] = field(default_factory=dict)
 
     @cached_property
     def everywhere(self) -> NamedSharding | None:
@@ -40,7 +44,14 @@ class Placement:
         return None if mesh is None else NamedSharding(mesh, PartitionSpec())  # type: ignore[no-untyped-call]
 
     def bytes(self, var: Any) -> int:  # noqa: ANN401
-        """Of a variable, on one device."""
+        """Of a variable, on one device, in all its copies."""
+        return self._each(var) * self.copied([var])
+
+    def copied(self, variables: Sequence[Any]) -> int:
+        """How many times some variables are there at least."""
+        return max((self.copies.get(var, 1) for var in variables if is_variable(var)), default=1)
+
+    def _each(self, var: Any) -> int:  # noqa: ANN401
         extent = tuple(getattr(var.aval, "shape", ()))
         if is_variable(var) and var in self.shardings:
             return _share(size(var), extent, self.shardings[var].shard_shape(extent))
@@ -54,24 +65,48 @@ class Placement:
         sharding = self.shardings.get(var, self.everywhere)
         return shape(var.aval.shape, var.aval.dtype, getattr(var.aval, "weak_type", False), sharding)
 
+    def mapped_shape(self, var: Any) -> jax.ShapeDtypeStruct:  # noqa: ANN401
+        """The same of all copies together, the first axis of which is mapped over."""
+        one = self.shape(var)
+        return shape((self.copies[var], *one.shape), one.dtype, one.weak_type) if var in self.copies else one
 
-def place(program: Program, arrays: Sequence[Any]) -> Placement:
+
+def place(program: Program, arrays: Sequence[Any], told: Sequence[Any] = ()) -> Placement:
     """How a program is spread when it is called with some arrays, as the compiler decides it.
 
     Args:
         program: What is called.
         arrays: Constants and arguments, or their shapes, in the order of the program's sources.
+        told: How the arguments are spread, where that is known of arrays that a trace hides.
     """
-    given = {
-        var: array.sharding
-        for var, array in zip(program.sources, arrays, strict=True)
-        if not is_traced(array) and len(getattr(getattr(array, "sharding", None), "device_set", ())) > 1
-    }
+    found = [None if is_traced(array) else getattr(array, "sharding", None) for array in arrays]
+    if told:
+        found[len(found) - len(told) :] = told
+    given = {var: sharding for var, sharding in zip(program.sources, found, strict=True) if is_spread(sharding)}
+    maps = _maps(program, arrays)
+    copies = {var: prod(own.values()) for var, own in maps.items() if own}
     if given:
-        return Placement(given | _inspected(program, Placement(given)))
+        return Placement(given | _inspected(program, Placement(given)), not copies, copies)
     spread = any(mesh_sharding(var.aval) is not None for equation in program.equations for var in equation.outvars)
     named = any(map(names_axes, program.equations))
-    return Placement(measurable=not spread and not named)
+    several = len({name for own in maps.values() for name in own}) > 1
+    return Placement(measurable=not spread and not named and not several, copies=copies)
+
+
+def is_spread(sharding: Any) -> bool:  # noqa: ANN401
+    """Whether arrays of a sharding are on several devices."""
+    return len(getattr(sharding, "device_set", ())) > 1
+
+
+def _maps(program: Program, arrays: Sequence[Any]) -> dict[Any, dict[int, int]]:
+    """The vmaps, with their sizes, that each variable depends on."""
+    found = {var: mapped_over(array) for var, array in zip(program.sources, arrays, strict=True)}
+    for equation in program.equations if any(found.values()) else ():
+        own: dict[int, int] = {}
+        for item in filter(is_variable, equation.invars):
+            own |= found.get(item, {})
+        found.update(dict.fromkeys(equation.outvars, own))
+    return found
 
 
 def _inspected(program: Program, placement: Placement) -> dict[Any, Any]:
@@ -97,7 +132,17 @@ def _inspected(program: Program, placement: Placement) -> dict[Any, Any]:
 
 
 def _mesh(shardings: Mapping[Any, Any]) -> Any:  # noqa: ANN401
-    return next((s.mesh for s in shardings.values() if isinstance(s, NamedSharding)), None)
+    return mesh_of(shardings.values())
+
+
+def mesh_of(shardings: Iterable[Any]) -> Any:  # noqa: ANN401
+    """The mesh that some arrays are spread over; None where none of them names any."""
+    return next((s.mesh for s in shardings if isinstance(s, NamedSharding)), None)
+
+
+def over_mesh(mesh: Any, sharding: Any) -> Any:  # noqa: ANN401
+    """A sharding that the compiler tells, over the caller's own mesh."""
+    return NamedSharding(mesh, sharding.spec) if mesh is not None and isinstance(sharding, NamedSharding) else sharding
 
 
 def _on(mesh: Any, var: Any, sharding: Any) -> Any:  # noqa: ANN401

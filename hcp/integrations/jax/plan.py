@@ -1,29 +1,30 @@
 """The plan of one captured function, and the loop that makes its compiled program keep the budget."""
 
-from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from math import ceil
+from typing import Final
 
-import jax
-
-from hcp.integrations.jax.emit import emit
+from hcp.feasibility import check_budget
 from hcp.integrations.jax.errors import ExecutionError, UnreachableBudget
 from hcp.integrations.jax.lower import Lowered
-from hcp.integrations.jax.measure import measure
+from hcp.integrations.jax.programs import Programs
 from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.planned import Planned
 from hcp.integrations.planning import adopt, find_plan, judged
+from hcp.planning.deadline import Deadline
 from hcp.planning.plan import Plan
-from hcp.planning.problem import InfeasibleBudget
-from hcp.schedule.actions import Schedule, keep_everything
+from hcp.planning.problem import InfeasibleBudget, Problem
+from hcp.schedule.actions import ScheduleError, keep_everything
 from hcp.schedule.replay import replay
 
-# Compiling and planning again; each attempt lowers the budget that is planned for by what was too much.
-ATTEMPTS: Final = 6
-
-_REMEMBERED: Final = 256
-_TAKEN: Final[OrderedDict[tuple[Any, ...], int]] = OrderedDict()
+# Shares of the time limit for one plan after the other: the first is for the budget, others for what compiled programs
+# turn out to take beyond it, or leave of it. The rest is for capture and compiling.
+SHARES: Final = (0.4, 0.15, 0.1, 0.08, 0.06, 0.05)
+# What the first plan gets of the limit at the least.
+LEAST_SHARE: Final = 0.2
+# A program that takes as much of the budget is not tried to be improved, nor is a plan that differs as little.
+CLOSE: Final = 0.97
+NEAR: Final = 0.005
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,23 @@ class JaxPlan(Planned):
 
     Attributes:
         measured_bytes: Temporary and output memory of the compiled program on one device; None where not measured.
-        keep_everything_bytes: The same of the program without any recomputation, as planned or as compiled, whichever
-            is more; what percentages refer to.
+        keep_everything_bytes: The same of the program without any recomputation, as planned.
+        plain_bytes: The same of the program as JAX makes it, compiled; what percentages refer to. None where not
+            measured: they refer to ``keep_everything_bytes`` then.
+        allowed_bytes: What the program has to keep; the plan may be made for less or for more, as it turned out.
+        plain: Whether the program runs as JAX makes it, since that keeps the budget.
     """
 
     measured_bytes: int | None
     keep_everything_bytes: int
+    plain_bytes: int | None
+    allowed_bytes: int
+    plain: bool = False
+
+    @property
+    def budget_bytes(self) -> int:
+        """What memory had to stay within."""
+        return self.allowed_bytes
 
     @property
     def memory_bytes(self) -> int:
@@ -47,98 +59,192 @@ class JaxPlan(Planned):
 
     def __str__(self) -> str:
         measured = "not measured" if self.measured_bytes is None else f"measured {self.measured_bytes:,}"
+        whole, what = self.keep_everything_bytes, "keep-everything"
+        if self.plain_bytes is not None:
+            whole, what = self.plain_bytes, "plain jit"
+        made = "as JAX compiles it" if self.plain else f"{self.memory_bytes:,} bytes planned"
+        share = (self.measured_bytes or self.memory_bytes) / whole
         return (
-            f"{self.graph.name}: {self.memory_bytes:,} bytes planned, {measured}, of {self.budget_bytes:,} "
-            f"({self.memory_bytes / self.keep_everything_bytes:.1%} of keep-everything), {self._merits()}"
+            f"{self.graph.name}: {made}, {measured}, of {self.budget_bytes:,} ({share:.1%} of {what}'s {whole:,}), "
+            f"{self._merits()}"
         )
 
 
-def whole_bytes(lowered: Lowered, request: JaxRequest, shapes: Sequence[Any]) -> int:
-    """What the program takes that keeps everything, as planned or as compiled, whichever is more."""
-    kept = keep_everything(lowered.graph)
-    whole = replay(lowered.graph, kept).peak
-    return max(whole, _taken(lowered, kept, shapes)) if request.measure else whole
+def plain_plan(lowered: Lowered, budget: int, plain: int) -> JaxPlan:
+    """The plan of the program as JAX makes it, which keeps the budget."""
+    graph = lowered.graph
+    kept = keep_everything(graph)
+    whole = replay(graph, kept).peak
+    plan = judged(Problem(graph, max(budget, whole)), kept, "plain")
+    return JaxPlan(plan, plain, whole, plain, budget, plain=True)
 
 
-def fit(lowered: Lowered, request: JaxRequest, shapes: Sequence[Any], whole: int) -> JaxPlan:
-    """Plans, compiles, measures, and plans for less until the compiled program keeps the budget.
+def fit(programs: Programs, request: JaxRequest, clock: Deadline, plain: int | None) -> JaxPlan:
+    """Plans, compiles, measures, and plans for less or for more until the program keeps the budget, and not too well.
+
+    A program that was measured before and keeps the budget is taken where none of these is cheaper.
 
     Args:
-        lowered: What is planned.
-        request: How.
-        shapes: Of the constants and arguments, for the compiler.
-        whole: What percentages refer to.
+        programs: What is planned.
+        request: How, with a budget in bytes.
+        clock: Of the time limit for all of it.
+        plain: Bytes of the program as JAX makes it, if measured.
 
     Raises:
         InfeasibleBudget: Where it is proved that no schedule keeps the budget.
         UnreachableBudget: Where no plan was found that does, or no compiled program.
     """
-    problem = request.problem(lowered.graph, request.link(lowered.graph), whole)
-    target, smallest, again = problem.budget, None, ""
+    return _Fitting(programs, request, clock, plain).run()
+
+
+@dataclass
+class _Fitting:
+    """The search for the plan whose program keeps a budget.
+
+    Attributes:
+        first: The plan for the budget itself.
+        fitting: The cheapest plan whose program fits, and what that takes.
+        low: The largest peak of a plan whose program fits.
+        high: The smallest of one whose program does not.
+        smallest: The least that a program takes.
+    """
+
+    programs: Programs
+    request: JaxRequest
+    clock: Deadline
+    plain: int | None
     first: Plan | None = None
-    for _ in range(ATTEMPTS if request.measure else 1):
-        try:
-            plan = find_plan(replace(problem, budget=target), request, again=again).plan
-        except InfeasibleBudget:
-            if first is None:
-                raise
-            break
+    fitting: tuple[Plan, int] | None = None
+    low: int = 0
+    high: int | None = None
+    smallest: int | None = None
+
+    def run(self) -> JaxPlan:
+        graph = self.programs.lowered.graph
+        problem = self.request.problem(graph, self.request.link(graph))
+        if not self.request.measure:
+            # Plans are found again by their limit, which is the same however long capture took.
+            least = LEAST_SHARE * self.request.time_limit
+            asked = self.request if self.clock.left > least else replace(self.request, time_limit=least)
+            return self._made(self._planned(problem, asked, ""), None, problem)
+        target, again = problem.budget, ""
+        for share in SHARES:
+            seconds, left = share * self.request.time_limit, self.clock.left - self.programs.seconds
+            if self.first is not None and left < seconds:
+                break
+            # However long capture and compiling took.
+            least = LEAST_SHARE * self.request.time_limit
+            asked = replace(self.request, time_limit=min(seconds, max(least, left)))
+            try:
+                plan = self._planned(replace(problem, budget=target), asked, again)
+            except UnreachableBudget:
+                if self.first is not None:
+                    break
+                # There is time left, and nothing else to spend it on.
+                rest = min((1 - share) * self.request.time_limit, self.clock.left - self.programs.seconds)
+                if rest <= 0:
+                    raise
+                plan = self._planned(problem, replace(self.request, time_limit=rest), " again, with more time")
+            except InfeasibleBudget:
+                if self.first is None:
+                    raise
+                break
+            assert plan.schedule is not None
+            taken = self.programs.taken(plan.schedule)
+            found = self._next(plan, taken, problem.budget)
+            if found is None or found == target:
+                break
+            target = found
+            again = f" again, as the compiled program takes {taken:,}"
+        return self._best(problem)
+
+    def _planned(self, problem: Problem, asked: JaxRequest, again: str) -> Plan:
+        known = None if self.fitting is None else self.fitting[0].schedule
+        fits = known is not None and replay(problem.graph, known, problem.host).peak <= problem.budget
+        plan = find_plan(problem, asked, again=again, incumbent=known if fits else None).plan
+        self.first = self.first or plan
+        return plan
+
+    def _next(self, plan: Plan, taken: int, budget: int) -> int | None:
+        """The budget to plan for next, given what a plan's program takes; None where that is not worth it."""
+        assert plan.peak is not None
+        assert plan.cost is not None
+        self.smallest = taken if self.smallest is None else min(self.smallest, taken)
+        if taken <= budget:
+            if self.fitting is None or (plan.cost, taken) < (self.fitting[0].cost, self.fitting[1]):
+                self.fitting = plan, taken
+            self.low = max(self.low, plan.peak)
+            if plan.overhead == 0 or taken >= CLOSE * budget:
+                return None
+            target = plan.peak + budget - taken
+        else:
+            self.high = plan.peak if self.high is None else min(self.high, plan.peak)
+            target = self.high - max(taken - budget, ceil(NEAR * budget))
+        if self.high is not None and self.low and not self.low < target < self.high:
+            target = (self.low + self.high) // 2
+        near = self.fitting is not None and abs(target - plan.peak) < NEAR * budget
+        return None if target <= 0 or near else target
+
+    def _best(self, problem: Problem) -> JaxPlan:
+        """The cheapest plan whose program fits, of those made now and of those that are known."""
+        graph = problem.graph
+        for schedule, taken in self.programs.within(problem.budget):
+            try:
+                usage = replay(graph, schedule, problem.host)
+            except ScheduleError:
+                # It moves values to a host that is not to be used now.
+                continue
+            if self.fitting is None or (usage.cost, taken) < (self.fitting[0].cost, self.fitting[1]):
+                within = replace(problem, budget=max(problem.budget, usage.peak))
+                self.fitting = judged(within, schedule, "known"), taken
+        if self.fitting is not None:
+            return self._made(*self.fitting, problem)
+        raise UnreachableBudget(
+            f"no plan was found for {graph.name} whose compiled program keeps {problem.budget:,} bytes; the "
+            f"smallest one takes {self.smallest:,} bytes: raise the budget to that, or the time limit"
+        )
+
+    def _made(self, plan: Plan, taken: int | None, problem: Problem) -> JaxPlan:
+        """A plan as one for the budget asked for, if it keeps that; its bounds are those of the first plan then."""
+        first = self.first
         assert plan.schedule is not None
         assert plan.peak is not None
-        first = first or plan
-        if not request.measure:
-            return JaxPlan(plan, None, whole)
-        taken = _taken(lowered, plan.schedule, shapes)
-        if taken <= problem.budget:
-            return JaxPlan(_for(first, plan), taken, whole)
-        smallest = taken if smallest is None else min(smallest, taken)
-        target = min(target, plan.peak) - (taken - problem.budget)
-        again = f" again, as the compiled program takes {taken:,}"
-        if target <= 0:
-            break
-    raise UnreachableBudget(
-        f"no plan was found for {lowered.graph.name} whose compiled program keeps {problem.budget:,} bytes; the "
-        f"smallest one takes {smallest:,} bytes: raise the budget to that, or the time limit"
-    )
+        if first is not None and plan is not first and plan.peak <= problem.budget:
+            made = judged(first.problem, plan.schedule, plan.planner, first.bounds)
+            plan = replace(made, seconds=plan.seconds, trace=plan.trace)
+        whole = replay(problem.graph, keep_everything(problem.graph)).peak
+        return JaxPlan(plan, taken, whole, self.plain, problem.budget)
 
 
-def take(lowered: Lowered, request: JaxRequest, shapes: Sequence[Any], whole: int) -> JaxPlan:
-    """The plan that the request gives, with what its compiled program takes; arguments are those of ``fit``.
+def take(programs: Programs, request: JaxRequest, plain: int | None) -> JaxPlan:
+    """The plan that the request gives, with what its compiled program takes.
+
+    Args:
+        programs: What it is for.
+        request: Gives it; a budget is in bytes.
+        plain: Bytes of the program as JAX makes it, if measured.
 
     Raises:
         ExecutionError: If it was made for another graph, or it or its compiled program breaks the budget.
         InfeasibleBudget: If every schedule breaks the budget.
         ScheduleError: If it is illegal for the graph.
     """
-    graph, link = lowered.graph, request.link(lowered.graph)
-    if request.budget is not None:
-        request = replace(request, budget=request.problem(graph, link, whole).budget)
-    plan = adopt(graph, request, link)
+    graph = programs.lowered.graph
+    link = request.link(graph)
+    # How much a plan may take that was made for more than its budget, as its program turned out to keep that.
+    planned = request if request.budget is None or not request.measure else replace(request, budget=None)
+    plan = adopt(graph, planned, link)
     assert plan.schedule is not None
-    taken = _taken(lowered, plan.schedule, shapes) if request.measure else None
-    if taken is not None and request.budget is not None and taken > plan.problem.budget:
+    as_it_is = isinstance(request.plan, JaxPlan) and request.plan.plain
+    taken = plain if as_it_is else programs.taken(plan.schedule) if request.measure else None
+    allowed = plan.problem.budget
+    if request.budget is not None:
+        allowed = request.problem(graph, link).budget
+    if taken is not None and request.budget is not None and taken > allowed:
+        check_budget(request.problem(graph, link))
         raise ExecutionError(
             f"the compiled program of the plan given for {graph.name} takes {taken:,} bytes, over the budget of "
-            f"{plan.problem.budget:,}; raise the budget"
+            f"{allowed:,}; raise the budget"
         )
-    return JaxPlan(plan, taken, whole)
-
-
-def _taken(lowered: Lowered, schedule: Schedule, shapes: Sequence[Any]) -> int:
-    """What the compiled program takes; compiled once for all that ask."""
-    shardings = str([(shape.shape, shape.dtype, shape.sharding) for shape in shapes])
-    key = (lowered.fingerprint, jax.default_backend(), shardings, schedule.actions)
-    if key not in _TAKEN:
-        _TAKEN[key] = measure(emit(lowered, schedule), shapes).total
-        while len(_TAKEN) > _REMEMBERED:
-            _TAKEN.popitem(last=False)
-    return _TAKEN[key]
-
-
-def _for(first: Plan, plan: Plan) -> Plan:
-    """A plan for a lowered budget as one for the budget asked for, whose bounds are the first plan's."""
-    if plan is first:
-        return plan
-    assert plan.schedule is not None
-    made = judged(first.problem, plan.schedule, plan.planner, first.bounds)
-    return replace(made, seconds=plan.seconds, trace=plan.trace)
+    whole = replay(graph, keep_everything(graph)).peak
+    return JaxPlan(plan, taken, whole, plain, allowed, plain=as_it_is)

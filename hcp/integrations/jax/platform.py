@@ -30,14 +30,16 @@ def compiler_options(platform: str | None = None) -> dict[str, Any] | None:
     return dict(CPU_OPTIONS)
 
 
-def measuring_options() -> dict[str, Any] | None:
+def measuring_options(*, planned: bool = True) -> dict[str, Any] | None:
     """Options for programs that are compiled only to see what memory they take.
 
     On CPUs memory is assigned before LLVM, whose optimizations take most of the time.
+
+    Args:
+        planned: Whether the program has planned parts; else it is compiled as JAX does by default.
     """
-    if jax.default_backend() != "cpu":
-        return compiler_options()
-    return {**(compiler_options() or {}), OPTIMIZATION_LEVEL: 0}
+    own = compiler_options() if planned else None
+    return own if jax.default_backend() != "cpu" else {**(own or {}), OPTIMIZATION_LEVEL: 0}
 
 
 def is_key(dtype: Any) -> bool:  # noqa: ANN401

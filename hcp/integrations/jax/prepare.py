@@ -1,21 +1,28 @@
 """From a captured call to what is run: its graph, and the plan of it, or of the same with its loops cut up."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-from jax import tree_util
 
 from hcp.integrations.jax.capture import Arguments, Captured
 from hcp.integrations.jax.emit import emit
+from hcp.integrations.jax.internals import equations_in, is_asked_again
 from hcp.integrations.jax.lower import Lowered, lower
 from hcp.integrations.jax.placement import Placement, place
-from hcp.integrations.jax.plan import JaxPlan, fit, take, whole_bytes
+from hcp.integrations.jax.plan import JaxPlan, fit, plain_plan, take
+from hcp.integrations.jax.programs import Programs, Source, unplanned
 from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.planned import Planned
+from hcp.integrations.planning import heed, say
 from hcp.integrations.request import GivenPlan
+from hcp.least_peak import minimize_peak
+from hcp.planning.deadline import Deadline
 from hcp.planning.plan import Plan
 from hcp.planning.problem import InfeasibleBudget
+from hcp.schedule.actions import keep_everything
+from hcp.schedule.replay import replay
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,47 +33,90 @@ class Prepared:
         captured: What was captured.
         lowered: Its graph.
         plan: What is run.
+        runs: What runs it, if not itself.
     """
 
     captured: Captured
     lowered: Lowered
     plan: JaxPlan
+    runs: Callable[..., list[Any]] | None = None
 
     def __call__(self, *arrays: Any) -> Any:  # noqa: ANN401
         """Runs the plan on the arrays of the call, in the order of the tree's leaves."""
-        program = self.captured.program
-        results = emit(self.lowered, self.plan.schedule)(*program.constants, *arrays)
-        return tree_util.tree_unflatten(self.captured.structure, results)
+        return self.captured.rebuilt((self.runs or self.run)(*arrays))
+
+    def run(self, *arrays: Any) -> list[Any]:  # noqa: ANN401
+        """The arrays of what it returns."""
+        program, closed = self.captured.program, self.captured.closed
+        if self.plan.plain:
+            return unplanned(closed)(*closed.consts, *arrays)
+        return emit(self.lowered, self.plan.schedule)(*program.constants, *arrays)
 
 
-def prepare(captured: Captured, arguments: Arguments, request: JaxRequest) -> Prepared:
+def prepare(captured: Captured, arguments: Arguments, request: JaxRequest, clock: Deadline) -> Prepared:
     """Plans a call.
 
-    Where the budget is less than keeping everything takes, loops are cut up, so that a plan sees into them. If that
-    comes to no plan, they are planned as one operation each after all.
+    Where the program as JAX makes it keeps the budget, that is what runs. Else long loops are made to stack up less,
+    and loops are cut up where that is not enough, so that a plan sees into them. If that comes to no plan, they are
+    planned as one operation each after all.
+
+    Args:
+        captured: What it does.
+        arguments: What it is called with.
+        request: How it is planned.
+        clock: Of the time limit, from before it was captured.
 
     Raises:
         ExecutionError: If a plan that was given does not fit the call.
         InfeasibleBudget: If no schedule, or no compiled program, keeps the budget.
     """
-    way = _Way.of(captured, arguments)
-    request = replace(request, measure=request.measure and way.placement.measurable)
-    whole = whole_bytes(way.lowered, request, way.shapes)
+    way = _Way.of(captured, arguments, request)
+    request = replace(request, measure=request.measure and request.device is None and way.placement.measurable)
+    plain = _plain(way.programs, request) if request.measure else None
+    if request.budget is not None:
+        # The same number of bytes for the loops' graph, whose keep-everything peak is another.
+        request = replace(request, budget=request.problem(way.lowered.graph, None, plain).budget)
     if request.plan is not None:
-        return way.made_for(request.plan, arguments).take(request, whole)
-    budget = request.problem(way.lowered.graph, None, whole).budget
-    # The same number of bytes for the loops' graph, whose keep-everything peak is another.
-    request = replace(request, budget=budget)
-    inside = captured.cut() if budget < whole else None
-    if inside is None:
-        return way.fit(request, whole)
-    try:
-        return _Way.of(inside, arguments).fit(request, whole)
-    except InfeasibleBudget as error:
+        return way.made_for(request.plan).take(request, plain)
+    assert isinstance(request.budget, int)
+    # What is computed again on the user's word would be no part of what the plan tells.
+    as_it_is = plain is not None and not any(map(is_asked_again, equations_in(captured.closed)))
+    if plain is not None and as_it_is and plain <= request.budget:
+        return Prepared(captured, way.lowered, plain_plan(way.lowered, request.budget, plain))
+    first: InfeasibleBudget | None = None
+    for each in way.ways(request.budget, plain or 0):
         try:
-            return way.fit(request, whole)
-        except InfeasibleBudget:
-            raise error from None
+            return each.fit(request, clock, plain)
+        except InfeasibleBudget as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _plain(programs: Programs, request: JaxRequest) -> int | None:
+    """Bytes of the program as JAX makes it; None where the compiler refuses it, as for want of memory."""
+    try:
+        return programs.plain()
+    except jax.errors.JaxRuntimeError as error:
+        say(request, f"{programs.lowered.graph.name} does not compile as it is ({str(error).splitlines()[0][:100]})")
+        return None
+
+
+def least(captured: Captured, arguments: Arguments, request: JaxRequest, overhead: float) -> JaxPlan:
+    """The plan with the smallest peak whose cost is little more than that of everything once.
+
+    Raises:
+        KeyboardInterrupt: If the user ended the search.
+    """
+    way = _Way.of(next(captured.cut(), captured), arguments, request)
+    say(request, f"looking for the least memory of {captured.name}, up to {request.time_limit:g} s")
+    found = minimize_peak(way.lowered.graph, overhead, request.solver, time_limit=request.time_limit, seed=request.seed)
+    plan = heed(found.plan)
+    assert plan.schedule is not None
+    assert plan.peak is not None
+    measured = request.measure and request.device is None and way.placement.measurable
+    taken, plain = (way.programs.taken(plan.schedule), _plain(way.programs, request)) if measured else (None, None)
+    return JaxPlan(plan, taken, way.whole, plain, plan.peak if taken is None else taken)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,31 +124,78 @@ class _Way:
     """A captured call on the way to its plan."""
 
     captured: Captured
+    arguments: Arguments
+    request: JaxRequest
     placement: Placement
     lowered: Lowered
 
     @classmethod
-    def of(cls, captured: Captured, arguments: Arguments) -> "_Way":
+    def of(cls, captured: Captured, arguments: Arguments, request: JaxRequest) -> "_Way":
         program = captured.program
-        placement = place(program, (*program.constants, *arguments.arrays))
-        lowered = lower(program, name=captured.name, calibrate=placement.measurable, placement=placement)
-        return cls(captured, placement, lowered)
+        placement = place(program, (*program.constants, *arguments.arrays), arguments.shardings)
+        lowered = lower(
+            program,
+            name=captured.name,
+            calibrate=request.device is None and placement.measurable,
+            placement=placement,
+            cache=request.cache,
+            platform=request.device,
+        )
+        return cls(captured, arguments, request, placement, lowered)
 
     @property
-    def shapes(self) -> list[jax.ShapeDtypeStruct]:
-        """Of constants and arguments, for the compiler."""
-        return [self.placement.shape(var) for var in self.captured.program.sources]
+    def programs(self) -> Programs:
+        """What may run it."""
+        program, closed = self.captured.program, self.captured.closed
+        # Of captured constants, the program's own variables, by which it is known how they are spread.
+        own = {id(value): var for value, var in zip(program.constants, program.constvars, strict=True)}
+        captured = [own.get(id(value), var) for value, var in zip(closed.consts, closed.jaxpr.constvars, strict=True)]
 
-    def made_for(self, given: GivenPlan, arguments: Arguments) -> "_Way":
-        """This, or the same with loops cut up where a plan was made for that."""
+        def source(var: Any) -> Source:  # noqa: ANN401
+            return Source(self.placement.mapped_shape(var), var in self.placement.copies)
+
+        return Programs(
+            self.lowered,
+            closed,
+            [source(var) for var in program.sources],
+            [source(var) for var in (*captured, *program.invars)],
+            self.request.cache,
+        )
+
+    @property
+    def whole(self) -> int:
+        """Bytes of keeping everything."""
+        return replay(self.lowered.graph, keep_everything(self.lowered.graph)).peak
+
+    def other(self, captured: Captured) -> "_Way":
+        """The same call, captured in another way."""
+        return _Way.of(captured, self.arguments, self.request)
+
+    def ways(self, budget: int, plain: int) -> "Iterator[_Way]":
+        """What may keep a budget, the best first."""
+        if budget >= self.whole:
+            yield self
+        if budget < max(self.whole, plain):
+            slim = self.captured.slim()
+            way = None if slim is None else self.other(slim)
+            if way is not None and budget >= way.whole:
+                yield way
+            for inside in self.captured.cut():
+                yield self.other(inside)
+        if budget < self.whole:
+            yield self
+
+    def made_for(self, given: GivenPlan) -> "_Way":
+        """This, or the same with other loops, where a plan was made for that."""
         plan = given.plan if isinstance(given, Planned) else given
         if not isinstance(plan, Plan) or plan.graph.fingerprint == self.lowered.graph.fingerprint:
             return self
-        inside = self.captured.cut()
-        return self if inside is None else _Way.of(inside, arguments)
+        others = [each for each in (self.captured.slim(), *self.captured.cut()) if each is not None]
+        ways = (self.other(each) for each in others)
+        return next((way for way in ways if way.lowered.graph.fingerprint == plan.graph.fingerprint), self)
 
-    def take(self, request: JaxRequest, whole: int) -> Prepared:
-        return Prepared(self.captured, self.lowered, take(self.lowered, request, self.shapes, whole))
+    def take(self, request: JaxRequest, plain: int | None) -> Prepared:
+        return Prepared(self.captured, self.lowered, take(self.programs, request, plain))
 
-    def fit(self, request: JaxRequest, whole: int) -> Prepared:
-        return Prepared(self.captured, self.lowered, fit(self.lowered, request, self.shapes, whole))
+    def fit(self, request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared:
+        return Prepared(self.captured, self.lowered, fit(self.programs, request, clock, plain))

@@ -35,8 +35,8 @@ from hcp.integrations.jax.platform import is_key, zeros
 
 # Most equations of a program whose loops are cut into single steps; planners and compilers take minutes beyond.
 MOST_EQUATIONS: Final = 6000
-# Into how many loops a longer one is cut.
-PARTS: Final = 32
+# Into how many loops a longer one is cut: few compile as fast as one, more can do with less memory.
+PARTS: Final = (8, 32)
 
 
 @dataclass
@@ -47,11 +47,13 @@ class Cutter:
         inliner: Gets the equations.
         in_place: For each variable that is an array written in place, the first variable of the same storage.
         most: Equations that the program may come to by single steps.
+        parts: Into how many loops a longer one is cut.
         cuts: How many loops were cut.
     """
 
     inliner: Inliner
     most: int
+    parts: int = PARTS[-1]
     cuts: int = 0
     in_place: dict[Any, Any] = field(default_factory=dict)
     _pieces: dict[Any, dict[int, Atom]] = field(default_factory=dict)
@@ -79,6 +81,12 @@ class Cutter:
             equations, outvars = list(self.inliner.equations), self.inliner.atoms(outvars)
         return equations, list(outvars)
 
+    def longer(self, equations: Sequence[Equation]) -> list[list[Equation]]:
+        """The groups of loops that hand stacks to one another and are too long to be written out."""
+        groups = linked(equations)
+        steps = self._steps(equations, groups)
+        return [group for group in groups if steps[id(group[0])]]
+
     def _steps(self, equations: Sequence[Equation], groups: Sequence[Sequence[Equation]]) -> dict[int, int]:
         """How many steps the parts of each loop have; 0 stands for single steps that are written out."""
         found: dict[int, int] = {}
@@ -88,7 +96,7 @@ class Cutter:
             written_out = (length - 1) * sum(map(_count, group))
             single = taken + written_out <= self.most
             taken += written_out if single else 0
-            found.update((id(equation), 0 if single else -(-length // PARTS)) for equation in group)
+            found.update((id(equation), 0 if single else -(-length // self.parts)) for equation in group)
         return found
 
     def _cut(self, equation: Equation, steps: int) -> None:

@@ -1,23 +1,35 @@
 """How much memory XLA takes inside one node: found by compiling each distinct node once, alone."""
 
+import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import jax
 
 from hcp.integrations.jax.fusion import Group
-from hcp.integrations.jax.internals import FUSIBLE, compiled_bytes, operation_name, run_jaxpr
-from hcp.integrations.jax.jaxpr import Program
+from hcp.integrations.jax.internals import FUSIBLE, compiled_bytes, operation_name, run_jaxpr, without_addresses
+from hcp.integrations.jax.measurements import Measurements
 from hcp.integrations.jax.placement import Placement
 from hcp.integrations.jax.platform import measuring_options
+from hcp.integrations.jax.program import Program
+from hcp.plans.cache import CacheOption
 
-# Compiled nodes by what they are: text, platform, devices. A process plans many functions that share their layers.
-_KNOWN: Final[dict[tuple[str, str], int]] = {}
 
+def workspaces(
+    program: Program, groups: Sequence[Group], placement: Placement, cache: CacheOption = False
+) -> list[int]:
+    """Bytes that each group takes beyond its results while it runs, on one device.
 
-def workspaces(program: Program, groups: Sequence[Group], placement: Placement) -> list[int]:
-    """Bytes that each group takes beyond its results while it runs, on one device."""
-    return [_workspace(program, each, placement) for each in groups]
+    Args:
+        program: The flat jaxpr.
+        groups: Its groups.
+        placement: How arrays are spread over devices.
+        cache: Where is kept what was found. A process plans many functions that share their layers, and so do others.
+    """
+    known = Measurements.of("workspaces", cache)
+    found = [_workspace(program, each, placement, known) for each in groups]
+    known.save()
+    return found
 
 
 def node_function(program: Program, each: Group) -> Callable[..., list[Any]]:
@@ -40,7 +52,7 @@ def arguments(each: Group) -> tuple[Any, ...]:
     return (*each.inputs, *(var for var, _ in each.literals))
 
 
-def _workspace(program: Program, each: Group, placement: Placement) -> int:
+def _workspace(program: Program, each: Group, placement: Placement, known: Measurements) -> int:
     # One loop over elements needs no room of its own.
     if len(each.equations) == 1 and operation_name(each.equations[0]) in FUSIBLE:
         return 0
@@ -50,9 +62,11 @@ def _workspace(program: Program, each: Group, placement: Placement) -> int:
     # Nothing would tell the compiler about the mesh.
     if not shapes and placement.everywhere is not None:
         return 0
-    key = (str(part(program, each)), str([(jax.default_backend(), shape.sharding) for shape in shapes]))
-    if key not in _KNOWN:
-        compiled = jax.jit(node_function(program, each), compiler_options=measuring_options()).lower(*shapes).compile()
-        taken = compiled_bytes(compiled)
-        _KNOWN[key] = 0 if taken is None else taken.temporary
-    return _KNOWN[key]
+
+    def compiled() -> int:
+        function = jax.jit(node_function(program, each), compiler_options=measuring_options())
+        taken = compiled_bytes(function.lower(*shapes).compile())
+        return 0 if taken is None else taken.temporary
+
+    text = str((without_addresses(part(program, each)), [str(shape.sharding) for shape in shapes]))
+    return known.get(hashlib.sha256(text.encode()).hexdigest()[:32], compiled)

@@ -11,7 +11,7 @@ from hcp.integrations.torch.version import check_version
 
 check_version()
 
-from hcp.integrations.torch.ahead.devices import DEVICES, Device
+from hcp.integrations.devices import DEVICES, Device
 from hcp.integrations.torch.ahead.fit import Fit
 from hcp.integrations.torch.ahead.fitting import fit
 from hcp.integrations.torch.batch import MaxBatch, max_batch

@@ -19,6 +19,7 @@ import torch
 
 from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json, write_atomically
+from hcp.integrations.roofline import Constants
 from hcp.integrations.torch.host import to_device, to_host
 from hcp.plans.cache import CacheOption, folder_of, warn_of_cache
 from hcp.schedule.host import PER, HostLink
@@ -27,25 +28,6 @@ _REPEATS: Final = 9
 _LAUNCHES: Final = 200
 _MATRIX: Final = 512
 _ELEMENTS: Final = 2**23
-
-
-@dataclass(frozen=True)
-class Constants:
-    """A device's roofline.
-
-    Attributes:
-        flops: A nanosecond, of a large matrix product.
-        moved_bytes: A nanosecond, read and written by a large copy.
-        launch: Nanoseconds of an operation on next to nothing.
-    """
-
-    flops: float
-    moved_bytes: float
-    launch: float
-
-    def nanoseconds(self, flops: float, moved_bytes: float) -> int:
-        """A launch, and the larger of arithmetic and memory traffic."""
-        return round(self.launch + max(moved_bytes / self.moved_bytes, flops / self.flops))
 
 
 def constants(device: str, option: CacheOption) -> Constants:

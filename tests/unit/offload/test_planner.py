@@ -14,7 +14,7 @@ from hcp.planners import planner_named
 from hcp.planning.problem import InfeasibleBudget
 from hcp.schedule.actions import Fetch, Schedule, keep_everything
 from hcp.schedule.host import PER
-from tests.effort import examples
+from tests.effort import examples, slow
 from tests.host_oracle import cheapest_with_host
 from tests.interrupts import solve_and_interrupt
 from tests.strategies import problems
@@ -57,7 +57,9 @@ def test_a_given_order_is_kept(problem, host):
     assert plan.schedule is None or plan.schedule.follows(graph.order)
 
 
-@pytest.mark.parametrize(("graph", "solver"), [(unet(3), "cpsat"), (transformer(2), "eviction")])
+@pytest.mark.parametrize(
+    ("graph", "solver"), [pytest.param(unet(3), "cpsat", marks=slow), (transformer(2), "eviction")]
+)
 def test_a_fast_link_pays_and_a_slow_one_is_left_alone(graph, solver):
     each = sum(node.cost for node in graph.nodes) / sum(value.bytes for value in graph.values.values())
     plain = hcp.solve(graph, "70%", solver, time_limit=20)

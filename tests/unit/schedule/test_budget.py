@@ -1,5 +1,6 @@
 """Budgets as people write them."""
 
+import numpy as np
 import pytest
 
 from hcp.graph.instances import training_chain
@@ -20,6 +21,9 @@ GRAPH = training_chain(9)  # keep-everything peak: 10
         (" 1.5 KiB ", 1536),
         ("2 MB", 2_000_000),
         ("3B", 3),
+        (np.int64(7), 7),
+        (5e5, 500_000),
+        (np.float32(4096), 4096),
     ],
 )
 def test_understood(budget, amount):
@@ -40,6 +44,9 @@ def test_understood(budget, amount):
         ("1e9", "not understood|unknown unit"),
         (True, "not understood"),
         (1.5, "not understood"),
+        (1.0, "a share is written '100%'"),
+        (float("inf"), "not understood"),
+        (np.bool_(True), "not understood"),
         (None, "not understood"),
     ],
 )

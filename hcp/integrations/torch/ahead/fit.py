@@ -6,8 +6,8 @@ from typing import Final
 
 from hcp.feasibility import floor_proof
 from hcp.graph.ir import Graph
+from hcp.integrations.devices import ALLOCATION_BYTES, DEVICES, Device
 from hcp.integrations.torch.ahead.amounts import reserve_bytes, total_bytes
-from hcp.integrations.torch.ahead.devices import ALLOCATION_BYTES, DEVICES, Device
 from hcp.integrations.torch.ahead.optimizers import OptimizerMemory
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.lower import gradient_bytes

@@ -9,8 +9,8 @@ from torch import nn
 
 from hcp.feasibility import smallest_known
 from hcp.graph.ir import Graph
+from hcp.integrations.devices import DEVICES, Device, device_named
 from hcp.integrations.planning import carried_over, heed, judged, say
-from hcp.integrations.torch.ahead.devices import DEVICES, Device, device_named
 from hcp.integrations.torch.ahead.fit import MOST_BATCH, Fit
 from hcp.integrations.torch.ahead.optimizers import Optimizer, OptimizerMemory, optimizer_memory
 from hcp.integrations.torch.ahead.sharding import ranks_of

@@ -14,7 +14,7 @@ from typing import Final
 from torch import fx
 
 from hcp.graph.ir import Graph, Node, Value
-from hcp.integrations.torch.ahead.devices import LAUNCH_NANOSECONDS, Device
+from hcp.integrations.devices import LAUNCH_NANOSECONDS, Device
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.internals import input_place
 from hcp.integrations.torch.lower import Lowered

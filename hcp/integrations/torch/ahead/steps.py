@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 
 from hcp.graph.ir import Graph, Node
-from hcp.integrations.torch.ahead.devices import ALLOCATION_BYTES, Device
+from hcp.integrations.devices import ALLOCATION_BYTES, Device
 from hcp.integrations.torch.ahead.sharding import shard_shape, sharded
 from hcp.integrations.torch.ahead.weightless import faked, made
 from hcp.integrations.torch.batch import Inputs, arguments_of

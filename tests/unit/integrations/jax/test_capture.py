@@ -39,8 +39,8 @@ def test_the_structure_of_results_is_kept():
     arguments = Arguments.split((X,), {}, [0])
     captured = capture(lambda x: {"a": x, "b": (x * 2, None)}, arguments, "loss")
     assert captured.name == "loss"
-    assert jax.tree.unflatten(captured.structure, [1, 2]) == {"a": 1, "b": (2, None)}
-    assert captured.cut() is None
+    assert captured.rebuilt([1, 2]) == {"a": 1, "b": (2, None)}
+    assert (captured.slim(), list(captured.cut())) == (None, [])
 
 
 @pytest.mark.parametrize(

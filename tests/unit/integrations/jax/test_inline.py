@@ -6,7 +6,8 @@ import numpy as np
 
 from hcp.integrations.jax.inline import Inliner
 from hcp.integrations.jax.internals import operation_name
-from hcp.integrations.jax.jaxpr import flatten, size
+from hcp.integrations.jax.jaxpr import flatten
+from hcp.integrations.jax.program import size
 
 X = jnp.ones((2, 2))
 C = jax.device_put(np.full((2, 2), 3.0, np.float32))

@@ -53,3 +53,35 @@ def test_compiled_memory():
     assert taken.output == 8 * 8 * 4
     assert taken.temporary >= X.nbytes
     assert taken.total == taken.output + taken.temporary
+
+
+def test_what_is_mapped_over_counts_as_often():
+    found = []
+
+    def inner(x, y):
+        program = flatten(jax.make_jaxpr(lambda x, y: (jnp.sin(x) * y, jnp.cos(y)))(x, y))
+        placement = place(program, (x, y))
+        found.append(placement)
+        (x_var, y_var), (both, alone) = program.invars, program.outvars
+        assert (placement.bytes(both), placement.bytes(alone)) == (5 * Y.nbytes, Y.nbytes)
+        assert placement.mapped_shape(x_var).shape == (5, *Y.shape)
+        assert placement.mapped_shape(y_var).shape == Y.shape
+        assert placement.measurable
+        return x
+
+    Y = X[:, 0]
+    mapped = jnp.ones((5, *Y.shape))
+    jax.vmap(inner, (0, None))(mapped, Y)
+    jax.jit(jax.vmap(inner, (0, None)))(mapped, Y)
+    assert len(found) == 2
+
+
+def test_within_several_vmaps_nothing_is_compiled_alone():
+    def inner(x, y):
+        program = flatten(jax.make_jaxpr(lambda x, y: x * y)(x, y))
+        placement = place(program, (x, y))
+        assert not placement.measurable
+        assert placement.bytes(program.outvars[0]) == 4 * 3 * 5
+        return x
+
+    jax.vmap(jax.vmap(inner, (0, None)), (None, 0))(jnp.ones(3), jnp.ones(5))

@@ -1,11 +1,14 @@
 """Room that compiled nodes take beside their results, each distinct one compiled once."""
 
+from collections import OrderedDict
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
+from hcp.integrations.jax import measurements
 from hcp.integrations.jax import workspace as module
 from hcp.integrations.jax.fusion import group
 from hcp.integrations.jax.jaxpr import flatten
@@ -29,7 +32,7 @@ def compiled(monkeypatch):
         calls.append(compiled)
         return
 
-    monkeypatch.setattr(module, "_KNOWN", {})
+    monkeypatch.setattr(measurements, "_KNOWN", OrderedDict())
     monkeypatch.setattr(module, "compiled_bytes", counting)
     return calls
 

@@ -60,6 +60,7 @@ def test_it_goes_on_where_a_call_ended():
     assert min(costs) < 1.08 * GRAPH.base_cost
 
 
+@slow
 def test_the_same_work_gives_the_same_plan():
     plans = [
         LayerSearch(Whole(), 1)(Problem(GRAPH, BUDGET), Limits(60, workers=1, seed=3, work_limit=1)).schedule

@@ -4,7 +4,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from hcp.integrations.torch.ahead.devices import DEVICES  # noqa: E402
+from hcp.integrations.devices import DEVICES  # noqa: E402
 from hcp.integrations.torch.ahead.sharding import GATHER, SCATTER, ranks_of, shard_shape, sharded, unit_of  # noqa: E402
 from hcp.integrations.torch.capture import trace  # noqa: E402
 from hcp.integrations.torch.errors import TorchError  # noqa: E402

@@ -4,8 +4,8 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from hcp.integrations.devices import DEVICES  # noqa: E402
 from hcp.integrations.torch import capture_graph  # noqa: E402
-from hcp.integrations.torch.ahead.devices import DEVICES  # noqa: E402
 from hcp.integrations.torch.ahead.steps import Steps  # noqa: E402
 from hcp.integrations.torch.errors import TorchError  # noqa: E402
 from hcp.schedule.replay import keep_everything_usage  # noqa: E402

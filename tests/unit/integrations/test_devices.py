@@ -3,7 +3,7 @@ import pytest
 pytest.importorskip("torch")
 
 from hcp.graph.errors import HcpError
-from hcp.integrations.torch.ahead.devices import DEVICES, LAUNCH_NANOSECONDS, device_named
+from hcp.integrations.devices import DEVICES, LAUNCH_NANOSECONDS, device_named
 
 
 def test_names_are_found_in_any_case():

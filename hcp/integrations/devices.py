@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hcp.graph.errors import HcpError
-from hcp.integrations.torch.calibration import Constants
+from hcp.integrations.roofline import Constants
 
 _GIB: Final = 2**30
 

@@ -31,6 +31,7 @@ class Captured:
         others: What it returns at each leaf that is no array, None where an array is.
         name: Of the function, for people.
         closed: The jaxpr behind the program.
+        parts: Into how many parts its long loops are cut, if they are.
     """
 
     program: Program
@@ -38,6 +39,7 @@ class Captured:
     others: tuple[Any, ...]
     name: str
     closed: ClosedJaxpr
+    parts: int | None = None
 
     def rebuilt(self, arrays: Sequence[Any]) -> Any:  # noqa: ANN401
         """What it returns, given the arrays of that."""
@@ -52,7 +54,7 @@ class Captured:
         for parts in PARTS:
             program = flatten(self.closed, slim=True, cut=True, parts=parts)
             if program.cut:
-                yield replace(self, program=program)
+                yield replace(self, program=program, parts=parts if program.long else None)
             if not program.long:
                 return
 

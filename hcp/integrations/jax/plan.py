@@ -38,6 +38,7 @@ class JaxPlan(Planned):
             measured: they refer to ``keep_everything_bytes`` then.
         allowed_bytes: What the program has to keep; the plan may be made for less or for more, as it turned out.
         plain: Whether the program runs as JAX makes it, since that keeps the budget.
+        parts: Into how many parts loops are cut that are too long to be written out; None where there are none.
     """
 
     measured_bytes: int | None
@@ -45,6 +46,13 @@ class JaxPlan(Planned):
     plain_bytes: int | None
     allowed_bytes: int
     plain: bool = False
+    parts: int | None = None
+
+    @property
+    def gap_scope(self) -> str:
+        """Among which schedules the gap holds."""
+        scope = self.plan.gap_scope
+        return scope if self.parts is None else f"{scope}, of long loops in {self.parts} parts"
 
     @property
     def budget_bytes(self) -> int:

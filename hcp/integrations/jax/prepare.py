@@ -195,7 +195,9 @@ class _Way:
         return next((way for way in ways if way.lowered.graph.fingerprint == plan.graph.fingerprint), self)
 
     def take(self, request: JaxRequest, plain: int | None) -> Prepared:
-        return Prepared(self.captured, self.lowered, take(self.programs, request, plain))
+        plan = take(self.programs, request, plain)
+        return Prepared(self.captured, self.lowered, replace(plan, parts=self.captured.parts))
 
     def fit(self, request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared:
-        return Prepared(self.captured, self.lowered, fit(self.programs, request, clock, plain))
+        plan = fit(self.programs, request, clock, plain)
+        return Prepared(self.captured, self.lowered, replace(plan, parts=self.captured.parts))

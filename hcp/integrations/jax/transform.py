@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial, update_wrapper
-from typing import Any
+from typing import Any, Final
 
 import jax
 
@@ -28,13 +28,16 @@ from hcp.integrations.jax.platform import compiler_options
 from hcp.integrations.jax.prepare import Prepared, prepare
 from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.jax.version import check_version
-from hcp.integrations.planning import allow_unplanned
+from hcp.integrations.planning import allow_unplanned, say
 from hcp.integrations.request import Fallback, GivenPlan
 from hcp.planning.deadline import Deadline
 from hcp.planning.planner import Planner
 from hcp.planning.problem import Monitor, ignore
 from hcp.plans.cache import CacheOption
 from hcp.schedule.host import HostLink
+
+# A capture that takes longer is worth a word.
+LONG_SECONDS: Final = 1.0
 
 
 class BarrierWarning(UserWarning):
@@ -379,7 +382,14 @@ class PlannedGradient:
         if self.request.host is not None and self.request.device is None:
             check_host_memory(self.name)
         clock = Deadline(self.request.time_limit)
-        prepared = prepare(capture(self.differentiated, arguments, self.name), arguments, self.request, clock)
+        captured = capture(self.differentiated, arguments, self.name)
+        if clock.passed > LONG_SECONDS:
+            count = len(captured.program.equations)
+            say(
+                self.request,
+                f"captured {self.name} in {clock.passed:.1f} s: {count:,} operations, to be compiled in parts",
+            )
+        prepared = prepare(captured, arguments, self.request, clock)
         self._keep(arguments, prepared.plan)
         return prepared
 

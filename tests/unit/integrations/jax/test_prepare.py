@@ -60,3 +60,29 @@ def test_percentages_are_of_the_whole_program():
     """Also where loops are cut up, whose graph keeps more or less."""
     made = checkpoint_plan(scanned, WS, X, budget="60%", **OPTIONS)
     assert made.budget_bytes == made.plain_bytes * 6 // 10
+
+
+def test_of_loops_in_parts_the_gap_says_so():
+    """Long loops stack up less, or are cut into parts where that is not enough; plans for either are taken up again."""
+
+    def loss(w, x):
+        def step(state, _):
+            state = jnp.tanh(state @ w) * jax.nn.sigmoid(state)
+            return jnp.cos(state) + jnp.exp(-state), None
+
+        return lax.scan(step, x, None, length=900)[0].sum()
+
+    w, x = jnp.eye(4), jnp.ones((3, 4))
+    how = OPTIONS | {"measure": False}
+    whole = checkpoint_plan(loss, w, x, budget="100%", **how)
+    slim = checkpoint_plan(loss, w, x, budget=whole.keep_everything_bytes * 8 // 10, **how)
+    parts = checkpoint_plan(loss, w, x, budget=slim.keep_everything_bytes * 7 // 10, **how)
+    assert (slim.parts, slim.overhead, slim.gap_scope) == (None, 0, "order-free")
+    assert (parts.parts, parts.gap_scope) == (8, "order-free, of long loops in 8 parts")
+    assert parts.overhead > 0
+    expected = jax.value_and_grad(loss)(w, x)
+    for plan in (whole, slim, parts):
+        planned = value_and_grad(loss, plan=plan, measure=False, quiet=True)
+        for one, other in zip(planned(w, x), expected, strict=True):
+            assert jnp.allclose(one, other, rtol=1e-4, atol=1e-5)
+        assert planned.plan.parts == plan.parts

@@ -22,6 +22,9 @@ from hcp.schedule.replay import replay
 SHARES: Final = (0.4, 0.15, 0.1, 0.08, 0.06, 0.05)
 # What the first plan gets of the limit at the least.
 LEAST_SHARE: Final = 0.2
+# And what others get once it is used up, as long as no program fits.
+LAST_SHARE: Final = 0.03
+LAST_SECONDS: Final = 0.5
 # A program that takes as much of the budget is not tried to be improved, nor is a plan that differs as little.
 CLOSE: Final = 0.97
 NEAR: Final = 0.005
@@ -39,6 +42,7 @@ class JaxPlan(Planned):
         allowed_bytes: What the program has to keep; the plan may be made for less or for more, as it turned out.
         plain: Whether the program runs as JAX makes it, since that keeps the budget.
         parts: Into how many parts loops are cut that are too long to be written out; None where there are none.
+        again: Whether it computes parts again by itself there, as ``jax.checkpoint`` asks, which no cost counts.
     """
 
     measured_bytes: int | None
@@ -47,6 +51,12 @@ class JaxPlan(Planned):
     allowed_bytes: int
     plain: bool = False
     parts: int | None = None
+    again: bool = False
+
+    @property
+    def gap(self) -> float | None:
+        """How far the plan's cost can be above the best possible, relatively; None where nothing is known."""
+        return None if self.again else self.plan.gap
 
     @property
     def gap_scope(self) -> str:
@@ -71,6 +81,7 @@ class JaxPlan(Planned):
         if self.plain_bytes is not None:
             whole, what = self.plain_bytes, "plain jit"
         made = "as JAX compiles it" if self.plain else f"{self.memory_bytes:,} bytes planned"
+        made += ", with what it computes again by itself and no cost counts" if self.again else ""
         share = (self.measured_bytes or self.memory_bytes) / whole
         return (
             f"{self.graph.name}: {made}, {measured}, of {self.budget_bytes:,} ({share:.1%} of {what}'s {whole:,}), "
@@ -78,13 +89,21 @@ class JaxPlan(Planned):
         )
 
 
-def plain_plan(lowered: Lowered, budget: int, plain: int) -> JaxPlan:
-    """The plan of the program as JAX makes it, which keeps the budget."""
+def plain_plan(lowered: Lowered, budget: int, plain: int, within: int | None = None) -> JaxPlan:
+    """The plan of the program as JAX makes it, which keeps the budget.
+
+    Args:
+        lowered: Its graph.
+        budget: What it keeps.
+        plain: Bytes that it takes compiled by default.
+        within: Those that it takes where it runs, if it computes parts again by itself.
+    """
     graph = lowered.graph
     kept = keep_everything(graph)
     whole = replay(graph, kept).peak
     plan = judged(Problem(graph, max(budget, whole)), kept, "plain")
-    return JaxPlan(plan, plain, whole, plain, budget, plain=True)
+    taken = plain if within is None else within
+    return JaxPlan(plan, taken, whole, plain, budget, plain=True, again=within is not None)
 
 
 def fit(programs: Programs, request: JaxRequest, clock: Deadline, plain: int | None) -> JaxPlan:
@@ -138,10 +157,12 @@ class _Fitting:
         target, again = problem.budget, ""
         for share in SHARES:
             seconds, left = share * self.request.time_limit, self.clock.left - self.programs.seconds
-            if self.first is not None and left < seconds:
+            if self.fitting is not None and left < seconds:
                 break
-            # However long capture and compiling took.
+            # However long capture and compiling took: without any program that fits, all of it was in vain.
             least = LEAST_SHARE * self.request.time_limit
+            if self.first is not None:
+                least = min(seconds, max(LAST_SHARE * self.request.time_limit, LAST_SECONDS))
             asked = replace(self.request, time_limit=min(seconds, max(least, left)))
             try:
                 plan = self._planned(replace(problem, budget=target), asked, again)
@@ -244,7 +265,9 @@ def take(programs: Programs, request: JaxRequest, plain: int | None) -> JaxPlan:
     plan = adopt(graph, planned, link)
     assert plan.schedule is not None
     as_it_is = isinstance(request.plan, JaxPlan) and request.plan.plain
-    taken = plain if as_it_is else programs.taken(plan.schedule) if request.measure else None
+    taken = None
+    if request.measure:
+        taken = programs.plain(within=True) if as_it_is else programs.taken(plan.schedule)
     allowed = plan.problem.budget
     if request.budget is not None:
         allowed = request.problem(graph, link).budget
@@ -255,4 +278,5 @@ def take(programs: Programs, request: JaxRequest, plain: int | None) -> JaxPlan:
             f"{allowed:,}; raise the budget"
         )
     whole = replay(graph, keep_everything(graph)).peak
-    return JaxPlan(plan, taken, whole, plain, allowed, plain=as_it_is)
+    again = isinstance(request.plan, JaxPlan) and request.plan.again
+    return JaxPlan(plan, taken, whole, plain, allowed, plain=as_it_is, again=again)

@@ -78,17 +78,25 @@ def prepare(captured: Captured, arguments: Arguments, request: JaxRequest, clock
         request = replace(request, budget=request.problem(way.lowered.graph, None, plain).budget)
     if request.plan is not None:
         return way.made_for(request.plan).take(request, plain)
+    return _fitted(way, request, clock, plain)
+
+
+def _fitted(way: "_Way", request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared:
+    """The program as it is, or the first way of a call that keeps the budget."""
     assert isinstance(request.budget, int)
-    # What is computed again on the user's word would be no part of what the plan tells.
-    as_it_is = plain is not None and not any(map(is_asked_again, equations_in(captured.closed)))
-    if plain is not None and as_it_is and plain <= request.budget:
-        return Prepared(captured, way.lowered, plain_plan(way.lowered, request.budget, plain))
+    # What is computed again on the user's word is no part of what a plan tells: it runs where nothing else fits.
+    again = any(map(is_asked_again, equations_in(way.captured.closed)))
+    if plain is not None and not again and plain <= request.budget:
+        return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain))
     first: InfeasibleBudget | None = None
     for each in way.ways(request.budget, plain or 0):
         try:
             return each.fit(request, clock, plain)
         except InfeasibleBudget as error:
             first = first or error
+    within = way.programs.plain(within=True) if plain is not None and again else None
+    if plain is not None and within is not None and within <= request.budget:
+        return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain, within))
     assert first is not None
     raise first
 

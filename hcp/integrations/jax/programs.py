@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from hcp.integrations.jax.emit import emit
-from hcp.integrations.jax.internals import ClosedJaxpr, run_jaxpr, without_addresses
+from hcp.integrations.jax.internals import ClosedJaxpr, equations_in, is_asked_again, run_jaxpr, without_addresses
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
 from hcp.integrations.jax.measurements import Measurements
@@ -56,15 +56,21 @@ class Programs:
     captured: Sequence[Source]
     cache: CacheOption
 
-    def plain(self) -> int:
+    def plain(self, *, within: bool = False) -> int:
         """Bytes of temporary and output memory of the program as JAX makes it.
+
+        Args:
+            within: As part of a program with planned parts, rather than compiled by default: its options keep what the
+                program computes again by itself.
 
         Raises:
             ExecutionError: If the platform's compiler does not say.
         """
         # Other programs may come to the same plan: of these, marks and what is computed again are left aside.
         name = f"plain {hashlib.sha256(without_addresses(self.closed.jaxpr).encode()).hexdigest()[:32]}"
-        return self._measured(name, lambda: self._take(unplanned(self.closed), self.captured, planned=False))
+        within = within and any(map(is_asked_again, equations_in(self.closed)))
+        program = unplanned(self.closed)
+        return self._measured(f"{name}{' within' * within}", lambda: self._take(program, self.captured, planned=within))
 
     def taken(self, schedule: Schedule) -> int:
         """The same of the program that runs a schedule.

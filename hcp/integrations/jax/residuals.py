@@ -70,24 +70,14 @@ def _slim(
     flat: Callable[[ClosedJaxpr], Program],
 ) -> Iterator[tuple[int, "_Forward | _Backward"]]:
     """How the loops that change are added, by identity."""
-    whole = set(filter(is_variable, outvars))
-    for equation in equations:
-        count = Scan.of(equation).unsliced if _is_loop(equation, loops) else len(equation.invars)
-        whole.update(filter(is_variable, equation.invars[:count]))
-    made = {var for equation in equations for var in equation.outvars}
+    whole = _read_as_wholes(equations, outvars, loops)
+    made = frozenset(var for equation in equations for var in equation.outvars)
     for group in loops:
         scans = [Scan.of(equation) for equation in group]
         slims: list[_Forward] = []
         for scan in scans:
-            # What goes the same way is no way back, but another layer.
-            ways_back = tuple(other for other in scans if other.reverse != scan.reverse)
-            along = {id(var) for other in scans if other.reverse == scan.reverse for var in other.slices}
-            read = {id(var) for other in ways_back for var in other.slices}
-            own = [var for var in scan.stacks if var not in whole and id(var) in read - along]
-            if not own or any(_reads(scan, slim) for slim in slims):
-                continue
-            slim = _Forward(scan, flat(scan.body), tuple(own), frozenset(made), ways_back)
-            if slim.saves:
+            slim = None if any(_reads(scan, slim) for slim in slims) else _slimmer(scan, scans, whole, made, flat)
+            if slim is not None:
                 slims.append(slim)
                 yield id(scan.equation), slim
         for scan in scans:
@@ -96,8 +86,32 @@ def _slim(
                 yield id(scan.equation), _Backward(scan, of)
 
 
+def _slimmer(
+    scan: Scan, scans: Sequence[Scan], whole: Set[Any], made: frozenset[Any], flat: Callable[[ClosedJaxpr], Program]
+) -> "_Forward | None":
+    """A loop that stacks up less than a loop does; None where it cannot."""
+    # What goes the same way is no way back, but another layer.
+    ways_back = tuple(other for other in scans if other.reverse != scan.reverse)
+    along = {id(var) for other in scans if other.reverse == scan.reverse for var in other.slices}
+    read = {id(var) for other in ways_back for var in other.slices}
+    own = tuple(var for var in scan.stacks if var not in whole and id(var) in read - along)
+    slim = _Forward(scan, flat(scan.body), own, made, ways_back) if own else None
+    return slim if slim is not None and slim.saves else None
+
+
+def _read_as_wholes(
+    equations: Sequence[Equation], outvars: Sequence[Atom], loops: Sequence[Sequence[Equation]]
+) -> set[Any]:
+    """The variables that something reads other than step by step, or that are returned."""
+    found = set(filter(is_variable, outvars))
+    for equation in equations:
+        count = Scan.of(equation).unsliced if _is_loop(equation, loops) else len(equation.invars)
+        found.update(filter(is_variable, equation.invars[:count]))
+    return found
+
+
 def _reads(scan: Scan, slim: "_Forward") -> bool:
-    return any(item is var for item in scan.slices for var in slim.residuals)
+    return any(_reads_one(scan, var) for var in slim.residuals)
 
 
 def _is_loop(equation: Equation, loops: Sequence[Sequence[Equation]]) -> bool:
@@ -192,6 +206,10 @@ class _Forward:
                 wanted.update(filter(is_variable, equation.invars))
         return found[::-1], [var for var in self.step.sources if var in wanted and var not in base]
 
+    def stacked(self, inliner: Inliner) -> list[Atom]:
+        """What is stacked up instead, once this was added."""
+        return [inliner.replaced[id(self), var] for var in self.base]
+
     def add(self, inliner: Inliner) -> None:
         scan, program = self.scan, self.step
         kept = [k for k, var in enumerate(scan.equation.outvars) if var not in self.residuals]
@@ -221,6 +239,44 @@ class _Forward:
 
 
 @dataclass(frozen=True, eq=False)
+class _Again:
+    """What a way back makes again in its own step of what one loop stacks up no longer.
+
+    Attributes:
+        slim: That loop.
+        wanted: The residuals that are made again.
+    """
+
+    slim: _Forward
+    wanted: Sequence[Any]
+
+    @cached_property
+    def inputs(self) -> tuple[list[Any], list[Any], list[Any]]:
+        """The constants, the fixed inputs and the sliced inputs of a step that are read, as variables of the step."""
+        step, scan = self.slim.step, self.slim.scan
+        place = {var: k for k, var in enumerate(step.invars)}
+        _, read = self.slim.again
+        closed = [var for var in read if var not in place]
+        fixed = [var for var in read if var in place and place[var] < scan.constants]
+        sliced = [var for var in read if var in place and place[var] >= scan.unsliced]
+        return closed, fixed, sliced
+
+    def given(self, variables: Sequence[Any]) -> list[Atom]:
+        """What the loop is given for inputs of its step."""
+        place = {var: k for k, var in enumerate(self.slim.step.invars)}
+        return [self.slim.scan.equation.invars[place[var]] for var in variables]
+
+    def __call__(self, fixed: Sequence[Any], sliced: Sequence[Any]) -> list[Any]:
+        """The residuals of one step."""
+        step, (closed, own, parts) = self.slim.step, self.inputs
+        equations, _ = self.slim.again
+        sources = [*closed, *own, *parts, *self.slim.base]
+        jaxpr = step.part(equations, sources, [self.slim.needed[var] for var in self.wanted])
+        values = [step.constants[step.constvars.index(var)] for var in closed]
+        return run_jaxpr(jaxpr, (), *values, *fixed, *sliced)
+
+
+@dataclass(frozen=True, eq=False)
 class _Backward:
     """A loop that makes again what others stack up no longer.
 
@@ -234,55 +290,64 @@ class _Backward:
 
     def add(self, inliner: Inliner) -> None:
         scan = self.scan
-        slim = {var for each in self.read for var in each.residuals}
+        again = [_Again(slim, [var for var in slim.residuals if _reads_one(scan, var)]) for slim in self.read]
+        slim = {var for each in again for var in each.wanted}
         own = [item for item in scan.slices if not (is_variable(item) and item in slim)]
-        constants: list[Atom] = []
-        slices: list[Atom] = [*inliner.atoms(own)]
-        parts = []
-        for each in self.read:
-            equations, sources = each.again
-            place = {var: k for k, var in enumerate(each.step.invars)}
-            given = each.scan.equation.invars
-            closed = [var for var in each.step.constvars if var in sources]
-            fixed = [var for var in sources if var in place and place[var] < each.scan.constants]
-            sliced = [var for var in sources if var in place and place[var] >= each.scan.unsliced]
-            wanted = [var for var in each.residuals if any(var is item for item in scan.slices)]
-            jaxpr = each.step.part(
-                equations, [*closed, *fixed, *sliced, *each.base], [each.needed[var] for var in wanted]
-            )
-            values = [each.step.constants[each.step.constvars.index(var)] for var in closed]
-            parts.append((jaxpr, values, len(fixed), len(sliced) + len(each.base), wanted))
-            constants += inliner.atoms([given[place[var]] for var in fixed])
-            slices += inliner.atoms([given[place[var]] for var in sliced])
-            slices += [inliner.replaced[id(each), var] for var in each.base]
-
-        def run(*inputs: Any) -> Any:  # noqa: ANN401
-            more = inputs[scan.constants : scan.constants + len(constants)]
-            start = scan.constants + len(constants)
-
-            def step(carry: Any, x: Any) -> Any:  # noqa: ANN401
-                made: dict[Any, Any] = {}
-                fixed, sliced = list(more), list(x[len(own) :])
-                for jaxpr, values, first, second, wanted in parts:
-                    found = run_jaxpr(jaxpr, (), *values, *fixed[:first], *sliced[:second])
-                    made.update(zip(wanted, found, strict=True))
-                    fixed, sliced = fixed[first:], sliced[second:]
-                rest = iter(x[: len(own)])
-                given = [made[item] if is_variable(item) and item in made else next(rest) for item in scan.slices]
-                out = run_jaxpr(scan.body.jaxpr, scan.body.consts, *inputs[: scan.constants], *carry, *given)
-                return out[: scan.carries], out[scan.carries :]
-
-            carry, stacks = jax.lax.scan(
-                step,
-                list(inputs[start : start + scan.carries]),
-                list(inputs[start + scan.carries :]),
-                scan.length,
-                scan.reverse,
-                scan.unroll,
-            )
-            return [*carry, *stacks]
-
+        fixed = [inliner.atoms(each.given(each.inputs[1])) for each in again]
+        sliced = [[*inliner.atoms(each.given(each.inputs[2])), *each.slim.stacked(inliner)] for each in again]
+        run = _Step(scan, again, len(own), [*map(len, fixed)], [*map(len, sliced)]).run
         invars = inliner.atoms(scan.equation.invars[: scan.unsliced])
-        arguments = [*invars[: scan.constants], *constants, *invars[scan.constants :], *slices]
-        found = inliner.call(run, *arguments)
+        constants, carry = invars[: scan.constants], invars[scan.constants :]
+        slices = [*inliner.atoms(own), *(item for each in sliced for item in each)]
+        found = inliner.call(run, *constants, *(item for each in fixed for item in each), *carry, *slices)
         inliner.replaced.update(zip(scan.equation.outvars, found, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A way back whose steps make things again.
+
+    Attributes:
+        scan: It, as it was.
+        again: What its steps make.
+        own: How many stacks of its own it goes through; those for what is made again follow.
+        fixed: How many inputs every step gets for what is made again, each.
+        sliced: How many stacks are gone through for it, each.
+    """
+
+    scan: Scan
+    again: Sequence[_Again]
+    own: int
+    fixed: Sequence[int]
+    sliced: Sequence[int]
+
+    def run(self, *inputs: Any) -> list[Any]:  # noqa: ANN401
+        """The loop, of its constants, the fixed inputs, its carry and the stacks."""
+        scan = self.scan
+        start = scan.constants + sum(self.fixed)
+        fixed = _split(inputs[scan.constants : start], self.fixed)
+
+        def step(carry: Any, x: Any) -> Any:  # noqa: ANN401
+            made: dict[Any, Any] = {}
+            for each, given, slices in zip(self.again, fixed, _split(x[self.own :], self.sliced), strict=True):
+                made.update(zip(each.wanted, each(given, slices), strict=True))
+            rest = iter(x[: self.own])
+            given = [made[item] if is_variable(item) and item in made else next(rest) for item in scan.slices]
+            out = run_jaxpr(scan.body.jaxpr, scan.body.consts, *inputs[: scan.constants], *carry, *given)
+            return out[: scan.carries], out[scan.carries :]
+
+        carry, slices = list(inputs[start : start + scan.carries]), list(inputs[start + scan.carries :])
+        carry, stacks = jax.lax.scan(step, carry, slices, scan.length, scan.reverse, scan.unroll)
+        return [*carry, *stacks]
+
+
+def _split(items: Sequence[Any], counts: Sequence[int]) -> list[Sequence[Any]]:
+    found, start = [], 0
+    for count in counts:
+        found.append(items[start : start + count])
+        start += count
+    return found
+
+
+def _reads_one(scan: Scan, var: Any) -> bool:  # noqa: ANN401
+    return any(item is var for item in scan.slices)

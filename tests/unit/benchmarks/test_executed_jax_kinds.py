@@ -8,9 +8,10 @@ for needed in ("flax", "diffrax"):
 
 from benchmarks.executed_jax_kinds import by_hand, planned, policies  # noqa: E402
 from benchmarks.jax_models import MODELS, plain  # noqa: E402
+from tests.effort import some  # noqa: E402
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", some(MODELS, 4))
 def test_every_model_has_a_loss_that_wrapping_its_blocks_leaves(name):
     model = MODELS[name]()
     # What jax.checkpoint saves, it rounds, and it knows no way to round complex numbers.

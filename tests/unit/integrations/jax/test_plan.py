@@ -48,6 +48,9 @@ class Counted:
             self.known[schedule] = replay(self.lowered.graph, schedule).peak + extra
         return self.known[schedule]
 
+    def plain(self, *, within=False):
+        return WHOLE // 2
+
     def within(self, budget):
         return [(schedule, taken) for schedule, taken in self.known.items() if taken <= budget]
 
@@ -121,6 +124,9 @@ def test_the_program_as_it_is_needs_no_plan():
     assert "as JAX compiles it" in str(plan)
     taken = take(Counted(), request(budget=None, plan=plan), WHOLE // 2)
     assert (taken.plain, taken.measured_bytes) == (True, WHOLE // 2)
+    again = plain_plan(LOWERED, WHOLE, WHOLE, WHOLE // 3)
+    assert (again.measured_bytes, again.gap) == (WHOLE // 3, None)
+    assert "computes again by itself and no cost counts" in str(again)
 
 
 def test_a_plan_that_was_given_is_held_to_the_budget():

@@ -137,7 +137,14 @@ def test_short_loops_stay_as_they_are():
     assert flatten(closed, most=10).long
 
 
-OPERATIONS = [jnp.sin, jnp.tanh, jnp.exp, lambda x: x * x, lambda x: x @ W[:WIDTH, :WIDTH], lambda x: x - x.mean()]
+OPERATIONS = [
+    jnp.sin,
+    jnp.tanh,
+    jax.nn.sigmoid,
+    lambda x: x * jnp.cos(x),
+    lambda x: x @ W[:WIDTH, :WIDTH],
+    lambda x: x - x.mean(),
+]
 
 
 @settings(max_examples=examples(60, least=5), deadline=None)

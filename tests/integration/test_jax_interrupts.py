@@ -36,7 +36,7 @@ def monitor(progress):
         signal.raise_signal(signal.SIGINT)
 
 loss, args = scan_over_layers()
-planned = value_and_grad(loss, budget="60%", solver=planner, time_limit=2, monitor=monitor)
+planned = value_and_grad(loss, budget="60%", solver=planner, time_limit=10, monitor=monitor)
 try:
     planned.prepare(*args)
 except KeyboardInterrupt as error:

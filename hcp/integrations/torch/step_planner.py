@@ -33,6 +33,8 @@ from hcp.schedule.actions import Compute, Schedule
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import replay
 
+# Of outputs that are a loss and other numbers: with the loss inside, little happens between the halves of a step.
+LOSS_BYTES: Final = 64
 # Where a plan comes from that serves another shape than it was made for.
 CARRIED: Final = "carried over"
 
@@ -147,7 +149,7 @@ class TorchExecutor:
 
     def _planned(self, plain: Lowered, lowered: Lowered, device: str, inputs: str) -> "PlannedStep":
         """A step with its plan, or with one for the first call alone where that shows what to plan with."""
-        if self.watches(plain) and not self.plans:
+        if self.watches(plain) and not self.plans and plain.output_bytes > LOSS_BYTES:
             graph, asked, link = lowered.graph, self.asked, self.request.link(lowered.graph, device)
             found = first_plan(self._problem(graph, link), asked, inputs)
             if found is not None:

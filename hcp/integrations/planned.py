@@ -40,6 +40,11 @@ class Planned:
         return self.plan.peak
 
     @property
+    def keep_everything_bytes(self) -> int:
+        """Peak that the captured computation would have without any recomputation."""
+        return self.plan.base.peak
+
+    @property
     def overhead(self) -> float:
         """Cost of recomputation and transfers over the cost of the computation without any."""
         assert self.plan.overhead is not None
@@ -58,7 +63,7 @@ class Planned:
     def __str__(self) -> str:
         return (
             f"{self.graph.name}: peak {self.peak_bytes:,} bytes "
-            f"({self.peak_bytes / self.plan.base.peak:.1%} of keep-everything), {self._merits()}"
+            f"({self.peak_bytes / self.keep_everything_bytes:.1%} of keep-everything), {self._merits()}"
         )
 
     def _merits(self) -> str:

@@ -40,7 +40,7 @@ class Placement:
     @cached_property
     def everywhere(self) -> NamedSharding | None:
         """How what is whole on every device is spread; None on one device."""
-        mesh = _mesh(self.shardings)
+        mesh = mesh_of(self.shardings.values())
         return None if mesh is None else NamedSharding(mesh, PartitionSpec())  # type: ignore[no-untyped-call]
 
     def bytes(self, var: Any) -> int:  # noqa: ANN401
@@ -127,12 +127,8 @@ def _inspected(program: Program, placement: Placement) -> dict[Any, Any]:
 
     shapes = [placement.shape(var) for var in program.sources]
     jax.jit(run, compiler_options=measuring_options()).lower(*shapes).compile()
-    mesh = _mesh(placement.shardings)
+    mesh = mesh_of(placement.shardings.values())
     return {var: _on(mesh, var, sharding) for var, sharding in found.items()}
-
-
-def _mesh(shardings: Mapping[Any, Any]) -> Any:  # noqa: ANN401
-    return mesh_of(shardings.values())
 
 
 def mesh_of(shardings: Iterable[Any]) -> Any:  # noqa: ANN401

@@ -15,7 +15,7 @@ from hcp.planning.deadline import Deadline
 from hcp.planning.plan import Plan
 from hcp.planning.problem import InfeasibleBudget, Problem
 from hcp.schedule.actions import ScheduleError, keep_everything
-from hcp.schedule.replay import replay
+from hcp.schedule.replay import keep_everything_usage, replay
 
 # Shares of the time limit for one plan after the other: the first is for the budget, others for what compiled programs
 # turn out to take beyond it, or leave of it. The rest is for capture and compiling.
@@ -36,7 +36,6 @@ class JaxPlan(Planned):
 
     Attributes:
         measured_bytes: Temporary and output memory of the compiled program on one device; None where not measured.
-        keep_everything_bytes: The same of the program without any recomputation, as planned.
         plain_bytes: The same of the program as JAX makes it, compiled; what percentages refer to. None where not
             measured: they refer to ``keep_everything_bytes`` then.
         allowed_bytes: What the program has to keep; the plan may be made for less or for more, as it turned out.
@@ -46,7 +45,6 @@ class JaxPlan(Planned):
     """
 
     measured_bytes: int | None
-    keep_everything_bytes: int
     plain_bytes: int | None
     allowed_bytes: int
     plain: bool = False
@@ -99,11 +97,10 @@ def plain_plan(lowered: Lowered, budget: int, plain: int, within: int | None = N
         within: Those that it takes where it runs, if it computes parts again by itself.
     """
     graph = lowered.graph
-    kept = keep_everything(graph)
-    whole = replay(graph, kept).peak
-    plan = judged(Problem(graph, max(budget, whole)), kept, "plain")
+    problem = Problem(graph, max(budget, keep_everything_usage(graph).peak))
+    plan = judged(problem, keep_everything(graph), "plain")
     taken = plain if within is None else within
-    return JaxPlan(plan, taken, whole, plain, budget, plain=True, again=within is not None)
+    return JaxPlan(plan, taken, plain, budget, plain=True, again=within is not None)
 
 
 def fit(programs: Programs, request: JaxRequest, clock: Deadline, plain: int | None) -> JaxPlan:
@@ -197,11 +194,9 @@ class _Fitting:
     def _next(self, plan: Plan, taken: int, budget: int) -> int | None:
         """The budget to plan for next, given what a plan's program takes; None where that is not worth it."""
         assert plan.peak is not None
-        assert plan.cost is not None
         self.smallest = taken if self.smallest is None else min(self.smallest, taken)
         if taken <= budget:
-            if self.fitting is None or (plan.cost, taken) < (self.fitting[0].cost, self.fitting[1]):
-                self.fitting = plan, taken
+            self._offer(plan, taken)
             self.low = max(self.low, plan.peak)
             if plan.overhead == 0 or taken >= CLOSE * budget:
                 return None
@@ -214,6 +209,12 @@ class _Fitting:
         near = self.fitting is not None and abs(target - plan.peak) < NEAR * budget
         return None if target <= 0 or near else target
 
+    def _offer(self, plan: Plan, taken: int) -> None:
+        """Takes a plan whose program fits, if it is cheaper than the one so far, or as cheap and takes less."""
+        assert plan.cost is not None
+        if self.fitting is None or (plan.cost, taken) < (self.fitting[0].cost, self.fitting[1]):
+            self.fitting = plan, taken
+
     def _best(self, problem: Problem) -> JaxPlan:
         """The cheapest plan whose program fits, of those made now and of those that are known."""
         graph = problem.graph
@@ -223,9 +224,8 @@ class _Fitting:
             except ScheduleError:
                 # It moves values to a host that is not to be used now.
                 continue
-            if self.fitting is None or (usage.cost, taken) < (self.fitting[0].cost, self.fitting[1]):
-                within = replace(problem, budget=max(problem.budget, usage.peak))
-                self.fitting = judged(within, schedule, "known"), taken
+            within = replace(problem, budget=max(problem.budget, usage.peak))
+            self._offer(judged(within, schedule, "known"), taken)
         if self.fitting is not None:
             return self._made(*self.fitting, problem)
         raise UnreachableBudget(
@@ -241,8 +241,7 @@ class _Fitting:
         if first is not None and plan is not first and plan.peak <= problem.budget:
             made = judged(first.problem, plan.schedule, plan.planner, first.bounds)
             plan = replace(made, seconds=plan.seconds, trace=plan.trace)
-        whole = replay(problem.graph, keep_everything(problem.graph)).peak
-        return JaxPlan(plan, taken, whole, self.plain, problem.budget)
+        return JaxPlan(plan, taken, self.plain, problem.budget)
 
 
 def take(programs: Programs, request: JaxRequest, plain: int | None) -> JaxPlan:
@@ -277,6 +276,5 @@ def take(programs: Programs, request: JaxRequest, plain: int | None) -> JaxPlan:
             f"the compiled program of the plan given for {graph.name} takes {taken:,} bytes, over the budget of "
             f"{allowed:,}; raise the budget"
         )
-    whole = replay(graph, keep_everything(graph)).peak
     again = isinstance(request.plan, JaxPlan) and request.plan.again
-    return JaxPlan(plan, taken, whole, plain, allowed, plain=as_it_is, again=again)
+    return JaxPlan(plan, taken, plain, allowed, plain=as_it_is, again=again)

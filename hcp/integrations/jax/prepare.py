@@ -21,8 +21,7 @@ from hcp.least_peak import minimize_peak
 from hcp.planning.deadline import Deadline
 from hcp.planning.plan import Plan
 from hcp.planning.problem import InfeasibleBudget
-from hcp.schedule.actions import keep_everything
-from hcp.schedule.replay import replay
+from hcp.schedule.replay import keep_everything_usage
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +123,7 @@ def least(captured: Captured, arguments: Arguments, request: JaxRequest, overhea
     assert plan.peak is not None
     measured = request.measure and request.device is None and way.placement.measurable
     taken, plain = (way.programs.taken(plan.schedule), _plain(way.programs, request)) if measured else (None, None)
-    return JaxPlan(plan, taken, way.whole, plain, plan.peak if taken is None else taken)
+    return JaxPlan(plan, taken, plain, plan.peak if taken is None else taken)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +172,7 @@ class _Way:
     @property
     def whole(self) -> int:
         """Bytes of keeping everything."""
-        return replay(self.lowered.graph, keep_everything(self.lowered.graph)).peak
+        return keep_everything_usage(self.lowered.graph).peak
 
     def other(self, captured: Captured) -> "_Way":
         """The same call, captured in another way."""

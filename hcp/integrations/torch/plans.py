@@ -49,11 +49,6 @@ class TorchPlan(Planned):
         return self.plan.problem.budget if self.allowed_bytes is None else self.allowed_bytes
 
     @property
-    def keep_everything_bytes(self) -> int:
-        """Peak that the captured step would have without any recomputation."""
-        return self.plan.base.peak
-
-    @property
     def gradient_bytes(self) -> int:
         """Gradients that a backward leaves behind: of parameters, and of inputs that ask for theirs."""
         return gradient_bytes(self.graph)

@@ -80,12 +80,14 @@ DEVICES: Final[dict[str, Device]] = {
 }
 
 
-def device_named(name: str) -> Device:
-    """The device of a name.
+def device_named(name: str | Device) -> Device:
+    """The device of a name; a device itself as it is.
 
     Raises:
         HcpError: Lists the names.
     """
+    if isinstance(name, Device):
+        return name
     found = DEVICES.get(name.lower())
     if found is None:
         raise HcpError(f"device {name!r} is not known; give one of {', '.join(DEVICES)}, or a Device with its figures")

@@ -58,7 +58,7 @@ def minimize(
         KeyboardInterrupt: If the user ended the search.
     """
     check_version()
-    device = device_named(platform) if isinstance(platform, str) else platform
+    device = None if platform is None else device_named(platform)
     request = JaxRequest(
         budget=1,
         solver=solver,

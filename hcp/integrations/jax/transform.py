@@ -260,7 +260,7 @@ def checkpoint_plan(
         measure=measure,
         cache=cache,
         host=host,
-        device=device_named(platform) if isinstance(platform, str) else platform,
+        device=None if platform is None else device_named(platform),
         quiet=quiet,
     )
     return planned_gradient(fun, argnums, has_aux, request).prepare(*args, **kwargs).plan

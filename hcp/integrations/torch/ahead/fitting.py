@@ -88,7 +88,7 @@ def fit(
     Raises:
         HcpError: On a bad option, or where the step cannot be captured on tensors without content.
     """
-    place = device_named(device) if isinstance(device, str) else device
+    place = device_named(device)
     request = TorchRequest(budget=1, solver=solver, time_limit=time_limit, cache=False, seed=seed, quiet=quiet)
     ranks = ranks_of(mesh)
     _check(batch, ranks, optimizer_in_backward)

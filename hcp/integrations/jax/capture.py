@@ -1,7 +1,9 @@
 """From a Python function and its arguments to a flat program, with errors that say what to change."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Number
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ from hcp.integrations.jax.errors import CaptureError
 from hcp.integrations.jax.internals import ClosedJaxpr, equations_in, is_check, is_way_back_through_while
 from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.program import Program
+from hcp.integrations.jax.residuals import rates
 from hcp.integrations.jax.unroll import PARTS
 
 _CONTENT_NEEDED: Final = (
@@ -32,6 +35,7 @@ class Captured:
         name: Of the function, for people.
         closed: The jaxpr behind the program.
         parts: Into how many parts its long loops are cut, if they are.
+        slimmer: Whether its long loops stack up less.
     """
 
     program: Program
@@ -40,19 +44,32 @@ class Captured:
     name: str
     closed: ClosedJaxpr
     parts: int | None = None
+    slimmer: bool = False
 
     def rebuilt(self, arrays: Sequence[Any]) -> Any:  # noqa: ANN401
         """What it returns, given the arrays of that."""
         return _rebuilt(self.structure, self.others, arrays)
 
-    def slim(self) -> "Captured | None":
-        """The same with long loops that stack up less; None where there are none."""
-        return replace(self, program=flatten(self.closed, slim=True)) if self.program.long else None
+    def slim(self, rate: float = math.inf) -> "Captured | None":
+        """The same with long loops that stack up less; None where there are none.
+
+        Args:
+            rate: Bytes for a floating-point operation that what they make again has to hold; by default, that is only
+                what is made for nothing.
+        """
+        if not self.program.long:
+            return None
+        return replace(self, program=flatten(self.closed, slim=rate), slimmer=True)
+
+    @cached_property
+    def rates(self) -> list[float]:
+        """The rates at which long loops come to make more again, largest first."""
+        return rates(self.program.long, flatten)
 
     def cut(self) -> "Iterator[Captured]":
         """The same with loops cut up for planning inside of them, into few parts first; nothing without loops."""
         for parts in PARTS:
-            program = flatten(self.closed, slim=True, cut=True, parts=parts)
+            program = flatten(self.closed, slim=math.inf, cut=True, parts=parts)
             if program.cut:
                 yield replace(self, program=program, parts=parts if program.long else None)
             if not program.long:

@@ -1,65 +1,36 @@
-"""What operations cost: formulas of JAX's primitives for arithmetic, bytes moved, and a roofline over both."""
+"""What groups of operations cost: a roofline over their arithmetic and the bytes that they move.
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+A loop is its steps, and a step is what its own groups cost: each of them is launched and reads and writes its arrays,
+every time.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from hcp.integrations.devices import Device
+from hcp.integrations.jax.errors import CaptureError
+from hcp.integrations.jax.flops import PRODUCTS, flops
+from hcp.integrations.jax.fusion import group
 from hcp.integrations.jax.internals import (
-    BRANCH,
-    CONVOLUTION,
     DYNAMIC_SLICE,
     DYNAMIC_UPDATE_SLICE,
-    INDEXED,
-    MOVEMENT,
     PLACED,
-    PRODUCT,
-    RANDOM,
-    TRANSCENDENTAL,
+    ClosedJaxpr,
     Equation,
     Scan,
-    contracted_axes,
     equations_in,
     inner_jaxprs,
     is_scan,
     is_variable,
-    kernel_axes,
     operation_name,
 )
+from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.program import size
 from hcp.integrations.roofline import nanoseconds
 
-# Operations per element, by order of magnitude.
-TRANSCENDENTAL_FLOPS: Final = 10
-RANDOM_FLOPS: Final = 60
-
-
-def flops(equation: Equation) -> int:
-    """Arithmetic operations of one execution; a scan counts its body as often as it runs.
-
-    A ``while`` whose trip count is unknown counts once, and a ``cond`` as much as its most expensive branch.
-    """
-    name = operation_name(equation)
-    inner = [_jaxpr_flops(jaxpr.eqns) for jaxpr in inner_jaxprs(equation)]
-    if name in _PRODUCTS:
-        return 2 * _produced(equation) * _PRODUCTS[name](equation)
-    if is_scan(equation):
-        return int(Scan.of(equation).length) * sum(inner)
-    if inner:
-        return max(inner) if name == BRANCH else sum(inner)
-    # What picks or changes some elements of an array does not go through all of it.
-    if name == DYNAMIC_UPDATE_SLICE:
-        return _elements(equation.invars[1])
-    read = 0 if name in INDEXED else max(map(_elements, equation.invars), default=0)
-    return _per_element(name) * max(_produced(equation), read)
-
-
-def _per_element(name: str) -> int:
-    if name in MOVEMENT:
-        return 0
-    if name in RANDOM:
-        return RANDOM_FLOPS
-    return TRANSCENDENTAL_FLOPS if name in TRANSCENDENTAL else 1
+# Steps whose costs are remembered; the parts of a loop share theirs.
+_STEPS: Final = 64
 
 
 def group_cost(
@@ -73,27 +44,33 @@ def group_cost(
         outputs: Variables written to memory.
         platform: JAX's name of it, such as ``"cpu"``, or a device.
     """
-    equations = tuple(equations)
+    found = tuple(equations)
+    loops = [Scan.of(equation) for equation in found if is_scan(equation)]
+    plain = [equation for equation in found if not is_scan(equation)]
+    # Steps read and write it.
+    within = {item for loop in loops for item in (*loop.equation.invars, *loop.equation.outvars) if is_variable(item)}
     readers: dict[Any, list[Equation]] = {}
     maker: dict[Any, Equation] = {}
-    for equation in equations:
+    for equation in plain:
         maker.update((var, equation) for var in equation.outvars)
         for var in dict.fromkeys(filter(is_variable, equation.invars)):
             readers.setdefault(var, []).append(equation)
-    moved = sum(_read(var, readers.get(var, ())) for var in inputs)
-    moved += sum(_written(var, maker.get(var)) for var in outputs)
-    done = sum(flops(equation) for equation in equations)
+    moved = sum(_read(var, readers.get(var, ())) for var in inputs if var not in within)
+    moved += sum(_written(var, maker.get(var)) for var in outputs if var not in within)
+    inside = sum(loop.length * _step_cost(loop.body, platform) for loop in loops)
+    done = sum(map(flops, plain))
     if isinstance(platform, Device):
-        return platform.nanoseconds(done, moved, _item_bytes(equations))
-    return nanoseconds(done, moved, platform)
+        return inside + platform.nanoseconds(done, moved, _item_bytes(plain))
+    return inside + nanoseconds(done, moved, platform)
 
 
 def _item_bytes(equations: Sequence[Equation]) -> int:
     """Of the numbers that the first product multiplies; without one, arithmetic is not what takes long."""
     within = (inner for equation in equations for jaxpr in inner_jaxprs(equation) for inner in equations_in(jaxpr))
-    products = (each for each in (*equations, *within) if operation_name(each) in _PRODUCTS)
-    product = next(products, equations[-1])
-    return int(max((getattr(getattr(item.aval, "dtype", None), "itemsize", 4) for item in product.invars), default=4))
+    products = (each for each in (*equations, *within) if operation_name(each) in PRODUCTS)
+    product = next(products, equations[-1] if equations else None)
+    read = () if product is None else product.invars
+    return int(max((getattr(getattr(item.aval, "dtype", None), "itemsize", 4) for item in read), default=4))
 
 
 def _read(var: Any, readers: Sequence[Equation]) -> int:  # noqa: ANN401
@@ -108,27 +85,12 @@ def _written(var: Any, maker: Equation | None) -> int:  # noqa: ANN401
     return size(maker.invars[1] if maker is not None and operation_name(maker) == DYNAMIC_UPDATE_SLICE else var)
 
 
-def _jaxpr_flops(equations: Iterable[Equation]) -> int:
-    return sum(flops(equation) for equation in equations)
-
-
-def _elements(item: Any) -> int:  # noqa: ANN401
-    return int(math.prod(getattr(item.aval, "shape", ())))
-
-
-def _produced(equation: Equation) -> int:
-    return sum(_elements(var) for var in equation.outvars)
-
-
-def _contracted(equation: Equation) -> int:
-    """Products per output element of a ``dot_general``."""
-    return int(math.prod(equation.invars[0].aval.shape[axis] for axis in contracted_axes(equation)))
-
-
-def _taps(equation: Equation) -> int:
-    """Products per output element of a convolution: the kernel's extent times the input channels of its group."""
-    kernel = equation.invars[1].aval.shape
-    return int(math.prod(kernel[axis] for axis in kernel_axes(equation)))
-
-
-_PRODUCTS: Final[dict[str, Callable[[Equation], int]]] = {PRODUCT: _contracted, CONVOLUTION: _taps}
+@lru_cache(_STEPS)
+def _step_cost(body: ClosedJaxpr, platform: str | Device) -> int:
+    """Nanoseconds of one step of a loop."""
+    try:
+        groups = group(flatten(body))
+    except CaptureError:
+        # It works on mutable references, which only a step of its own can tell apart.
+        return group_cost(body.eqns, body.jaxpr.invars, body.jaxpr.outvars, platform)
+    return sum(group_cost(each.equations, each.inputs, each.outputs, platform) for each in groups)

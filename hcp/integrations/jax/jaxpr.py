@@ -6,6 +6,7 @@ options, since inlining these would lose what they pin.
 
 from collections.abc import Container, Hashable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,19 @@ from hcp.integrations.jax.unroll import MOST_EQUATIONS, PARTS, Cutter
 
 
 def flatten(
-    closed: ClosedJaxpr, *, slim: bool = False, cut: bool = False, parts: int = PARTS[-1], most: int = MOST_EQUATIONS
+    closed: ClosedJaxpr,
+    *,
+    slim: float | None = None,
+    cut: bool = False,
+    parts: int = PARTS[-1],
+    most: int = MOST_EQUATIONS,
 ) -> Program:
     """Inlines calls, removes what no output needs, and merges equations that compute the same.
 
     Args:
         closed: The jaxpr.
-        slim: Whether loops that are too long to be written out are to stack up less (see ``residuals``).
+        slim: Where given, loops that are too long to be written out stack up less: they make again in their steps what
+            is made for nothing, and what holds so many bytes for a floating-point operation (see ``residuals``).
         cut: Whether to cut up the loops that hand stacks to one another (see ``unroll``).
         parts: Into how many loops a longer one is cut.
         most: Equations that the program may come to by cutting loops into single steps.
@@ -53,8 +60,8 @@ def flatten(
     equations, outvars = _merged(_live(inliner.equations, outvars), outvars)
     cutter = Cutter(inliner, most, parts)
     long = cutter.longer(equations)
-    if slim:
-        less, outvars = slimmed(inliner, equations, outvars, long, flatten)
+    if slim is not None:
+        less, outvars = slimmed(inliner, equations, outvars, long, flat=flatten, rate=slim)
         equations, outvars = _merged(_live(less, outvars), outvars)
     if cut:
         found, outvars = cutter.run(equations, outvars)
@@ -64,7 +71,7 @@ def flatten(
         _check(equation)
     sources = tuple(inliner.constants), tuple(inliner.constvars), invars
     made = tuple(equations), tuple(outvars), cutter.in_place
-    return Program(jaxpr, *sources, *made, cut=cutter.cuts > 0, long=bool(long))
+    return Program(jaxpr, *sources, *made, cut=cutter.cuts > 0, long=tuple(chain.from_iterable(long)))
 
 
 def _allocated_late(

@@ -42,6 +42,8 @@ class JaxPlan(Planned):
         plain: Whether the program runs as JAX makes it, since that keeps the budget.
         parts: Into how many parts loops are cut that are too long to be written out; None where there are none.
         again: Whether it computes parts again by itself there, as ``jax.checkpoint`` asks, which no cost counts.
+        work: Where long loops stack up less and make the rest again in their steps: the cost without what takes time
+            of that; else None.
     """
 
     measured_bytes: int | None
@@ -50,11 +52,19 @@ class JaxPlan(Planned):
     plain: bool = False
     parts: int | None = None
     again: bool = False
+    work: int | None = None
+
+    @property
+    def overhead(self) -> float:
+        """Cost of recomputation and transfers over the cost of the computation without any."""
+        assert self.plan.cost is not None
+        return super().overhead if self.work is None else self.plan.cost / self.work - 1
 
     @property
     def gap(self) -> float | None:
         """How far the plan's cost can be above the best possible, relatively; None where nothing is known."""
-        return None if self.again else self.plan.gap
+        # Nothing is known of other ways of making steps again.
+        return None if self.again or (self.work is not None and self.overhead > 0) else self.plan.gap
 
     @property
     def gap_scope(self) -> str:
@@ -79,6 +89,7 @@ class JaxPlan(Planned):
         if self.plain_bytes is not None:
             whole, what = self.plain_bytes, "plain jit"
         made = "as JAX compiles it" if self.plain else f"{self.memory_bytes:,} bytes planned"
+        made += "" if self.work is None else ", with loops that stack up less"
         made += ", with what it computes again by itself and no cost counts" if self.again else ""
         share = (self.measured_bytes or self.memory_bytes) / whole
         return (
@@ -87,20 +98,20 @@ class JaxPlan(Planned):
         )
 
 
-def plain_plan(lowered: Lowered, budget: int, plain: int, within: int | None = None) -> JaxPlan:
-    """The plan of the program as JAX makes it, which keeps the budget.
+def plain_plan(lowered: Lowered, budget: int, plain: int | None, taken: int, *, again: bool = False) -> JaxPlan:
+    """The plan of a program as it is, which keeps the budget.
 
     Args:
         lowered: Its graph.
         budget: What it keeps.
-        plain: Bytes that it takes compiled by default.
-        within: Those that it takes where it runs, if it computes parts again by itself.
+        plain: Bytes of the program as JAX makes it, compiled by default, if measured.
+        taken: Those that it takes where it runs.
+        again: Whether it computes parts again by itself.
     """
     graph = lowered.graph
     problem = Problem(graph, max(budget, keep_everything_usage(graph).peak))
     plan = judged(problem, keep_everything(graph), "plain")
-    taken = plain if within is None else within
-    return JaxPlan(plan, taken, plain, budget, plain=True, again=within is not None)
+    return JaxPlan(plan, taken, plain, budget, plain=True, again=again)
 
 
 def fit(programs: Programs, request: JaxRequest, clock: Deadline, plain: int | None) -> JaxPlan:
@@ -266,7 +277,7 @@ def take(programs: Programs, request: JaxRequest, plain: int | None) -> JaxPlan:
     as_it_is = isinstance(request.plan, JaxPlan) and request.plan.plain
     taken = None
     if request.measure:
-        taken = programs.plain(within=True) if as_it_is else programs.taken(plan.schedule)
+        taken = programs.as_it_is() if as_it_is else programs.taken(plan.schedule)
     allowed = plan.problem.budget
     if request.budget is not None:
         allowed = request.problem(graph, link).budget

@@ -1,8 +1,12 @@
 """From a captured call to what is run: its graph, and the plan of it, or of the same with its loops cut up."""
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cache
+from itertools import chain
+from typing import Any, Final
 
 import jax
 
@@ -12,7 +16,7 @@ from hcp.integrations.jax.internals import equations_in, is_asked_again
 from hcp.integrations.jax.lower import Lowered, lower
 from hcp.integrations.jax.placement import Placement, place
 from hcp.integrations.jax.plan import JaxPlan, fit, plain_plan, take
-from hcp.integrations.jax.programs import Programs, Source, unplanned
+from hcp.integrations.jax.programs import Programs, Source, flat, unplanned
 from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.planned import Planned
 from hcp.integrations.planning import heed, say
@@ -22,6 +26,9 @@ from hcp.planning.deadline import Deadline
 from hcp.planning.plan import Plan
 from hcp.planning.problem import InfeasibleBudget
 from hcp.schedule.replay import keep_everything_usage
+
+# What a graph counts is above what its program takes, which the compiler orders and fuses, by some percent at times.
+ROOM: Final = 1.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +47,12 @@ class Prepared:
     plan: JaxPlan
     runs: Callable[..., list[Any]] | None = None
 
+    @property
+    def cost(self) -> int:
+        """Of the plan."""
+        assert self.plan.plan.cost is not None
+        return self.plan.plan.cost
+
     def __call__(self, *arrays: Any) -> Any:  # noqa: ANN401
         """Runs the plan on the arrays of the call, in the order of the tree's leaves."""
         return self.captured.rebuilt((self.runs or self.run)(*arrays))
@@ -47,8 +60,10 @@ class Prepared:
     def run(self, *arrays: Any) -> list[Any]:  # noqa: ANN401
         """The arrays of what it returns."""
         program, closed = self.captured.program, self.captured.closed
-        if self.plan.plain:
+        if self.plan.plain and not self.captured.slimmer:
             return unplanned(closed)(*closed.consts, *arrays)
+        if self.plan.plain:
+            return flat(program)(*program.constants, *arrays)
         return emit(self.lowered, self.plan.schedule)(*program.constants, *arrays)
 
 
@@ -86,16 +101,28 @@ def _fitted(way: "_Way", request: JaxRequest, clock: Deadline, plain: int | None
     # What is computed again on the user's word is no part of what a plan tells: it runs where nothing else fits.
     again = any(map(is_asked_again, equations_in(way.captured.closed)))
     if plain is not None and not again and plain <= request.budget:
-        return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain))
+        return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain, plain))
     first: InfeasibleBudget | None = None
+    found: Prepared | None = None
     for each in way.ways(request.budget, plain or 0):
+        if found is not None and (found.plan.overhead == 0 or clock.left <= 0):
+            break
+        # Of those that make more and more again the first; loops in parts may come cheaper.
+        if found is not None and each.captured.slimmer:
+            continue
         try:
-            return each.fit(request, clock, plain)
+            made = each.fit(request, clock, plain)
         except InfeasibleBudget as error:
             first = first or error
+            continue
+        found = made if found is None or made.cost < found.cost else found
+        if not each.captured.slimmer:
+            break
+    if found is not None:
+        return found
     within = way.programs.plain(within=True) if plain is not None and again else None
     if plain is not None and within is not None and within <= request.budget:
-        return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain, within))
+        return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain, within, again=True))
     assert first is not None
     raise first
 
@@ -167,6 +194,7 @@ class _Way:
             [source(var) for var in program.sources],
             [source(var) for var in (*captured, *program.invars)],
             self.request.cache,
+            self.captured.slimmer,
         )
 
     @property
@@ -183,28 +211,61 @@ class _Way:
         if budget >= self.whole:
             yield self
         if budget < max(self.whole, plain):
-            slim = self.captured.slim()
-            way = None if slim is None else self.other(slim)
-            if way is not None and budget >= way.whole:
-                yield way
+            yield from self.slimmer(budget)
             for inside in self.captured.cut():
                 yield self.other(inside)
         if budget < self.whole:
             yield self
+
+    @property
+    def slims(self) -> list[float]:
+        """The rates at which loops come to stack up less, if there are long ones."""
+        return [math.inf, *self.captured.rates] if self.captured.program.long else []
+
+    def slimmer(self, budget: int) -> "Iterator[_Way]":
+        """The same with loops that make as little again in their steps as a budget allows, or not much more."""
+        slim = cache(self.slim)
+        rates = self.slims
+        first = bisect_left(rates, True, key=lambda rate: slim(rate).whole <= ROOM * budget)
+        before = None
+        for rate in rates[first:]:
+            if slim(rate).whole != before:
+                yield slim(rate)
+            before = slim(rate).whole
+
+    def slim(self, rate: float) -> "_Way":
+        """The same with loops that stack up less."""
+        captured = self.captured.slim(rate)
+        assert captured is not None
+        return self.other(captured)
+
+    @property
+    def work(self) -> int | None:
+        """Where loops stack up less, the cost without what they make again that takes time."""
+        if not self.captured.slimmer:
+            return None
+        # Stacking up may cost more than it saves.
+        return min(keep_everything_usage(way.lowered.graph).cost for way in (self, self.slim(math.inf)))
 
     def made_for(self, given: GivenPlan) -> "_Way":
         """This, or the same with other loops, where a plan was made for that."""
         plan = given.plan if isinstance(given, Planned) else given
         if not isinstance(plan, Plan) or plan.graph.fingerprint == self.lowered.graph.fingerprint:
             return self
-        others = [each for each in (self.captured.slim(), *self.captured.cut()) if each is not None]
-        ways = (self.other(each) for each in others)
+        ways = chain(map(self.slim, self.slims), map(self.other, self.captured.cut()))
         return next((way for way in ways if way.lowered.graph.fingerprint == plan.graph.fingerprint), self)
 
     def take(self, request: JaxRequest, plain: int | None) -> Prepared:
-        plan = take(self.programs, request, plain)
-        return Prepared(self.captured, self.lowered, replace(plan, parts=self.captured.parts))
+        return self.prepared(take(self.programs, request, plain))
 
     def fit(self, request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared:
-        plan = fit(self.programs, request, clock, plain)
-        return Prepared(self.captured, self.lowered, replace(plan, parts=self.captured.parts))
+        assert isinstance(request.budget, int)
+        if self.captured.slimmer and request.measure:
+            taken = self.programs.as_it_is()
+            if taken <= request.budget:
+                return self.prepared(plain_plan(self.lowered, request.budget, plain, taken))
+        return self.prepared(fit(self.programs, request, clock, plain))
+
+    def prepared(self, plan: JaxPlan) -> Prepared:
+        plan = replace(plan, parts=self.captured.parts, work=self.work)
+        return Prepared(self.captured, self.lowered, plan)

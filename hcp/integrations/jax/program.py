@@ -24,7 +24,7 @@ class Program:
         outvars: What it returns, variables or literals.
         in_place: For each variable that is an array written part by part, in place, the first of the same storage.
         cut: Whether loops were cut up.
-        long: Whether there are loops that hand stacks to one another and are too long to be written out.
+        long: The loops that hand stacks to one another and are too long to be written out.
     """
 
     jaxpr: Any
@@ -35,7 +35,7 @@ class Program:
     outvars: tuple[Atom, ...]
     in_place: Mapping[Any, Any] = field(default_factory=dict)
     cut: bool = False
-    long: bool = False
+    long: tuple[Equation, ...] = ()
 
     @property
     def sources(self) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from hcp.integrations.jax.internals import ClosedJaxpr, equations_in, is_asked_a
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
 from hcp.integrations.jax.measurements import Measurements
+from hcp.integrations.jax.program import Program
 from hcp.plans.cache import CacheOption
 from hcp.schedule.actions import Schedule
 
@@ -22,6 +23,16 @@ def unplanned(closed: ClosedJaxpr) -> Callable[..., list[Any]]:
 
     def run(*sources: Any) -> list[Any]:  # noqa: ANN401
         return run_jaxpr(closed.jaxpr, sources[:constants], *sources[constants:])
+
+    return run
+
+
+def flat(program: Program) -> Callable[..., list[Any]]:
+    """A flat program as it is: a function of its constants and then its arguments."""
+    jaxpr = program.part(program.equations, program.sources, program.outvars)
+
+    def run(*sources: Any) -> list[Any]:  # noqa: ANN401
+        return run_jaxpr(jaxpr, (), *sources)
 
     return run
 
@@ -48,6 +59,8 @@ class Programs:
         sources: The program's constants and arguments, for the compiler.
         captured: Those of what was captured.
         cache: Where measurements are kept.
+        slimmer: Whether its long loops stack up less than what was captured does; it is the flat program then that runs
+            where nothing is planned.
     """
 
     lowered: Lowered
@@ -55,6 +68,7 @@ class Programs:
     sources: Sequence[Source]
     captured: Sequence[Source]
     cache: CacheOption
+    slimmer: bool = False
 
     def plain(self, *, within: bool = False) -> int:
         """Bytes of temporary and output memory of the program as JAX makes it.
@@ -71,6 +85,16 @@ class Programs:
         within = within and any(map(is_asked_again, equations_in(self.closed)))
         program = unplanned(self.closed)
         return self._measured(f"{name}{' within' * within}", lambda: self._take(program, self.captured, planned=within))
+
+    def as_it_is(self) -> int:
+        """The same of what runs where nothing is planned, as part of a program with planned parts.
+
+        Raises:
+            ExecutionError: If the platform's compiler does not say.
+        """
+        if not self.slimmer:
+            return self.plain(within=True)
+        return self._measured("flat", lambda: self._take(flat(self.lowered.program), self.sources))
 
     def taken(self, schedule: Schedule) -> int:
         """The same of the program that runs a schedule.

@@ -5,16 +5,21 @@ derivative needs. Most of that is element-wise in a few products and the carry. 
 of its own step, where it is fused with what reads it: neither time nor memory goes there. What is stacked instead is a
 minimum cut between what is there anyway and what the way back reads, by bytes of a step. So do policies such as
 ``dots_saveable``, for all residuals at once and with the fewest bytes.
+
+Where even that is too much, the way back may make heavy operations again as well, those first that hold most for their
+arithmetic; with all of them, little but the carry is stacked, as by ``nothing_saveable``.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import jax
 import networkx as nx
 
+from hcp.integrations.jax.flops import flops
 from hcp.integrations.jax.inline import Inliner
 from hcp.integrations.jax.internals import (
     FUSIBLE,
@@ -40,7 +45,9 @@ def slimmed(
     equations: Sequence[Equation],
     outvars: Sequence[Atom],
     loops: Sequence[Sequence[Equation]],
+    *,
     flat: Callable[[ClosedJaxpr], Program],
+    rate: float,
 ) -> tuple[list[Equation], list[Atom]]:
     """A program whose loops stack up less.
 
@@ -50,8 +57,9 @@ def slimmed(
         outvars: What it returns.
         loops: Groups of loops, some of which read what others of the group stack up.
         flat: A step as a flat program.
+        rate: Bytes for a floating-point operation that what is made again has to hold, if it is not made for nothing.
     """
-    found = dict(_slim(equations, outvars, loops, flat))
+    found = dict(_slim(equations, outvars, loops, partial(_slimmer, flat=flat, rate=rate)))
     if not found:
         return list(equations), list(outvars)
     inliner.equations = []
@@ -67,7 +75,7 @@ def _slim(
     equations: Sequence[Equation],
     outvars: Sequence[Atom],
     loops: Sequence[Sequence[Equation]],
-    flat: Callable[[ClosedJaxpr], Program],
+    slimmer: Callable[..., "_Forward | None"],
 ) -> Iterator[tuple[int, "_Forward | _Backward"]]:
     """How the loops that change are added, by identity."""
     whole = _read_as_wholes(equations, outvars, loops)
@@ -76,7 +84,7 @@ def _slim(
         scans = [Scan.of(equation) for equation in group]
         slims: list[_Forward] = []
         for scan in scans:
-            slim = None if any(_reads(scan, slim) for slim in slims) else _slimmer(scan, scans, whole, made, flat)
+            slim = None if any(_reads(scan, slim) for slim in slims) else slimmer(scan, scans, whole, made)
             if slim is not None:
                 slims.append(slim)
                 yield id(scan.equation), slim
@@ -87,7 +95,13 @@ def _slim(
 
 
 def _slimmer(
-    scan: Scan, scans: Sequence[Scan], whole: Set[Any], made: frozenset[Any], flat: Callable[[ClosedJaxpr], Program]
+    scan: Scan,
+    scans: Sequence[Scan],
+    whole: Set[Any],
+    made: frozenset[Any],
+    *,
+    flat: Callable[[ClosedJaxpr], Program],
+    rate: float,
 ) -> "_Forward | None":
     """A loop that stacks up less than a loop does; None where it cannot."""
     # What goes the same way is no way back, but another layer.
@@ -95,8 +109,27 @@ def _slimmer(
     along = {id(var) for other in scans if other.reverse == scan.reverse for var in other.slices}
     read = {id(var) for other in ways_back for var in other.slices}
     own = tuple(var for var in scan.stacks if var not in whole and id(var) in read - along)
-    slim = _Forward(scan, flat(scan.body), own, made, ways_back) if own else None
+    slim = _Forward(scan, flat(scan.body), own, made, ways_back, rate) if own else None
     return slim if slim is not None and slim.saves else None
+
+
+def rates(loops: Iterable[Equation], flat: Callable[[ClosedJaxpr], Program]) -> list[float]:
+    """The rates at which loops come to make more again, largest first.
+
+    Args:
+        loops: They.
+        flat: A step as a flat program.
+    """
+    steps = (flat(Scan.of(loop).body) for loop in loops)
+    found = {_rate(equation) for step in steps for equation in step.equations if not has_effects(equation)}
+    return sorted(found - {math.inf}, reverse=True)
+
+
+def _rate(equation: Equation) -> float:
+    """Bytes that an operation's results hold for each floating-point operation; those that are fused cost nothing."""
+    if operation_name(equation) in FUSIBLE:
+        return math.inf
+    return sum(map(size, equation.outvars)) / max(1, flops(equation))
 
 
 def _read_as_wholes(
@@ -128,6 +161,7 @@ class _Forward:
         residuals: The stacks that nobody reads but ways back, step by step.
         made: What the program makes, unlike its arguments.
         readers: The ways back.
+        rate: Bytes for a floating-point operation that what is made again has to hold.
     """
 
     scan: Scan
@@ -135,6 +169,7 @@ class _Forward:
     residuals: tuple[Any, ...]
     made: frozenset[Any]
     readers: tuple[Scan, ...]
+    rate: float
 
     @cached_property
     def needed(self) -> Mapping[Any, Atom]:
@@ -184,7 +219,7 @@ class _Forward:
         for var in self.step.sources:
             network.add_edge(_THERE, (var, 0))
         for equation in self.step.equations:
-            again = operation_name(equation) in FUSIBLE and not has_effects(equation)
+            again = not has_effects(equation) and _rate(equation) >= self.rate
             for var in equation.outvars:
                 if not again:
                     network.add_edge(_THERE, (var, 0))

@@ -36,7 +36,7 @@ from hcp.integrations.jax.platform import is_key, zeros
 # Most equations of a program whose loops are cut into single steps; planners and compilers take minutes beyond.
 MOST_EQUATIONS: Final = 6000
 # Into how many loops a longer one is cut: few compile as fast as one, more can do with less memory.
-PARTS: Final = (8, 32)
+PARTS: Final = (4, 8, 32)
 
 
 @dataclass

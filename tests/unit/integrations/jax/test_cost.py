@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from hcp.integrations.jax.cost import flops, group_cost
+from hcp.integrations.jax.cost import group_cost
+from hcp.integrations.jax.flops import flops
 from hcp.integrations.roofline import nanoseconds
 
 X = jnp.ones((8, 16))
@@ -51,3 +52,15 @@ def test_parts_of_arrays_are_read_and_written_in_places():
     assert costed(lambda x: lax.dynamic_slice(x, (3, 0), (1, 4096)), large) == nanoseconds(0, 2 * row.nbytes, "cpu")
     written = costed(lambda x, r: lax.dynamic_update_slice(x, r, (3, 0)), large, row)
     assert written == nanoseconds(row.size, 2 * row.nbytes, "cpu")
+
+
+def test_a_loop_costs_its_steps_and_each_of_them_its_groups():
+    def step(x, _):
+        return lax.sin(x @ W) @ W, None
+
+    product = nanoseconds(2 * 8 * 16 * 16 + 1280, 2 * X.nbytes + W.nbytes, "cpu")
+    second = nanoseconds(2 * 8 * 16 * 16, 2 * X.nbytes + W.nbytes, "cpu")
+    launch = nanoseconds(0, 0, "cpu")
+    assert costed(lambda x: lax.scan(step, x, length=7)[0], X) == launch + 7 * (product + second)
+    twice = costed(lambda x: lax.scan(lambda x, _: (lax.scan(step, x, length=7)[0], None), x, length=2)[0], X)
+    assert twice == launch + 2 * (launch + 7 * (product + second))

@@ -48,7 +48,7 @@ class Counted:
             self.known[schedule] = replay(self.lowered.graph, schedule).peak + extra
         return self.known[schedule]
 
-    def plain(self, *, within=False):
+    def as_it_is(self):
         return WHOLE // 2
 
     def within(self, budget):
@@ -117,14 +117,14 @@ def test_without_measuring_the_plan_is_believed():
 
 
 def test_the_program_as_it_is_needs_no_plan():
-    plan = plain_plan(LOWERED, WHOLE // 2, WHOLE // 2)
+    plan = plain_plan(LOWERED, WHOLE // 2, WHOLE // 2, WHOLE // 2)
     assert plan.plain
     assert plan.measured_bytes == plan.plain_bytes == plan.budget_bytes == WHOLE // 2
     assert (plan.overhead, plan.gap) == (0, 0)
     assert "as JAX compiles it" in str(plan)
     taken = take(Counted(), request(budget=None, plan=plan), WHOLE // 2)
     assert (taken.plain, taken.measured_bytes) == (True, WHOLE // 2)
-    again = plain_plan(LOWERED, WHOLE, WHOLE, WHOLE // 3)
+    again = plain_plan(LOWERED, WHOLE, WHOLE, WHOLE // 3, again=True)
     assert (again.measured_bytes, again.gap) == (WHOLE // 3, None)
     assert "computes again by itself and no cost counts" in str(again)
 

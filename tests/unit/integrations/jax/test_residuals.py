@@ -1,5 +1,7 @@
 """Loops that stack up less: the same results, fewer bytes, and nothing heavy computed again."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from hcp.integrations.jax.internals import Scan, is_scan, operation_name, run_jaxpr
 from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.program import size
+from hcp.integrations.jax.residuals import rates
 from tests.effort import examples
 
 STEPS, ROWS, WIDTH = 40, 3, 4
@@ -82,10 +85,9 @@ def whole_and_sliced(w, xs):
     return (out**2).sum() * w.mean()
 
 
-def programs(loss, *args):
+def programs(loss, *args, rates=(None, math.inf)):
     closed = jax.make_jaxpr(jax.value_and_grad(loss, argnums=(0, 1)))(*args)
-    whole, slim = (flatten(closed, slim=slim, most=10) for slim in (False, True))
-    return whole, slim
+    return [flatten(closed, slim=rate, most=10) for rate in rates]
 
 
 def run(program, args):
@@ -111,9 +113,10 @@ def products(program):
     )
 
 
-@pytest.mark.parametrize(
-    "loss", [lstm, lambda w, xs: lstm(w, xs, reverse=True), dropout, checkpointed, integers, layers, whole_and_sliced]
-)
+LOSSES = [lstm, lambda w, xs: lstm(w, xs, reverse=True), dropout, checkpointed, integers, layers, whole_and_sliced]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_results_are_the_same_and_nothing_heavy_is_computed_again(loss):
     whole, slim = programs(loss, W, XS)
     assert len(loops(whole)) == len(loops(slim)) >= 2
@@ -130,10 +133,30 @@ def test_of_an_lstm_the_product_and_the_carry_are_stacked():
     assert stacked(whole) > 1.5 * stacked(slim)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_heavy_operations_are_made_again_for_less(loss):
+    whole, slim, least = programs(loss, W, XS, rates=(None, math.inf, 0.0))
+    assert stacked(least) <= stacked(slim) <= stacked(whole)
+    for ours, theirs in zip(run(least, (W, XS)), run(whole, (W, XS)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6 * float(jnp.abs(theirs).max()))
+
+
+def test_of_an_lstm_the_carry_is_enough_where_the_product_is_made_again():
+    whole, slim, least = programs(lstm, W, XS, rates=(None, math.inf, 0.0))
+    assert stacked(least) == 4 * STEPS * (ROWS * WIDTH * 2 + 1 + ROWS * WIDTH)
+    assert products(least) == products(slim) + 1
+    # Its product holds four bytes for each of the two operations a row, twice as wide as the carry.
+    found = rates(whole.long, flatten)
+    assert 4 / (2 * 2 * WIDTH) in found
+    assert found == sorted(found, reverse=True)
+    just, below = programs(lstm, W, XS, rates=(4 / (4 * WIDTH), 4 / (4 * WIDTH) + 1e-9))
+    assert (stacked(just), stacked(below)) == (stacked(least), stacked(slim))
+
+
 def test_short_loops_stay_as_they_are():
     closed = jax.make_jaxpr(jax.grad(lstm))(W, XS)
     assert not flatten(closed).long
-    assert str(flatten(closed, slim=True).equations) == str(flatten(closed).equations)
+    assert str(flatten(closed, slim=math.inf).equations) == str(flatten(closed).equations)
     assert flatten(closed, most=10).long
 
 

@@ -47,21 +47,26 @@ def group_cost(
     found = tuple(equations)
     loops = [Scan.of(equation) for equation in found if is_scan(equation)]
     plain = [equation for equation in found if not is_scan(equation)]
-    # Steps read and write it.
+    # What steps read and write counts with them.
     within = {item for loop in loops for item in (*loop.equation.invars, *loop.equation.outvars) if is_variable(item)}
-    readers: dict[Any, list[Equation]] = {}
-    maker: dict[Any, Equation] = {}
-    for equation in plain:
-        maker.update((var, equation) for var in equation.outvars)
-        for var in dict.fromkeys(filter(is_variable, equation.invars)):
-            readers.setdefault(var, []).append(equation)
-    moved = sum(_read(var, readers.get(var, ())) for var in inputs if var not in within)
-    moved += sum(_written(var, maker.get(var)) for var in outputs if var not in within)
+    moved = _moved(plain, (var for var in inputs if var not in within), (var for var in outputs if var not in within))
     inside = sum(loop.length * _step_cost(loop.body, platform) for loop in loops)
     done = sum(map(flops, plain))
     if isinstance(platform, Device):
         return inside + platform.nanoseconds(done, moved, _item_bytes(plain))
     return inside + nanoseconds(done, moved, platform)
+
+
+def _moved(equations: Iterable[Equation], inputs: Iterable[Any], outputs: Iterable[Any]) -> int:
+    """Bytes that a group reads and writes."""
+    readers: dict[Any, list[Equation]] = {}
+    maker: dict[Any, Equation] = {}
+    for equation in equations:
+        maker.update((var, equation) for var in equation.outvars)
+        for var in dict.fromkeys(filter(is_variable, equation.invars)):
+            readers.setdefault(var, []).append(equation)
+    read = sum(_read(var, readers.get(var, ())) for var in inputs)
+    return read + sum(_written(var, maker.get(var)) for var in outputs)
 
 
 def _item_bytes(equations: Sequence[Equation]) -> int:

@@ -102,6 +102,18 @@ def _fitted(way: "_Way", request: JaxRequest, clock: Deadline, plain: int | None
     again = any(map(is_asked_again, equations_in(way.captured.closed)))
     if plain is not None and not again and plain <= request.budget:
         return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain, plain))
+    found = _cheapest(way, request, clock, plain)
+    if isinstance(found, Prepared):
+        return found
+    within = way.programs.plain(within=True) if plain is not None and again else None
+    if plain is not None and within is not None and within <= request.budget:
+        return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain, within, again=True))
+    raise found
+
+
+def _cheapest(way: "_Way", request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared | InfeasibleBudget:
+    """The best of the ways that are worth trying, or why none of them keeps the budget."""
+    assert isinstance(request.budget, int)
     first: InfeasibleBudget | None = None
     found: Prepared | None = None
     for each in way.ways(request.budget, plain or 0):
@@ -120,11 +132,8 @@ def _fitted(way: "_Way", request: JaxRequest, clock: Deadline, plain: int | None
             break
     if found is not None:
         return found
-    within = way.programs.plain(within=True) if plain is not None and again else None
-    if plain is not None and within is not None and within <= request.budget:
-        return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain, within, again=True))
     assert first is not None
-    raise first
+    return first
 
 
 def _plain(programs: Programs, request: JaxRequest) -> int | None:

@@ -15,6 +15,7 @@ from hcp.integrations.jax.jit import PlannedJit, jit
 from hcp.integrations.jax.least import minimize
 from hcp.integrations.jax.lower import from_jaxpr
 from hcp.integrations.jax.plan import JaxPlan
+from hcp.integrations.jax.policies import NamePolicy, name_policy
 from hcp.integrations.jax.scan import ScanPlan, scan, scan_plan
 from hcp.integrations.jax.transform import BarrierWarning, checkpoint, checkpoint_plan, grad, value_and_grad
 
@@ -28,6 +29,7 @@ __all__ = [
     "JaxError",
     "JaxPlan",
     "JaxVersionError",
+    "NamePolicy",
     "PlannedJit",
     "ScanPlan",
     "UnreachableBudget",
@@ -38,6 +40,7 @@ __all__ = [
     "height_compressed_grad",
     "jit",
     "minimize",
+    "name_policy",
     "scan",
     "scan_plan",
     "value_and_grad",

@@ -12,6 +12,7 @@ from hcp.integrations.jax.internals import (
     Equation,
     callee,
     constants_of,
+    is_asked_again,
     is_variable,
     new_variable,
     passes_on,
@@ -28,12 +29,16 @@ class Inliner:
         constants: Arrays that they close over.
         constvars: The variables of these.
         replaced: What stands for variables whose equations were rewritten.
+        apart: For variables that ``jax.checkpoint`` has computed apart from all else, which of its calls does.
     """
 
     equations: list[Equation] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
     constvars: list[Any] = field(default_factory=list)
     replaced: dict[Any, Atom] = field(default_factory=dict)
+    apart: dict[Any, int] = field(default_factory=dict)
+    _within: int | None = None
+    _calls: int = 0
     _known: dict[int, Any] = field(default_factory=dict)
 
     def fresh(self, var: Any) -> Any:  # noqa: ANN401
@@ -60,12 +65,18 @@ class Inliner:
             called = callee(equation)
             if called is not None:
                 inner, values = called
+                before = self._within
+                if is_asked_again(equation):
+                    self._within, self._calls = self._calls, self._calls + 1
                 outputs = self.inline(inner, [self.constant(v, var) for var, v in values], inputs)
+                self._within = before
             elif passes_on(equation):
                 outputs = inputs
             else:
                 outputs = [self.fresh(var) for var in equation.outvars]
                 self.equations.append(rewired(equation, inputs, outputs))
+                if self._within is not None:
+                    self.apart.update(dict.fromkeys(outputs, self._within))
             own.update(zip(equation.outvars, outputs, strict=True))
         return [atom(item) for item in jaxpr.outvars]
 

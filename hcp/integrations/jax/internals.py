@@ -42,7 +42,8 @@ ELEMENTWISE: Final = frozenset(
 )
 # Hands on what it is given, with a name for policies or a hint to the compiler.
 _KEPT_APART: Final = "optimization_barrier"
-MARKS: Final = frozenset({"name", _KEPT_APART})
+_NAMED: Final = "name"
+MARKS: Final = frozenset({_NAMED, _KEPT_APART})
 MOVEMENT: Final = frozenset({"concatenate", "pad", "reshard", "rev", "slice", "split", *MARKS, *VIEWS})
 REDUCTIONS: Final = frozenset(
     """argmax argmin reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor""".split()  # noqa: SIM905 - a list would be a column of words
@@ -187,6 +188,11 @@ def is_asked_again(equation: Equation) -> bool:
 def _pinned(params: dict[str, Any]) -> bool:
     shardings = (*params.get("in_shardings", ()), *params.get("out_shardings", ()))
     return bool(params.get("compiler_options_kvs")) or any(isinstance(s, jax.sharding.Sharding) for s in shardings)
+
+
+def name_given(equation: Equation) -> str | None:
+    """The name that an equation gives to a value for policies; None where it does something else."""
+    return str(equation.params["name"]) if operation_name(equation) == _NAMED else None
 
 
 def passes_on(equation: Equation) -> bool:

@@ -35,6 +35,7 @@ from hcp.integrations.jax.unroll import MOST_EQUATIONS, PARTS, Cutter
 def flatten(
     closed: ClosedJaxpr,
     *,
+    merge: bool = True,
     slim: float | None = None,
     cut: bool = False,
     parts: int = PARTS[-1],
@@ -44,6 +45,7 @@ def flatten(
 
     Args:
         closed: The jaxpr.
+        merge: Whether equations are merged that compute the same.
         slim: Where given, loops that are too long to be written out stack up less: they make again in their steps what
             is made for nothing, and what holds so many bytes for a floating-point operation (see ``residuals``).
         cut: Whether to cut up the loops that hand stacks to one another (see ``unroll``).
@@ -57,7 +59,9 @@ def flatten(
     jaxpr = closed.jaxpr
     invars = tuple(inliner.fresh(var) for var in jaxpr.invars)
     outvars = inliner.closed(closed, invars)
-    equations, outvars = _merged(_live(inliner.equations, outvars), outvars)
+    equations = _live(inliner.equations, outvars)
+    if merge:
+        equations, outvars = _merged(equations, outvars)
     cutter = Cutter(inliner, most, parts)
     long = cutter.longer(equations)
     if slim is not None:
@@ -71,7 +75,14 @@ def flatten(
         _check(equation)
     sources = tuple(inliner.constants), tuple(inliner.constvars), invars
     made = tuple(equations), tuple(outvars), cutter.in_place
-    return Program(jaxpr, *sources, *made, cut=cutter.cuts > 0, long=tuple(chain.from_iterable(long)))
+    return Program(
+        jaxpr,
+        *sources,
+        *made,
+        cut=cutter.cuts > 0,
+        long=tuple(chain.from_iterable(long)),
+        apart=inliner.apart,
+    )
 
 
 def _allocated_late(
@@ -121,7 +132,7 @@ def _merged(
     kept = []
     for equation in equations:
         renamed = rewired(equation, [atom(item) for item in equation.invars])
-        key = None if any(var in in_place for var in renamed.outvars) else _key(renamed)
+        key = None if any(var in in_place for var in renamed.outvars) else equation_key(renamed)
         if key is not None and key in first:
             stands_for.update(zip(equation.outvars, first[key].outvars, strict=True))
             continue
@@ -131,12 +142,12 @@ def _merged(
     return kept, [atom(item) for item in outvars]
 
 
-def _key(equation: Equation) -> Hashable | None:
+def equation_key(equation: Equation) -> tuple[Hashable, ...] | None:
     """What equal equations agree in; None where that is unknown, or where the equation has effects."""
     operation = operation_key(equation)
     if operation is None:
         return None
-    key = (operation, tuple(item if is_variable(item) else _literal_key(item) for item in equation.invars))
+    key = (operation, tuple(item if is_variable(item) else literal_key(item) for item in equation.invars))
     try:
         hash(key)
     except TypeError:
@@ -144,7 +155,8 @@ def _key(equation: Equation) -> Hashable | None:
     return key
 
 
-def _literal_key(literal: Any) -> Hashable:  # noqa: ANN401
+def literal_key(literal: Any) -> Hashable:  # noqa: ANN401
+    """What equal literals agree in."""
     value = np.asarray(literal.val)
     return (str(literal.aval), value.dtype.str, value.tobytes())
 

@@ -84,8 +84,8 @@ def prepare(captured: Captured, arguments: Arguments, request: JaxRequest, clock
         ExecutionError: If a plan that was given does not fit the call.
         InfeasibleBudget: If no schedule, or no compiled program, keeps the budget.
     """
-    way = _Way.of(captured, arguments, request)
-    request = replace(request, measure=request.measure and request.device is None and way.placement.measurable)
+    way = Way.of(captured, arguments, request)
+    request = replace(request, measure=way.measurable)
     plain = _plain(way.programs, request) if request.measure else None
     if request.budget is not None:
         # The same number of bytes for the loops' graph, whose keep-everything peak is another.
@@ -95,7 +95,7 @@ def prepare(captured: Captured, arguments: Arguments, request: JaxRequest, clock
     return _fitted(way, request, clock, plain)
 
 
-def _fitted(way: "_Way", request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared:
+def _fitted(way: "Way", request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared:
     """The program as it is, or the first way of a call that keeps the budget."""
     assert isinstance(request.budget, int)
     # What is computed again on the user's word is no part of what a plan tells: it runs where nothing else fits.
@@ -111,7 +111,7 @@ def _fitted(way: "_Way", request: JaxRequest, clock: Deadline, plain: int | None
     raise found
 
 
-def _cheapest(way: "_Way", request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared | InfeasibleBudget:
+def _cheapest(way: "Way", request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared | InfeasibleBudget:
     """The best of the ways that are worth trying, or why none of them keeps the budget."""
     assert isinstance(request.budget, int)
     first: InfeasibleBudget | None = None
@@ -151,19 +151,20 @@ def least(captured: Captured, arguments: Arguments, request: JaxRequest, overhea
     Raises:
         KeyboardInterrupt: If the user ended the search.
     """
-    way = _Way.of(next(captured.cut(), captured), arguments, request)
+    way = Way.of(next(captured.cut(), captured), arguments, request)
     say(request, f"looking for the least memory of {captured.name}, up to {request.time_limit:g} s")
     found = minimize_peak(way.lowered.graph, overhead, request.solver, time_limit=request.time_limit, seed=request.seed)
     plan = heed(found.plan)
     assert plan.schedule is not None
     assert plan.peak is not None
-    measured = request.measure and request.device is None and way.placement.measurable
-    taken, plain = (way.programs.taken(plan.schedule), _plain(way.programs, request)) if measured else (None, None)
+    taken, plain = (None, None)
+    if way.measurable:
+        taken, plain = way.programs.taken(plan.schedule), _plain(way.programs, request)
     return JaxPlan(plan, taken, plain, plan.peak if taken is None else taken)
 
 
 @dataclass(frozen=True, eq=False)
-class _Way:
+class Way:
     """A captured call on the way to its plan."""
 
     captured: Captured
@@ -173,7 +174,8 @@ class _Way:
     lowered: Lowered
 
     @classmethod
-    def of(cls, captured: Captured, arguments: Arguments, request: JaxRequest) -> "_Way":
+    def of(cls, captured: Captured, arguments: Arguments, request: JaxRequest) -> "Way":
+        """Of a call."""
         program = captured.program
         placement = place(program, (*program.constants, *arguments.arrays), arguments.shardings)
         lowered = lower(
@@ -185,6 +187,11 @@ class _Way:
             platform=request.device,
         )
         return cls(captured, arguments, request, placement, lowered)
+
+    @property
+    def measurable(self) -> bool:
+        """Whether programs are to be compiled to see what they take, and can be."""
+        return self.request.measure and self.request.device is None and self.placement.measurable
 
     @property
     def programs(self) -> Programs:
@@ -211,11 +218,11 @@ class _Way:
         """Bytes of keeping everything."""
         return keep_everything_usage(self.lowered.graph).peak
 
-    def other(self, captured: Captured) -> "_Way":
+    def other(self, captured: Captured) -> "Way":
         """The same call, captured in another way."""
-        return _Way.of(captured, self.arguments, self.request)
+        return Way.of(captured, self.arguments, self.request)
 
-    def ways(self, budget: int, plain: int) -> "Iterator[_Way]":
+    def ways(self, budget: int, plain: int) -> "Iterator[Way]":
         """What may keep a budget, the best first."""
         if budget >= self.whole:
             yield self
@@ -231,7 +238,7 @@ class _Way:
         """The rates at which loops come to stack up less, if there are long ones."""
         return [math.inf, *self.captured.rates] if self.captured.program.long else []
 
-    def slimmer(self, budget: int) -> "Iterator[_Way]":
+    def slimmer(self, budget: int) -> "Iterator[Way]":
         """The same with loops that make as little again in their steps as a budget allows, or not much more."""
         slim = cache(self.slim)
         rates = self.slims
@@ -242,7 +249,7 @@ class _Way:
                 yield slim(rate)
             before = slim(rate).whole
 
-    def slim(self, rate: float) -> "_Way":
+    def slim(self, rate: float) -> "Way":
         """The same with loops that stack up less."""
         captured = self.captured.slim(rate)
         assert captured is not None
@@ -256,7 +263,7 @@ class _Way:
         # Stacking up may cost more than it saves.
         return min(keep_everything_usage(way.lowered.graph).cost for way in (self, self.slim(math.inf)))
 
-    def made_for(self, given: GivenPlan) -> "_Way":
+    def made_for(self, given: GivenPlan) -> "Way":
         """This, or the same with other loops, where a plan was made for that."""
         plan = given.plan if isinstance(given, Planned) else given
         if not isinstance(plan, Plan) or plan.graph.fingerprint == self.lowered.graph.fingerprint:
@@ -265,9 +272,11 @@ class _Way:
         return next((way for way in ways if way.lowered.graph.fingerprint == plan.graph.fingerprint), self)
 
     def take(self, request: JaxRequest, plain: int | None) -> Prepared:
+        """The call with the plan that was given; see ``plan.take``."""
         return self.prepared(take(self.programs, request, plain))
 
     def fit(self, request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared:
+        """The call with a plan that keeps the budget; see ``plan.fit``."""
         assert isinstance(request.budget, int)
         if self.captured.slimmer and request.measure:
             taken = self.programs.as_it_is()
@@ -276,5 +285,6 @@ class _Way:
         return self.prepared(fit(self.programs, request, clock, plain))
 
     def prepared(self, plan: JaxPlan) -> Prepared:
+        """The call with a plan."""
         plan = replace(plan, parts=self.captured.parts, work=self.work)
         return Prepared(self.captured, self.lowered, plan)

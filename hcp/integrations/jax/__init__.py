@@ -17,6 +17,7 @@ from hcp.integrations.jax.lower import from_jaxpr
 from hcp.integrations.jax.plan import JaxPlan
 from hcp.integrations.jax.scan import ScanPlan, scan, scan_plan
 from hcp.integrations.jax.transform import BarrierWarning, checkpoint, checkpoint_plan, grad, value_and_grad
+from hcp.integrations.jax.vjp import Pullback, vjp
 
 __all__ = [
     "BarrierWarning",
@@ -29,6 +30,7 @@ __all__ = [
     "JaxPlan",
     "JaxVersionError",
     "PlannedJit",
+    "Pullback",
     "ScanPlan",
     "UnreachableBudget",
     "checkpoint",
@@ -41,4 +43,5 @@ __all__ = [
     "scan",
     "scan_plan",
     "value_and_grad",
+    "vjp",
 ]

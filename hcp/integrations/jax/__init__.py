@@ -18,6 +18,7 @@ from hcp.integrations.jax.plan import JaxPlan
 from hcp.integrations.jax.policies import NamePolicy, name_policy
 from hcp.integrations.jax.scan import ScanPlan, scan, scan_plan
 from hcp.integrations.jax.transform import BarrierWarning, checkpoint, checkpoint_plan, grad, value_and_grad
+from hcp.integrations.jax.vjp import Pullback, vjp
 
 __all__ = [
     "BarrierWarning",
@@ -31,6 +32,7 @@ __all__ = [
     "JaxVersionError",
     "NamePolicy",
     "PlannedJit",
+    "Pullback",
     "ScanPlan",
     "UnreachableBudget",
     "checkpoint",
@@ -44,4 +46,5 @@ __all__ = [
     "scan",
     "scan_plan",
     "value_and_grad",
+    "vjp",
 ]

@@ -67,7 +67,7 @@ class JaxCallbacks(ExecutionCallbacks):
     def results(self, made: Mapping[str, Any]) -> list[Any]:
         """What the program returns."""
         arrays = {var: made[name] for var, name in self.lowered.value_of.items() if name in made}
-        return results_of(self.lowered.program, {**self.given, **arrays})
+        return results_of(self.lowered.program.outvars, {**self.given, **arrays})
 
 
 class JaxCodec:

@@ -7,7 +7,7 @@ a ``jax.checkpoint`` policy) let the compiler move work about and take up to thr
 fetches are moves to and from the host's memory, in the same chain.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from hcp.integrations.jax.host import DEVICE, HOST
-from hcp.integrations.jax.internals import is_variable, varying_axes
+from hcp.integrations.jax.internals import Atom, is_variable, varying_axes
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.platform import is_key
-from hcp.integrations.jax.program import Program
 from hcp.integrations.jax.workspace import node_function
 from hcp.schedule.actions import Action, Compute, Free, Offload, Schedule
 
@@ -35,17 +34,16 @@ def emit(lowered: Lowered, schedule: Schedule) -> Callable[..., list[Any]]:
     """
 
     def run(*sources: Any) -> list[Any]:  # noqa: ANN401
-        running = _Run(lowered, dict(zip(lowered.program.sources, sources, strict=True)))
-        for action in schedule.actions:
-            running.do(action)
-        return running.results()
+        running = Run(lowered, dict(zip(lowered.program.sources, sources, strict=True)))
+        running.do(schedule.actions)
+        return depending(running.results(lowered.program.outvars), running.turn)
 
     return run
 
 
 @dataclass
-class _Run:
-    """One trace of a schedule.
+class Run:
+    """One trace of a schedule, or of some of its actions.
 
     Attributes:
         given: Constants and arguments.
@@ -64,9 +62,14 @@ class _Run:
     turn: Any = field(default_factory=lambda: np.uint8(0))
     before: Sequence[Any] = ()
 
-    def do(self, action: Action) -> None:
+    def do(self, actions: Iterable[Action]) -> None:
+        """Takes some actions, in order."""
+        for action in actions:
+            self._act(action)
+
+    def _act(self, action: Action) -> None:
         if isinstance(action, Compute):
-            self.compute(action.node)
+            self._compute(action.node)
             return
         # Tokens that order effects are no arrays.
         var = self.lowered.variable_of.get(action.value)
@@ -81,7 +84,7 @@ class _Run:
             self.made[self.current.get(var, var)] = jax.device_put(held, DEVICE)
             self.before = [self.made[self.current.get(var, var)]]
 
-    def compute(self, node: str) -> None:
+    def _compute(self, node: str) -> None:
         program, each = self.lowered.program, self.lowered.groups[node]
         inputs = [self.made[var] if var in self.made else self.given[var] for var in each.inputs]
         held = self.hold([*inputs, *(value for _, value in each.literals)])
@@ -99,9 +102,9 @@ class _Run:
         self.turn = held[len(arrays)]
         return held[: len(arrays)]
 
-    def results(self) -> list[Any]:
-        results = self.hold(results_of(self.lowered.program, {**self.given, **self.made}))
-        return _depending(results, self.turn)
+    def results(self, outvars: Sequence[Atom]) -> list[Any]:
+        """Some of what the program returns, when all of it was made."""
+        return self.hold(results_of(outvars, {**self.given, **self.made}))
 
 
 def barrier(arrays: list[Any]) -> list[Any]:
@@ -119,7 +122,7 @@ def barrier(arrays: list[Any]) -> list[Any]:
     return held
 
 
-def _depending(results: list[Any], turn: Any) -> list[Any]:  # noqa: ANN401
+def depending(results: list[Any], turn: Any) -> list[Any]:  # noqa: ANN401
     """Results, the smallest of which depends on the last turn: a chain that nothing reads would be removed.
 
     Compilers drop what is not read from barriers. A node of constants alone would then wait for nothing, and neither
@@ -132,6 +135,6 @@ def _depending(results: list[Any], turn: Any) -> list[Any]:  # noqa: ANN401
     return results
 
 
-def results_of(program: Program, known: Mapping[Any, Any]) -> list[Any]:
-    """What a program returns, given the arrays behind its variables."""
-    return [known[item] if is_variable(item) else jnp.asarray(item.val, item.aval.dtype) for item in program.outvars]
+def results_of(outvars: Sequence[Atom], known: Mapping[Any, Any]) -> list[Any]:
+    """What is returned, given the arrays behind variables."""
+    return [known[item] if is_variable(item) else jnp.asarray(item.val, item.aval.dtype) for item in outvars]

@@ -44,6 +44,9 @@ ELEMENTWISE: Final = frozenset(
 _KEPT_APART: Final = "optimization_barrier"
 _NAMED: Final = "name"
 MARKS: Final = frozenset({_NAMED, _KEPT_APART})
+# Under this name a function is called that stands for what lies between results and their cotangents. No function of a
+# user's is called so, as it is no identifier.
+GATE: Final = "hcp gate"
 MOVEMENT: Final = frozenset({"concatenate", "pad", "reshard", "rev", "slice", "split", *MARKS, *VIEWS})
 REDUCTIONS: Final = frozenset(
     """argmax argmin reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor""".split()  # noqa: SIM905 - a list would be a column of words
@@ -169,7 +172,7 @@ _CALLS: Final = frozenset(
 
 def callee(equation: Equation) -> tuple[Any, list[tuple[Any, Any]]] | None:
     """The jaxpr that an equation merely calls, with its constants; None where it has to stay."""
-    if equation.primitive not in _CALLS or _pinned(equation.params):
+    if equation.primitive not in _CALLS or _pinned(equation.params) or is_gate(equation):
         return None
     for name in ("jaxpr", "call_jaxpr"):
         inner = equation.params.get(name)
@@ -178,6 +181,11 @@ def callee(equation: Equation) -> tuple[Any, list[tuple[Any, Any]]] | None:
         if isinstance(inner, core.Jaxpr):
             return inner, []
     return None
+
+
+def is_gate(equation: Equation) -> bool:
+    """Whether an equation stands for what lies between a function's results and their cotangents."""
+    return equation.primitive is core.primitives.jit_p and equation.params["name"] == GATE
 
 
 def is_asked_again(equation: Equation) -> bool:
@@ -318,8 +326,8 @@ _NAMED_AXIS: Final = "NamedAxisEffect"
 
 
 def has_effects(equation: Equation) -> bool:
-    """Whether running an equation again would be seen from outside."""
-    return any(type(effect).__name__ != _NAMED_AXIS for effect in equation.effects)
+    """Whether running an equation again would be seen from outside; what lies between two halves runs once."""
+    return is_gate(equation) or any(type(effect).__name__ != _NAMED_AXIS for effect in equation.effects)
 
 
 def names_axes(equation: Equation) -> bool:
@@ -329,7 +337,7 @@ def names_axes(equation: Equation) -> bool:
 
 def is_kept_unread(equation: Equation) -> bool:
     """Whether an equation stays even where what it makes is not read."""
-    return bool(equation.effects)
+    return is_gate(equation) or bool(equation.effects)
 
 
 def mesh_sharding(aval: Any) -> Any:  # noqa: ANN401

@@ -59,17 +59,17 @@ def flatten(
     jaxpr = closed.jaxpr
     invars = tuple(inliner.fresh(var) for var in jaxpr.invars)
     outvars = inliner.closed(closed, invars)
-    equations = _live(inliner.equations, outvars)
+    equations = live(inliner.equations, outvars)
     if merge:
         equations, outvars = _merged(equations, outvars)
     cutter = Cutter(inliner, most, parts)
     long = cutter.longer(equations)
     if slim is not None:
         less, outvars = slimmed(inliner, equations, outvars, long, flat=flatten, rate=slim)
-        equations, outvars = _merged(_live(less, outvars), outvars)
+        equations, outvars = _merged(live(less, outvars), outvars)
     if cut:
         found, outvars = cutter.run(equations, outvars)
-        equations, outvars = _merged(_live(found, outvars), outvars, cutter.in_place)
+        equations, outvars = _merged(live(found, outvars), outvars, cutter.in_place)
     equations, outvars = _allocated_late(inliner, equations, outvars)
     for equation in equations:
         _check(equation)
@@ -103,10 +103,11 @@ def _allocated_late(
         else:
             inliner.add(equation)
     outvars = inliner.atoms(outvars)
-    return _live(inliner.equations, outvars), outvars
+    return live(inliner.equations, outvars), outvars
 
 
-def _live(equations: Sequence[Equation], outvars: Sequence[Atom]) -> list[Equation]:
+def live(equations: Sequence[Equation], outvars: Sequence[Atom]) -> list[Equation]:
+    """The equations that some results need, and those that have effects."""
     needed = {item for item in outvars if is_variable(item)}
     kept = []
     for equation in reversed(equations):

@@ -9,6 +9,7 @@ from functools import partial, update_wrapper
 from typing import Any, Final
 
 import jax
+import jax.numpy as jnp
 
 from hcp.graph.errors import HcpError
 from hcp.integrations.devices import Device, device_named
@@ -330,12 +331,12 @@ class PlannedGradient:
         """A compiled call."""
         run = self._runner(arguments, frames=5)
         if not isinstance(run, Prepared):
-            return jax.jit(run, **_jit_options())
-        compiled = jax.jit(run.runs or run.run, **_jit_options())
+            return jax.jit(run, **jit_options())
+        compiled = jax.jit(run.runs or run.run, **jit_options())
         # What is no array is not compiled.
         return lambda *arrays: run.captured.rebuilt(compiled(*arrays))
 
-    def _runner(self, arguments: Arguments, frames: int = 4) -> Callable[..., Any]:
+    def _runner(self, arguments: Arguments, frames: int) -> Callable[..., Any]:
         """What runs a call on its arrays: planned, or as it is where there is no plan and the user allows it.
 
         Args:
@@ -401,33 +402,50 @@ class PlannedGradient:
 
     def _within(self, arguments: Arguments) -> Any:  # noqa: ANN401
         """A call from a trace outside of hcp."""
-        if _STATE.asked is not None:
-            return self._looked_at(arguments)
+        if self._looked_at(arguments):
+            args, kwargs = arguments.rebuilt(arguments.arrays)
+            return self.differentiated(*args, **kwargs)
+        return self._traced(arguments)(*arguments.arrays)
+
+    def _traced(self, arguments: Arguments) -> Callable[..., Any]:
+        """What runs a call from such a trace."""
         told = _STATE.told.pop(0) if _STATE.told else ()
         if len(told) == len(arguments.arrays):
             arguments = replace(arguments, shardings=told)
-        run = self._runner(arguments)
-        # Outside of any jit, as in a bare vmap, operations run one by one and go as the plan says.
-        if isinstance(run, Prepared) and compiler_options() is not None and under_jit() and not _STATE.planned:
-            warnings.warn(
-                f"{self.name} is planned within a jax.jit for CPUs, where the compiler removes what keeps a plan "
-                "together; use hcp.integrations.jax.jit for the outermost one, or set "
-                f"XLA_FLAGS=--{PASSES_LEFT_OUT}={STRIPPING_PASS}",
-                BarrierWarning,
-                stacklevel=3,
-            )
-        return run(*arguments.arrays)
+        run = self._runner(arguments, frames=6)
+        if isinstance(run, Prepared):
+            warn_of_barriers(self.name, stacklevel=5)
+        return run
 
-    def _looked_at(self, arguments: Arguments) -> Any:  # noqa: ANN401
-        """A call that runs unplanned, to see how the compiler spreads what it is given."""
+    def _looked_at(self, arguments: Arguments) -> bool:
+        """Whether a call is to run unplanned, to see how the compiler spreads what it is given."""
+        if _STATE.asked is None:
+            return False
         found: list[Any] = [None] * len(arguments.arrays)
-        assert _STATE.asked is not None
         _STATE.asked.append(found)
         for place, array in enumerate(() if on_one_device_each() else arguments.arrays):
-            if array.shape and not mapped_over(array):
+            if jnp.shape(array) and not mapped_over(array):
                 jax.debug.inspect_array_sharding(array, callback=partial(found.__setitem__, place))
-        args, kwargs = arguments.rebuilt(arguments.arrays)
-        return self.differentiated(*args, **kwargs)
+        return True
+
+
+def warn_of_barriers(name: str, stacklevel: int) -> None:
+    """Warns where a plan becomes part of a jit that does not pass the compiler option it needs.
+
+    Args:
+        name: Of what is planned.
+        stacklevel: Frames from here to the user's code, as ``warnings.warn`` counts them.
+    """
+    # Outside of any jit, as in a bare vmap, operations run one by one and go as the plan says.
+    if compiler_options() is None or not under_jit() or _STATE.planned:
+        return
+    warnings.warn(
+        f"{name} is planned within a jax.jit for CPUs, where the compiler removes what keeps a plan "
+        "together; use hcp.integrations.jax.jit for the outermost one, or set "
+        f"XLA_FLAGS=--{PASSES_LEFT_OUT}={STRIPPING_PASS}",
+        BarrierWarning,
+        stacklevel,
+    )
 
 
 @contextmanager
@@ -495,6 +513,7 @@ def _planned(
     return planned
 
 
-def _jit_options() -> dict[str, Any]:
+def jit_options() -> dict[str, Any]:
+    """Of ``jax.jit``, for planned programs by themselves."""
     options = compiler_options()
     return {} if options is None else {"compiler_options": options}

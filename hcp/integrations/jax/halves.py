@@ -1,0 +1,166 @@
+"""A planned program in two halves; what lies between its results and their cotangents is somebody else's.
+
+To the planner both halves are one program, in which an operation of its own, the gate, reads all results and makes the
+cotangents. All that depends on these comes after it in every schedule, and where it runs the schedule is cut: what is
+held there, and read later, is handed from one half to the other. The gate itself runs only where memory is measured, as
+a loop that nobody can see through, so that cotangents are arrays as the caller's will be.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from hcp.integrations.jax.emit import Run, depending
+from hcp.integrations.jax.internals import GATE, Atom, is_gate, is_variable, part_of, run_jaxpr
+from hcp.integrations.jax.jaxpr import live
+from hcp.integrations.jax.lower import Lowered
+from hcp.integrations.jax.prepare import Prepared
+from hcp.schedule.actions import Compute, Fetch, Offload, Schedule
+
+
+def between(outputs: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """Stands for what makes cotangents of some outputs; other results are to be there as well by then."""
+    made: list[Any] = _gate(outputs, others)
+    return made
+
+
+def _cotangents(outputs: Sequence[Any], others: Sequence[Any]) -> list[Any]:  # noqa: ARG001 - the gate reads all results
+    return [jax.lax.while_loop(lambda made: jnp.isnan(made).any(), lambda made: made * 2, output) for output in outputs]
+
+
+_cotangents.__name__ = GATE
+_gate = jax.jit(_cotangents)
+
+
+class Halves(ABC):
+    """The two halves of a program.
+
+    Attributes:
+        sources: The program's constants and arguments, as variables.
+        results: What each half returns.
+        read: The variables that the second one reads or returns.
+        places: Which of the sources are among these.
+    """
+
+    def __init__(self, sources: Sequence[Any], results: Sequence[Atom], first: int, read: Iterable[Any]) -> None:
+        self.sources = tuple(sources)
+        self.results = list(results[:first]), list(results[first:])
+        self.read = {item for item in (*read, *self.results[1]) if is_variable(item)}
+        self.places = tuple(place for place, var in enumerate(self.sources) if var in self.read)
+
+    @abstractmethod
+    def first(self, *sources: Any) -> tuple[list[Any], Any]:  # noqa: ANN401
+        """Runs the first half.
+
+        Returns:
+            Its results, and the arrays that it hands to the second one.
+        """
+
+    @abstractmethod
+    def second(self, sources: Sequence[Any], kept: Any, cotangents: Sequence[Any]) -> list[Any]:  # noqa: ANN401
+        """Runs the second half.
+
+        Args:
+            sources: Those at ``places``.
+            kept: What the first one handed on.
+            cotangents: Of the outputs that the gate was given.
+        """
+
+
+def halves(prepared: Prepared, first: int, *, apart: bool) -> Halves:
+    """The halves of what runs a call.
+
+    Args:
+        prepared: What runs.
+        first: How many results the first half returns.
+        apart: Whether they are two programs. No compiler can then see what one could make again from less of what
+            JAX's other half hands on, so that what a plan hands on, which is grouped for that, takes less.
+    """
+    if prepared.plan.plain and not (apart and not prepared.plan.again):
+        return AsItIs(prepared.captured.closed.jaxpr, first)
+    return Planned(prepared.lowered, prepared.plan.schedule, first)
+
+
+class AsItIs(Halves):
+    """The halves of a program as JAX makes it."""
+
+    def __init__(self, jaxpr: Any, first: int) -> None:  # noqa: ANN401
+        place = next(k for k, equation in enumerate(jaxpr.eqns) if is_gate(equation))
+        before, gate = jaxpr.eqns[:place], jaxpr.eqns[place]
+        after = live(jaxpr.eqns[place + 1 :], jaxpr.outvars[first:])
+        read = (item for equation in after for item in equation.invars)
+        super().__init__((*jaxpr.constvars, *jaxpr.invars), jaxpr.outvars, first, read)
+        kept = [var for equation in before for var in equation.outvars if var in self.read]
+        made = [*self.results[0], *kept]
+        self._first = part_of(jaxpr, live(before, made), self.sources, made)
+        self._read = [var in self.read for var in gate.outvars]
+        given = [*(self.sources[k] for k in self.places), *kept, *compress(gate.outvars, self._read)]
+        self._second = part_of(jaxpr, after, given, self.results[1])
+
+    def first(self, *sources: Any) -> tuple[list[Any], Any]:  # noqa: ANN401
+        """See ``Halves``."""
+        found = run_jaxpr(self._first, (), *sources)
+        count = len(self.results[0])
+        return found[:count], found[count:]
+
+    def second(self, sources: Sequence[Any], kept: Any, cotangents: Sequence[Any]) -> list[Any]:  # noqa: ANN401
+        """See ``Halves``."""
+        return run_jaxpr(self._second, (), *sources, *kept, *compress(cotangents, self._read))
+
+
+class Planned(Halves):
+    """The halves of a schedule."""
+
+    def __init__(self, lowered: Lowered, schedule: Schedule, first: int) -> None:
+        self.lowered = lowered
+        gate = next(name for name, each in lowered.groups.items() if is_gate(each.main))
+        # It runs once, as what has effects does.
+        place = schedule.actions.index(Compute(gate))
+        self.before, self.after = schedule.actions[:place], schedule.actions[place + 1 :]
+        self.made = lowered.groups[gate].main.outvars
+        program = lowered.program
+        groups = [lowered.groups[action.node] for action in self.before if isinstance(action, Compute)]
+        # Of arrays written in place, the variable of the last version, by the first one.
+        versions = [var for each in groups for var in each.outputs if var in program.in_place]
+        self.current = {program.in_place[var]: var for var in versions}
+        super().__init__(program.sources, program.outvars, first, self._reads())
+
+    def _reads(self) -> Iterator[Any]:
+        """The variables that the second half reads or moves to the host."""
+        for action in self.after:
+            if isinstance(action, Compute):
+                yield from self.lowered.groups[action.node].inputs
+            elif isinstance(action, Offload) and action.value in self.lowered.variable_of:
+                var = self.lowered.variable_of[action.value]
+                yield self.current.get(var, var)
+
+    def first(self, *sources: Any) -> tuple[list[Any], Any]:  # noqa: ANN401
+        """See ``Halves``."""
+        run = Run(self.lowered, dict(zip(self.sources, sources, strict=True)))
+        run.do(self.before)
+        results = run.results(self.results[0])
+        made = {self.lowered.value_of[var]: array for var, array in run.made.items() if var in self.read}
+        fetched = {action.value for action in self.after if isinstance(action, Fetch)}
+        copies = {name: copy for name, copy in run.copies.items() if name in fetched}
+        return results, (made, copies, jnp.asarray(run.turn))
+
+    def second(self, sources: Sequence[Any], kept: Any, cotangents: Sequence[Any]) -> list[Any]:  # noqa: ANN401
+        """See ``Halves``."""
+        named, copies, turn = kept
+        made = {self.lowered.variable_of[name]: array for name, array in named.items()}
+        run = Run(
+            self.lowered,
+            {self.sources[place]: source for place, source in zip(self.places, sources, strict=True)},
+            made | dict(zip(self.made, cotangents, strict=True)),
+            dict(copies),
+            dict(self.current),
+            turn,
+            # What is computed again waits for them: until they are there, the memory is the caller's.
+            list(cotangents),
+        )
+        run.do(self.after)
+        return depending(run.results(self.results[1]), run.turn)

@@ -302,7 +302,7 @@ class PlannedGradient:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Runs the planned program; see ``value_and_grad``."""
         arguments = self.split(args, kwargs)
-        if any(map(is_traced, arguments.arrays)):
+        if under_jit() or any(map(is_traced, arguments.arrays)):
             return self._within(arguments)
         key = arguments.key
         if key not in self._compiled:

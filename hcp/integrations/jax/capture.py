@@ -1,8 +1,8 @@
 """From a Python function and its arguments to a flat program, with errors that say what to change."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Number
 from typing import Any, Final
@@ -36,6 +36,7 @@ class Captured:
         closed: The jaxpr behind the program.
         parts: Into how many parts its long loops are cut, if they are.
         slimmer: Whether its long loops stack up less.
+        flattened: How the program was made from the jaxpr, as options of ``flatten``.
     """
 
     program: Program
@@ -45,10 +46,19 @@ class Captured:
     closed: ClosedJaxpr
     parts: int | None = None
     slimmer: bool = False
+    flattened: Mapping[str, Any] = field(default_factory=dict)
 
     def rebuilt(self, arrays: Sequence[Any]) -> Any:  # noqa: ANN401
         """What it returns, given the arrays of that."""
         return _rebuilt(self.structure, self.others, arrays)
+
+    def whole(self) -> "Captured":
+        """The same with all loops as they are."""
+        return self._made({})
+
+    def again(self) -> "Captured":
+        """The same with what ``jax.checkpoint`` computes again left to be that."""
+        return self._made({**self.flattened, "again": True})
 
     def slim(self, rate: float = math.inf) -> "Captured | None":
         """The same with long loops that stack up less; None where there are none.
@@ -59,7 +69,7 @@ class Captured:
         """
         if not self.program.long:
             return None
-        return replace(self, program=flatten(self.closed, slim=rate), slimmer=True)
+        return self._made({"slim": rate}, slimmer=True)
 
     @cached_property
     def rates(self) -> list[float]:
@@ -69,11 +79,14 @@ class Captured:
     def cut(self) -> "Iterator[Captured]":
         """The same with loops cut up for planning inside of them, into few parts first; nothing without loops."""
         for parts in PARTS:
-            program = flatten(self.closed, slim=math.inf, cut=True, parts=parts)
-            if program.cut:
-                yield replace(self, program=program, parts=parts if program.long else None)
-            if not program.long:
+            found = self._made({"slim": math.inf, "cut": True, "parts": parts})
+            if found.program.cut:
+                yield replace(found, parts=parts if found.program.long else None)
+            if not found.program.long:
                 return
+
+    def _made(self, options: Mapping[str, Any], *, slimmer: bool = False) -> "Captured":
+        return replace(self, program=flatten(self.closed, **options), slimmer=slimmer, flattened=options)
 
 
 @dataclass(frozen=True)

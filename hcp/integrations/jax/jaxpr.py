@@ -4,7 +4,7 @@ What stays opaque: control flow (scan, while, cond), shard_map, foreign calls, a
 options, since inlining these would lose what they pin.
 """
 
-from collections.abc import Container, Hashable, Sequence
+from collections.abc import Container, Hashable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -35,7 +35,7 @@ from hcp.integrations.jax.unroll import MOST_EQUATIONS, PARTS, Cutter
 def flatten(
     closed: ClosedJaxpr,
     *,
-    merge: bool = True,
+    again: bool = False,
     slim: float | None = None,
     cut: bool = False,
     parts: int = PARTS[-1],
@@ -45,7 +45,7 @@ def flatten(
 
     Args:
         closed: The jaxpr.
-        merge: Whether equations are merged that compute the same.
+        again: Whether what ``jax.checkpoint`` computes again stays, rather than be merged with the first time.
         slim: Where given, loops that are too long to be written out stack up less: they make again in their steps what
             is made for nothing, and what holds so many bytes for a floating-point operation (see ``residuals``).
         cut: Whether to cut up the loops that hand stacks to one another (see ``unroll``).
@@ -59,30 +59,22 @@ def flatten(
     jaxpr = closed.jaxpr
     invars = tuple(inliner.fresh(var) for var in jaxpr.invars)
     outvars = inliner.closed(closed, invars)
-    equations = live(inliner.equations, outvars)
-    if merge:
-        equations, outvars = _merged(equations, outvars)
+    merged = partial(_merged, apart=inliner.apart if again else {})
+    equations, outvars = merged(live(inliner.equations, outvars), outvars)
     cutter = Cutter(inliner, most, parts)
     long = cutter.longer(equations)
     if slim is not None:
         less, outvars = slimmed(inliner, equations, outvars, long, flat=flatten, rate=slim)
-        equations, outvars = _merged(live(less, outvars), outvars)
+        equations, outvars = merged(live(less, outvars), outvars)
     if cut:
         found, outvars = cutter.run(equations, outvars)
-        equations, outvars = _merged(live(found, outvars), outvars, cutter.in_place)
+        equations, outvars = merged(live(found, outvars), outvars, cutter.in_place)
     equations, outvars = _allocated_late(inliner, equations, outvars)
     for equation in equations:
         _check(equation)
     sources = tuple(inliner.constants), tuple(inliner.constvars), invars
     made = tuple(equations), tuple(outvars), cutter.in_place
-    return Program(
-        jaxpr,
-        *sources,
-        *made,
-        cut=cutter.cuts > 0,
-        long=tuple(chain.from_iterable(long)),
-        apart=inliner.apart,
-    )
+    return Program(jaxpr, *sources, *made, cut=cutter.cuts > 0, long=tuple(chain.from_iterable(long)))
 
 
 def _allocated_late(
@@ -118,11 +110,17 @@ def live(equations: Sequence[Equation], outvars: Sequence[Atom]) -> list[Equatio
 
 
 def _merged(
-    equations: Sequence[Equation], outvars: Sequence[Atom], in_place: Container[Any] = ()
+    equations: Sequence[Equation], outvars: Sequence[Atom], in_place: Container[Any] = (), *, apart: Mapping[Any, int]
 ) -> tuple[list[Equation], list[Atom]]:
     """Keeps the first of equations that compute the same, such as a user's checkpoint leaves behind.
 
     Arrays that are written in place stay apart: what begins alike may go on differently.
+
+    Args:
+        equations: In execution order.
+        outvars: What is returned.
+        in_place: The variables of arrays that are written in place.
+        apart: For variables that are computed apart from all else, where.
     """
     first: dict[Hashable, Equation] = {}
     stands_for: dict[Any, Any] = {}
@@ -133,7 +131,8 @@ def _merged(
     kept = []
     for equation in equations:
         renamed = rewired(equation, [atom(item) for item in equation.invars])
-        key = None if any(var in in_place for var in renamed.outvars) else equation_key(renamed)
+        own = None if any(var in in_place for var in renamed.outvars) else equation_key(renamed)
+        key = None if own is None else (own, *{apart.get(var) for var in renamed.outvars})
         if key is not None and key in first:
             stands_for.update(zip(equation.outvars, first[key].outvars, strict=True))
             continue

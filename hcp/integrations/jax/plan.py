@@ -14,7 +14,7 @@ from hcp.integrations.planning import adopt, find_plan, judged
 from hcp.planning.deadline import Deadline
 from hcp.planning.plan import Plan
 from hcp.planning.problem import InfeasibleBudget, Problem
-from hcp.schedule.actions import ScheduleError, keep_everything
+from hcp.schedule.actions import Schedule, ScheduleError, keep_everything
 from hcp.schedule.replay import keep_everything_usage, replay
 
 # Shares of the time limit for one plan after the other: the first is for the budget, others for what compiled programs
@@ -59,6 +59,11 @@ class JaxPlan(Planned):
         """Cost of recomputation and transfers over the cost of the computation without any."""
         assert self.plan.cost is not None
         return super().overhead if self.work is None else self.plan.cost / self.work - 1
+
+    @property
+    def base_cost(self) -> int:
+        """The cost of everything once, which the overhead is over."""
+        return self.plan.base.cost if self.work is None else self.work
 
     @property
     def gap(self) -> float | None:
@@ -114,7 +119,9 @@ def plain_plan(lowered: Lowered, budget: int, plain: int | None, taken: int, *, 
     return JaxPlan(plan, taken, plain, budget, plain=True, again=again)
 
 
-def fit(programs: Programs, request: JaxRequest, clock: Deadline, plain: int | None) -> JaxPlan:
+def fit(
+    programs: Programs, request: JaxRequest, clock: Deadline, plain: int | None, known: Schedule | None = None
+) -> JaxPlan:
     """Plans, compiles, measures, and plans for less or for more until the program keeps the budget, and not too well.
 
     A program that was measured before and keeps the budget is taken where none of these is cheaper.
@@ -124,12 +131,13 @@ def fit(programs: Programs, request: JaxRequest, clock: Deadline, plain: int | N
         request: How, with a budget in bytes.
         clock: Of the time limit for all of it.
         plain: Bytes of the program as JAX makes it, if measured.
+        known: A schedule to begin with.
 
     Raises:
         InfeasibleBudget: Where it is proved that no schedule keeps the budget.
         UnreachableBudget: Where no plan was found that does, or no compiled program.
     """
-    return _Fitting(programs, request, clock, plain).run()
+    return _Fitting(programs, request, clock, plain, known).run()
 
 
 @dataclass
@@ -137,6 +145,7 @@ class _Fitting:
     """The search for the plan whose program keeps a budget.
 
     Attributes:
+        known: A schedule to begin with.
         first: The plan for the budget itself.
         fitting: The cheapest plan whose program fits, and what that takes.
         low: The largest peak of a plan whose program fits.
@@ -148,6 +157,7 @@ class _Fitting:
     request: JaxRequest
     clock: Deadline
     plain: int | None
+    known: Schedule | None = None
     first: Plan | None = None
     fitting: tuple[Plan, int] | None = None
     low: int = 0
@@ -196,7 +206,7 @@ class _Fitting:
         return self._best(problem)
 
     def _planned(self, problem: Problem, asked: JaxRequest, again: str) -> Plan:
-        known = None if self.fitting is None else self.fitting[0].schedule
+        known = self.known if self.fitting is None else self.fitting[0].schedule
         fits = known is not None and replay(problem.graph, known, problem.host).peak <= problem.budget
         plan = find_plan(problem, asked, again=again, incumbent=known if fits else None).plan
         self.first = self.first or plan

@@ -5,7 +5,7 @@ everywhere or nowhere, and blocks are computed again whole. So its cost and memo
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from typing import Any, Final
@@ -15,17 +15,14 @@ import jax
 from hcp.integrations.jax.capture import Arguments, Captured, capture
 from hcp.integrations.jax.errors import JaxError, UnreachableBudget
 from hcp.integrations.jax.internals import equations_in, name_given
-from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.plan import JaxPlan
 from hcp.integrations.jax.prepare import Way
-from hcp.integrations.jax.repeated import as_written
 from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.jax.transform import planned_gradient
 from hcp.integrations.planning import say
 from hcp.planning.deadline import Deadline
 from hcp.planning.planner import Planner
 from hcp.plans.cache import CacheOption
-from hcp.schedule.replay import Usage, keep_everything_usage, replay
 
 # Up to so many names all choices are tried; with more, names are saved one after the other.
 ALL_CHOICES: Final = 4
@@ -46,10 +43,9 @@ class NamePolicy:
         saved: Names that are kept from the forward to the backward.
         recomputed: Names that are not.
         cost: Of all that is computed, replayed, in nanoseconds as in the plan.
-        peak: Bytes as replayed: everything in the order of the program, what is computed again when its block's turn
-            comes.
+        peak: Bytes, replayed in the program's order: what is computed again comes before the backward of its block.
         measured_bytes: What the compiled program takes; None where not measured.
-        work: The cost without anything computed again.
+        work: The cost of everything once.
         plan: hcp's.
         tried: How many choices of names were looked at.
     """
@@ -148,20 +144,20 @@ def name_policy(
     def captured(saved: Sequence[str]) -> Captured:
         policy = jax.checkpoint_policies.save_only_these_names(*saved)
         planned = planned_gradient(make(policy), argnums, has_aux, request)
-        return capture(planned.differentiated, arguments, planned.name)
+        return capture(planned.differentiated, arguments, planned.name).again()
 
     rest = (1 - PLAN_SHARE) * time_limit
     say(request, f"looking for names to save of {', '.join(names)}, up to {rest:.0f} s")
     search = _Search(names, captured, arguments, request, prepared.plan.budget_bytes, Deadline(rest))
     best = search.run()
-    once = replace(prepared.captured, program=flatten(prepared.captured.closed))
     return NamePolicy(
         saved=best.saved,
         recomputed=tuple(name for name in names if name not in best.saved),
         cost=best.cost,
         peak=best.peak,
         measured_bytes=best.measured,
-        work=keep_everything_usage(Way.of(once, arguments, request).lowered.graph).cost,
+        # Keeping all that steps of loops make may cost more than making some of it again.
+        work=min(prepared.plan.base_cost, Way.of(prepared.captured.whole(), arguments, request).cost),
         plan=prepared.plan,
         tried=len(search.tried),
     )
@@ -174,18 +170,13 @@ class _Choice:
     saved: tuple[str, ...]
     way: Way
 
-    @cached_property
-    def usage(self) -> Usage:
-        lowered = self.way.lowered
-        return replay(lowered.graph, as_written(self.way.captured.closed, lowered))
-
     @property
     def cost(self) -> int:
-        return self.usage.cost
+        return self.way.cost
 
     @property
     def peak(self) -> int:
-        return self.usage.peak
+        return self.way.whole
 
     @cached_property
     def measured(self) -> int | None:

@@ -17,6 +17,7 @@ from hcp.integrations.jax.lower import Lowered, lower
 from hcp.integrations.jax.placement import Placement, place
 from hcp.integrations.jax.plan import JaxPlan, fit, plain_plan, take
 from hcp.integrations.jax.programs import Programs, Source, flat, unplanned
+from hcp.integrations.jax.repeated import as_written
 from hcp.integrations.jax.request import JaxRequest
 from hcp.integrations.planned import Planned
 from hcp.integrations.planning import heed, say
@@ -25,7 +26,8 @@ from hcp.least_peak import minimize_peak
 from hcp.planning.deadline import Deadline
 from hcp.planning.plan import Plan
 from hcp.planning.problem import InfeasibleBudget
-from hcp.schedule.replay import keep_everything_usage
+from hcp.schedule.actions import Schedule, ScheduleError
+from hcp.schedule.replay import keep_everything_usage, replay
 
 # What a graph counts is above what its program takes, which the compiler orders and fuses, by some percent at times.
 ROOM: Final = 1.03
@@ -218,6 +220,11 @@ class Way:
         """Bytes of keeping everything."""
         return keep_everything_usage(self.lowered.graph).peak
 
+    @property
+    def cost(self) -> int:
+        """Of everything once."""
+        return keep_everything_usage(self.lowered.graph).cost
+
     def other(self, captured: Captured) -> "Way":
         """The same call, captured in another way."""
         return Way.of(captured, self.arguments, self.request)
@@ -261,7 +268,7 @@ class Way:
         if not self.captured.slimmer:
             return None
         # Stacking up may cost more than it saves.
-        return min(keep_everything_usage(way.lowered.graph).cost for way in (self, self.slim(math.inf)))
+        return min(self.cost, self.slim(math.inf).cost)
 
     def made_for(self, given: GivenPlan) -> "Way":
         """This, or the same with other loops, where a plan was made for that."""
@@ -282,7 +289,19 @@ class Way:
             taken = self.programs.as_it_is()
             if taken <= request.budget:
                 return self.prepared(plain_plan(self.lowered, request.budget, plain, taken))
-        return self.prepared(fit(self.programs, request, clock, plain))
+        return self.prepared(fit(self.programs, request, clock, plain, self.written))
+
+    @property
+    def written(self) -> Schedule | None:
+        """What the function computes again by itself, if it does."""
+        if not any(map(is_asked_again, equations_in(self.captured.closed))):
+            return None
+        schedule = as_written(self.captured, self.lowered)
+        try:
+            replay(self.lowered.graph, schedule)
+        except ScheduleError:
+            return None
+        return schedule
 
     def prepared(self, plan: JaxPlan) -> Prepared:
         """The call with a plan."""

@@ -25,7 +25,6 @@ class Program:
         in_place: For each variable that is an array written part by part, in place, the first of the same storage.
         cut: Whether loops were cut up.
         long: The loops that hand stacks to one another and are too long to be written out.
-        apart: For variables that ``jax.checkpoint`` has computed apart from all else, which of its calls does.
     """
 
     jaxpr: Any
@@ -37,7 +36,6 @@ class Program:
     in_place: Mapping[Any, Any] = field(default_factory=dict)
     cut: bool = False
     long: tuple[Equation, ...] = ()
-    apart: Mapping[Any, int] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[Any, ...]:

@@ -10,28 +10,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hcp.graph.ir import Graph
-from hcp.integrations.jax.internals import ClosedJaxpr, inner_jaxprs, is_variable, operation_name, without_addresses
-from hcp.integrations.jax.jaxpr import equation_key, flatten, literal_key
+from hcp.integrations.jax.capture import Captured
+from hcp.integrations.jax.internals import inner_jaxprs, is_variable, operation_name, without_addresses
+from hcp.integrations.jax.jaxpr import equation_key, literal_key
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.program import Program
 from hcp.schedule.actions import Schedule
 
 
-def as_written(closed: ClosedJaxpr, lowered: Lowered) -> Schedule:
+def as_written(captured: Captured, lowered: Lowered) -> Schedule:
     """The schedule that a captured function follows by itself, in the order of its jaxpr.
 
+    It is no more than a guess where it cannot be told what belongs together; ``replay`` says whether it is legal.
+
     Args:
-        closed: What was captured.
-        lowered: Its graph, with no loop cut up.
+        captured: The function.
+        lowered: Its graph.
     """
     numbering = _Numbering()
     once = numbering.of(lowered.program)
     node_of = {once[var]: node for node, each in lowered.groups.items() for var in each.outputs}
-    written = flatten(closed, merge=False)
+    written = captured.again().program
     numbers = numbering.of(written)
-    # Of equal operations in one place the compiler leaves one.
-    made = [(numbers[var], written.apart.get(var)) for equation in written.equations for var in equation.outvars]
-    found = [number for number, _ in dict.fromkeys(made) if number in node_of]
+    made = (numbers[var] for equation in written.equations for var in equation.outvars)
+    found = [number for number in made if number in node_of]
     return Schedule.from_computes(lowered.graph, _executions(found, node_of, lowered.graph))
 
 
@@ -73,8 +75,8 @@ class _Numbering:
             if inner_jaxprs(equation):
                 # Those of a loop may have been made for one of the programs alone.
                 operation = name, without_addresses(equation.params)
-            elif operation is None:
-                # Once each, in order: such as what has effects.
+            elif operation is None or any(var in program.in_place for var in equation.outvars):
+                # Once each, in order: what has effects, or writes in place.
                 seen[name] += 1
                 operation = name, seen[name]
             read = tuple(numbers[item] if is_variable(item) else literal_key(item) for item in equation.invars)

@@ -1,0 +1,82 @@
+"""Policies that save names: the cheapest that keeps a budget, with what its program really takes."""
+
+from itertools import combinations
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.ad_checkpoint import checkpoint_name
+
+from hcp.integrations.jax import JaxError, UnreachableBudget, jit, name_policy
+from hcp.integrations.jax.measure import memory_of
+
+WS = jnp.stack([jnp.eye(64, 256) + 0.1 * k for k in range(3)])
+X = jnp.ones((128, 64)) / 8
+OPTIONS = {"solver": "eviction", "cache": False, "quiet": True}
+
+
+def layer(x, w):
+    up = checkpoint_name(x @ w, "up")
+    return x + jnp.tanh(checkpoint_name(jnp.sin(up) @ w.T, "down"))
+
+
+def make(policy):
+    def loss(ws, x):
+        for w in ws:
+            x = jax.checkpoint(layer, policy=policy)(x, w)
+        return (x**2).mean()
+
+    return loss
+
+
+def scanned(policy):
+    def loss(ws, x):
+        return (jax.lax.scan(lambda x, w: (jax.checkpoint(layer, policy=policy)(x, w), None), x, ws)[0] ** 2).mean()
+
+    return loss
+
+
+def taken(function):
+    return memory_of(jit(jax.value_and_grad(function)).lower(WS, X).compile()).total
+
+
+@pytest.mark.parametrize("make", [make, scanned])
+def test_it_is_the_cheapest_of_all_that_keep_the_budget(make):
+    names = ("up", "down")
+    choices = [saved for count in range(3) for saved in combinations(names, count)]
+    bytes_of = {saved: taken(make(jax.checkpoint_policies.save_only_these_names(*saved))) for saved in choices}
+    budget = sorted(bytes_of.values())[len(choices) // 2]
+    found = name_policy(make, WS, X, budget=budget, time_limit=20, **OPTIONS)
+    assert found.tried == len(choices)
+    assert found.measured_bytes == bytes_of[found.saved] == taken(make(found.policy)) <= budget
+    assert {*found.saved, *found.recomputed} == set(names)
+    assert {name for name, what in found.settings.items() if what == "device"} == set(found.saved)
+    assert found.overhead >= 0
+    looser = name_policy(make, WS, X, budget=max(bytes_of.values()), time_limit=20, **OPTIONS)
+    assert looser.cost <= found.cost
+    assert f"saves {', '.join(found.saved)}" in str(found)
+    assert found.plan.budget_bytes == budget
+
+
+def test_with_many_names_one_after_the_other_is_saved():
+    def make(policy):
+        def loss(x):
+            for k in range(6):
+                x = checkpoint_name(jnp.sin(x @ (WS[0] @ WS[0].T)), f"name {k}")
+            return (x**2).mean()
+
+        return jax.checkpoint(loss, policy=policy)
+
+    found = name_policy(make, X, budget="100%", measure=False, time_limit=20, **OPTIONS)
+    assert found.measured_bytes is None
+    assert found.saved
+    assert found.tried < 2**6
+    assert found.peak <= found.plan.budget_bytes
+
+
+def test_errors_name_the_mend():
+    with pytest.raises(JaxError, match="gives no names; name values by"):
+        name_policy(lambda policy: jax.checkpoint(jnp.sum, policy=policy), X, budget="100%", time_limit=5, **OPTIONS)
+    # What a plan can keep, and no policy: it holds the inputs of all blocks.
+    with pytest.raises(UnreachableBudget, match="no choice of the names up, down keeps"):
+        name_policy(make, WS, X, budget=taken(make(jax.checkpoint_policies.nothing_saveable)) - 1, **OPTIONS)

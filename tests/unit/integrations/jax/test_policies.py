@@ -11,6 +11,7 @@ from hcp.integrations.jax import JaxError, UnreachableBudget, jit, name_policy
 from hcp.integrations.jax.measure import memory_of
 
 WS = jnp.stack([jnp.eye(64, 256) + 0.1 * k for k in range(3)])
+W = jnp.eye(64) + 0.1
 X = jnp.ones((128, 64)) / 8
 OPTIONS = {"solver": "eviction", "cache": False, "quiet": True}
 
@@ -62,7 +63,7 @@ def test_with_many_names_one_after_the_other_is_saved():
     def make(policy):
         def loss(x):
             for k in range(6):
-                x = checkpoint_name(jnp.sin(x @ (WS[0] @ WS[0].T)), f"name {k}")
+                x = checkpoint_name(jnp.sin(x @ W), f"name {k}")
             return (x**2).mean()
 
         return jax.checkpoint(loss, policy=policy)
@@ -77,6 +78,16 @@ def test_with_many_names_one_after_the_other_is_saved():
 def test_errors_name_the_mend():
     with pytest.raises(JaxError, match="gives no names; name values by"):
         name_policy(lambda policy: jax.checkpoint(jnp.sum, policy=policy), X, budget="100%", time_limit=5, **OPTIONS)
-    # What a plan can keep, and no policy: it holds the inputs of all blocks.
-    with pytest.raises(UnreachableBudget, match="no choice of the names up, down keeps"):
-        name_policy(make, WS, X, budget=taken(make(jax.checkpoint_policies.nothing_saveable)) - 1, **OPTIONS)
+
+    def at_once(policy):
+        """Computed again all at once, it takes what it took before."""
+
+        def loss(x):
+            for _ in range(8):
+                x = jnp.sin(x @ W)
+            return (checkpoint_name(x, "last") ** 2).mean()
+
+        return jax.checkpoint(loss, policy=policy)
+
+    with pytest.raises(UnreachableBudget, match="no choice of the names last keeps .*around smaller blocks"):
+        name_policy(at_once, X, budget="70%", time_limit=20, **OPTIONS)

@@ -7,10 +7,12 @@ from typing import Any, Final
 from hcp.integrations.devices import Device
 from hcp.integrations.jax.internals import (
     BRANCH,
+    COLLECTIVES,
     CONVOLUTION,
-    DYNAMIC_SLICE,
     DYNAMIC_UPDATE_SLICE,
+    ENTER,
     INDEXED,
+    LEAVE,
     MOVEMENT,
     PLACED,
     PRODUCT,
@@ -32,6 +34,8 @@ from hcp.integrations.roofline import nanoseconds
 # Operations per element, by order of magnitude.
 TRANSCENDENTAL_FLOPS: Final = 10
 RANDOM_FLOPS: Final = 60
+# Bytes of a device's own memory that are read in the time in which one goes to another device, likewise.
+LINK: Final = 4
 
 
 def flops(equation: Equation) -> int:
@@ -82,6 +86,7 @@ def group_cost(
             readers.setdefault(var, []).append(equation)
     moved = sum(_read(var, readers.get(var, ())) for var in inputs)
     moved += sum(_written(var, maker.get(var)) for var in outputs)
+    moved += LINK * sum(map(_exchanged, equations))
     done = sum(flops(equation) for equation in equations)
     if isinstance(platform, Device):
         return platform.nanoseconds(done, moved, _item_bytes(equations))
@@ -97,15 +102,29 @@ def _item_bytes(equations: Sequence[Equation]) -> int:
 
 
 def _read(var: Any, readers: Sequence[Equation]) -> int:  # noqa: ANN401
-    """Bytes of an input that are read: of one that is only read or changed in places, no more than these."""
-    if not all(operation_name(equation) in PLACED and equation.invars[0] is var for equation in readers):
+    """Bytes of an input that are read: of one that is only read or changed in places, no more than these.
+
+    So of one that a device has a part of.
+    """
+    if not all(operation_name(equation) in _PARTLY and equation.invars[0] is var for equation in readers):
         return size(var)
-    return sum(size(equation.outvars[0]) for equation in readers if operation_name(equation) == DYNAMIC_SLICE)
+    read = (equation for equation in readers if operation_name(equation) != DYNAMIC_UPDATE_SLICE)
+    return sum(size(equation.outvars[0]) for equation in read)
 
 
 def _written(var: Any, maker: Equation | None) -> int:  # noqa: ANN401
     """Bytes of an output that are written: of one that is changed in a place, no more than this."""
-    return size(maker.invars[1] if maker is not None and operation_name(maker) == DYNAMIC_UPDATE_SLICE else var)
+    name = None if maker is None else operation_name(maker)
+    if maker is None or name not in {DYNAMIC_UPDATE_SLICE, LEAVE}:
+        return size(var)
+    return size(maker.invars[1] if name == DYNAMIC_UPDATE_SLICE else maker.invars[0])
+
+
+def _exchanged(equation: Equation) -> int:
+    """Bytes that a device sends to others, or gets from them."""
+    if operation_name(equation) not in COLLECTIVES:
+        return 0
+    return max(sum(map(size, equation.invars)), sum(map(size, equation.outvars)))
 
 
 def _jaxpr_flops(equations: Iterable[Equation]) -> int:
@@ -131,4 +150,5 @@ def _taps(equation: Equation) -> int:
     return int(math.prod(kernel[axis] for axis in kernel_axes(equation)))
 
 
+_PARTLY: Final = PLACED | {ENTER}
 _PRODUCTS: Final[dict[str, Callable[[Equation], int]]] = {PRODUCT: _contracted, CONVOLUTION: _taps}

@@ -20,9 +20,14 @@ Equation = Any
 ClosedJaxpr = core.ClosedJaxpr
 
 # Re-indexing that costs neither time nor memory inside its reader, so that it is repeated there instead of stored.
-# So are hints how arrays are spread.
+# So are hints how arrays are spread, which device this is, and the ways into a ``shard_map`` and out of it.
+ENTER: Final = "enter"
+LEAVE: Final = "leave"
 VIEWS: Final = frozenset(
     {
+        ENTER,
+        LEAVE,
+        "axis_index",
         "broadcast_in_dim",
         "expand_dims",
         "iota",
@@ -60,6 +65,11 @@ DYNAMIC_UPDATE_SLICE: Final = "dynamic_update_slice"
 PLACED: Final = frozenset({DYNAMIC_SLICE, DYNAMIC_UPDATE_SLICE})
 # Reads some elements of an array.
 INDEXED: Final = frozenset({DYNAMIC_SLICE, "gather"})
+# Needs what other devices have.
+COLLECTIVES: Final = frozenset(
+    """all_gather all_gather_invariant all_gather_reduced all_to_all pbroadcast pgather pmax pmin ppermute psum
+    psum_invariant ragged_all_to_all reduce_scatter unreduced_psum unreduced_reduce_scatter""".split()  # noqa: SIM905 - a list would be a column of words
+)
 RANDOM: Final = frozenset({"random_bits", "threefry2x32"})
 PRODUCT: Final = "dot_general"
 CONVOLUTION: Final = "conv_general_dilated"
@@ -74,6 +84,11 @@ def is_variable(atom: Atom) -> bool:
 def new_variable(aval: Any, length: int | None = None) -> Any:  # noqa: ANN401
     """A variable of a type; where given, with another length of its first axis."""
     return core.Var(aval if length is None else aval.update(shape=(length, *aval.shape[1:])))
+
+
+def literal_variable(literal: Any) -> Any:  # noqa: ANN401
+    """A variable that stands for a literal, which is the same on every device."""
+    return core.Var(literal.aval.update(sharding=None))
 
 
 def is_reference(aval: Any) -> bool:  # noqa: ANN401
@@ -139,7 +154,7 @@ def operation_key(equation: Equation) -> Hashable | None:
 
     It may turn out not to be hashable.
     """
-    if equation.effects:
+    if has_effects(equation):
         return None
     return equation.primitive, tuple(sorted(equation.params.items(), key=lambda pair: pair[0]))
 
@@ -323,7 +338,7 @@ def names_axes(equation: Equation) -> bool:
 
 def is_kept_unread(equation: Equation) -> bool:
     """Whether an equation stays even where what it makes is not read."""
-    return bool(equation.effects)
+    return has_effects(equation)
 
 
 def mesh_sharding(aval: Any) -> Any:  # noqa: ANN401
@@ -342,6 +357,86 @@ def varying_axes(aval: Any) -> frozenset[str]:  # noqa: ANN401
     """The mapped axes over which an array differs, as a ``shard_map`` that checks replication knows them."""
     kind = getattr(aval, "manual_axis_type", None)
     return frozenset(getattr(aval, "vma", ()) if kind is None else kind.varying)
+
+
+def inner_mesh(aval: Any) -> Any:  # noqa: ANN401
+    """The mesh on each of whose devices arrays of a type are another one, as inside of a ``shard_map``; else None."""
+    sharding = mesh_sharding(aval)
+    return None if sharding is None or not sharding.mesh.are_all_axes_manual else sharding.mesh
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The equation of a ``shard_map`` that can be seen into, in words.
+
+    Attributes:
+        equation: It.
+        body: What each device computes.
+        inner: The mesh as types inside name it.
+        mesh: The devices, or what the mesh that is set is like.
+        checked: Whether types inside say over which axes arrays differ.
+        sources: How its inputs are spread.
+        results: How its outputs are.
+    """
+
+    equation: Equation
+    body: Any
+    inner: Any
+    mesh: Any
+    checked: bool
+    sources: Sequence[Any]
+    results: Sequence[Any]
+
+    @classmethod
+    def of(cls, equation: Equation) -> "Mapped | None":
+        """Reads an equation; None where it is something else, or has to stay as it is.
+
+        That is where some axes of the mesh are the compiler's, where running the body would be seen from outside, where
+        sums are left open, and where this is the inside of another one.
+        """
+        if operation_name(equation) != _SHARD_MAP or on_one_device_each():
+            return None
+        names = ("jaxpr", "mesh", "check_vma", "in_specs", "out_specs", "newly_manual_axes")
+        body, mesh, checked, sources, results, axes = (equation.params[name] for name in names)
+        made = [var.aval for each in _inlined(body) for var in each.outvars]
+        inner = inner_mesh(made[0]) if made else None
+        if inner is None or set(axes) != set(mesh.axis_names):
+            return None
+        given = [
+            var.aval for var, spec in zip(body.invars, sources, strict=True) if tuple(spec) or inner_mesh(var.aval)
+        ]
+        plain = all(inner_mesh(aval) == inner and not _left_open(aval) for aval in (*given, *made))
+        if not plain or body.constvars or has_effects(body):
+            return None
+        return cls(equation, body, inner, mesh, checked, sources, results)
+
+    def crossing(self, name: str, spec: Any, source: Any, result: Any) -> Equation:  # noqa: ANN401
+        """An equation that stands for the way of one array into it, or out of it."""
+        params = {"mesh": self.mesh, "check_vma": self.checked, "spec": spec}
+        crossing = {"primitive": _CROSSINGS[name], "params": params, "effects": frozenset()}
+        return self.equation.replace(**crossing, invars=[source], outvars=[result])
+
+
+_SHARD_MAP: Final = "shard_map"
+_CROSSINGS: Final = {name: core.Primitive(name) for name in (ENTER, LEAVE)}
+
+
+def _inlined(jaxpr: Any) -> Iterator[Equation]:  # noqa: ANN401
+    """The equations of a jaxpr, calls gone into."""
+    for equation in jaxpr.eqns:
+        called = callee(equation)
+        yield from (equation,) if called is None else _inlined(called[0])
+
+
+def crossed_by(equation: Equation) -> Any:  # noqa: ANN401
+    """How an array is spread on the outer side of a way into a ``shard_map``, or out of it."""
+    return equation.params["spec"]
+
+
+def _left_open(aval: Any) -> bool:  # noqa: ANN401
+    """Whether an array is a part of a sum over devices that is still to be taken."""
+    kind = getattr(aval, "manual_axis_type", None)
+    return bool(kind is not None and (kind.unreduced or kind.reduced))
 
 
 def lists_host_memory(device: jax.Device) -> bool:

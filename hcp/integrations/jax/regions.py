@@ -52,7 +52,7 @@ class Region:
     def spec(self, aval: Any) -> PartitionSpec:  # noqa: ANN401
         """How an array of all devices is spread, each of which has one of a type."""
         axes = self.axes(aval)
-        return PartitionSpec(axes) if axes else EVERYWHERE
+        return PartitionSpec(axes) if axes else EVERYWHERE  # type: ignore[no-untyped-call]
 
     def outside(self, aval: Any) -> tuple[tuple[int, ...], NamedSharding]:  # noqa: ANN401
         """The shape and sharding of that array."""

@@ -4,9 +4,11 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
+from jax.sharding import AbstractMesh, AxisType, PartitionSpec
 
-from hcp.integrations.jax.cost import flops, group_cost
+from hcp.integrations.jax.cost import LINK, flops, group_cost
 from hcp.integrations.roofline import nanoseconds
+from tests.unit.integrations.jax.programs import flat
 
 X = jnp.ones((8, 16))
 W = jnp.ones((16, 16))
@@ -51,3 +53,14 @@ def test_parts_of_arrays_are_read_and_written_in_places():
     assert costed(lambda x: lax.dynamic_slice(x, (3, 0), (1, 4096)), large) == nanoseconds(0, 2 * row.nbytes, "cpu")
     written = costed(lambda x, r: lax.dynamic_update_slice(x, r, (3, 0)), large, row)
     assert written == nanoseconds(row.size, 2 * row.nbytes, "cpu")
+
+
+def test_a_device_reads_its_part_and_what_goes_to_others_takes_longer():
+    mesh = AbstractMesh((4,), ("rows",), axis_types=(AxisType.Auto,))
+    specs = {"in_specs": PartitionSpec("rows"), "out_specs": PartitionSpec()}
+    program = flat(jax.shard_map(lambda x: lax.psum(lax.sin(x), "rows"), mesh=mesh, **specs), X)
+    sine, total = program.equations[:2], program.equations[2:]
+    part = X.nbytes // 4
+    assert group_cost(sine, program.invars, sine[-1].outvars, "cpu") == nanoseconds(10 * X.size // 4, 2 * part, "cpu")
+    cost = group_cost(total, sine[-1].outvars, program.outvars, "cpu")
+    assert cost == nanoseconds(X.size // 4, (2 + LINK) * part, "cpu")

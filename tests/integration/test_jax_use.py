@@ -266,7 +266,7 @@ DEVICES = """
 
     square = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
     columns, rows = P(None, "model"), P("model")
-    wide = [(jnp.concatenate([w, w], 1), jnp.concatenate([w, w]) / 4) for w in params]
+    wide = [(jnp.concatenate([w, w], 1), jnp.concatenate([w, w]) / 4) for w in params[:6]]
     split = [(NamedSharding(square, columns), NamedSharding(square, rows))] * len(wide)
     whole = {"mesh": mesh, "in_specs": (P(), P("data")), "out_specs": P()}
     parts = {"mesh": square, "in_specs": ([(columns, rows)] * len(wide), P("data")), "out_specs": P("data")}
@@ -282,7 +282,7 @@ DEVICES = """
         close(how(function)(*given), jax.jit(jax.value_and_grad(mapped))(*given))
         plan = function.plan
         assert plan.measured_bytes <= plan.budget_bytes == plan.plain_bytes * 6 // 10
-        assert len(plan.graph.nodes) > 4 * len(params)
+        assert len(plan.graph.nodes) > 40
         products = {node.name for node in plan.graph.nodes if "dot_general" in node.op}
         again = Counter(action.node for action in plan.schedule.actions if isinstance(action, Compute))
         assert any(again[name] > 1 for name in products)

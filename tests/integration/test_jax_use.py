@@ -223,8 +223,10 @@ DEVICES = """
     import os
     os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
     import functools
+    from collections import Counter
     import jax, jax.numpy as jnp, numpy as np
     from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+    from hcp.schedule.actions import Compute
     from hcp.integrations.jax import jit, value_and_grad
     from tests.integration.jax_steps import mlp
 
@@ -250,6 +252,42 @@ DEVICES = """
         assert function.plan.keep_everything_bytes < one_device.plan.keep_everything_bytes / 4
         assert function.plan.measured_bytes <= function.plan.budget_bytes
         assert function.plan.overhead > 0
+
+    # A shard_map inside of what is planned: its operations are planned one by one, and measured on one device.
+    def by_rows(params, x):
+        for w in params:
+            x = jnp.tanh(x @ w)
+        return jax.lax.pmean(jnp.mean(x**2), "data")
+
+    def by_columns(weights, x):
+        for up, down in weights:
+            x = x + jax.lax.psum(jnp.tanh(x @ up) @ down, "model")
+        return x
+
+    square = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    columns, rows = P(None, "model"), P("model")
+    wide = [(jnp.concatenate([w, w], 1), jnp.concatenate([w, w]) / 4) for w in params[:6]]
+    split = [(NamedSharding(square, columns), NamedSharding(square, rows))] * len(wide)
+    whole = {"mesh": mesh, "in_specs": (P(), P("data")), "out_specs": P()}
+    parts = {"mesh": square, "in_specs": ([(columns, rows)] * len(wide), P("data")), "out_specs": P("data")}
+    over_rows = jax.shard_map(by_rows, **whole)
+    over_columns = jax.shard_map(by_columns, **parts, check_vma=False)
+    on_mesh = [jax.device_put(params, NamedSharding(mesh, P())), jax.device_put(x, NamedSharding(mesh, P("data")))]
+    on_square = [jax.device_put(wide, split), jax.device_put(x, NamedSharding(square, P("data")))]
+    for mapped, given, how in (
+        (over_rows, on_mesh, lambda function: function),
+        (lambda weights, x: jnp.mean(over_columns(weights, x) ** 2), on_square, jit),
+    ):
+        function = value_and_grad(mapped, budget="60%", solver="eviction")
+        close(how(function)(*given), jax.jit(jax.value_and_grad(mapped))(*given))
+        plan = function.plan
+        assert plan.measured_bytes <= plan.budget_bytes == plan.plain_bytes * 6 // 10
+        assert len(plan.graph.nodes) > 40
+        products = {node.name for node in plan.graph.nodes if "dot_general" in node.op}
+        again = Counter(action.node for action in plan.schedule.actions if isinstance(action, Compute))
+        assert any(again[name] > 1 for name in products)
+        text = jit(function).lower(*given).compile().as_text()
+        assert text.count(" dot(") >= sum(again[name] for name in products)
 
     # Each device runs a plan of its own part.
     planned = value_and_grad(loss, budget="80%", solver="eviction")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Number
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ class Captured:
     @cached_property
     def rates(self) -> list[float]:
         """The rates at which long loops come to make more again, largest first."""
-        return rates(self.program.long, flatten)
+        return rates(self.program.long, partial(flatten, regions=self.program.regions))
 
     def cut(self) -> "Iterator[Captured]":
         """The same with loops cut up for planning inside of them, into few parts first; nothing without loops."""

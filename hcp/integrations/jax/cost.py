@@ -13,8 +13,10 @@ from hcp.integrations.jax.errors import CaptureError
 from hcp.integrations.jax.flops import PRODUCTS, flops
 from hcp.integrations.jax.fusion import group
 from hcp.integrations.jax.internals import (
-    DYNAMIC_SLICE,
+    COLLECTIVES,
     DYNAMIC_UPDATE_SLICE,
+    ENTER,
+    LEAVE,
     PLACED,
     ClosedJaxpr,
     Equation,
@@ -29,6 +31,8 @@ from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.program import size
 from hcp.integrations.roofline import nanoseconds
 
+# Bytes of a device's own memory that are read in the time in which one goes to another device, by order of magnitude.
+LINK: Final = 4
 # Steps whose costs are remembered; the parts of a loop share theirs.
 _STEPS: Final = 64
 
@@ -66,7 +70,8 @@ def _moved(equations: Iterable[Equation], inputs: Iterable[Any], outputs: Iterab
         for var in dict.fromkeys(filter(is_variable, equation.invars)):
             readers.setdefault(var, []).append(equation)
     read = sum(_read(var, readers.get(var, ())) for var in inputs)
-    return read + sum(_written(var, maker.get(var)) for var in outputs)
+    written = sum(_written(var, maker.get(var)) for var in outputs)
+    return read + written + LINK * sum(map(_exchanged, equations))
 
 
 def _item_bytes(equations: Sequence[Equation]) -> int:
@@ -79,15 +84,29 @@ def _item_bytes(equations: Sequence[Equation]) -> int:
 
 
 def _read(var: Any, readers: Sequence[Equation]) -> int:  # noqa: ANN401
-    """Bytes of an input that are read: of one that is only read or changed in places, no more than these."""
-    if not all(operation_name(equation) in PLACED and equation.invars[0] is var for equation in readers):
+    """Bytes of an input that are read: of one that is only read or changed in places, no more than these.
+
+    So of one that a device has a part of.
+    """
+    if not all(operation_name(equation) in _PARTLY and equation.invars[0] is var for equation in readers):
         return size(var)
-    return sum(size(equation.outvars[0]) for equation in readers if operation_name(equation) == DYNAMIC_SLICE)
+    read = (equation for equation in readers if operation_name(equation) != DYNAMIC_UPDATE_SLICE)
+    return sum(size(equation.outvars[0]) for equation in read)
 
 
 def _written(var: Any, maker: Equation | None) -> int:  # noqa: ANN401
     """Bytes of an output that are written: of one that is changed in a place, no more than this."""
-    return size(maker.invars[1] if maker is not None and operation_name(maker) == DYNAMIC_UPDATE_SLICE else var)
+    name = None if maker is None else operation_name(maker)
+    if maker is None or name not in {DYNAMIC_UPDATE_SLICE, LEAVE}:
+        return size(var)
+    return size(maker.invars[1] if name == DYNAMIC_UPDATE_SLICE else maker.invars[0])
+
+
+def _exchanged(equation: Equation) -> int:
+    """Bytes that a device sends to others, or gets from them."""
+    if operation_name(equation) not in COLLECTIVES:
+        return 0
+    return max(sum(map(size, equation.invars)), sum(map(size, equation.outvars)))
 
 
 @lru_cache(_STEPS)
@@ -99,3 +118,6 @@ def _step_cost(body: ClosedJaxpr, platform: str | Device) -> int:
         # It works on mutable references, which only a step of its own can tell apart.
         return group_cost(body.eqns, body.jaxpr.invars, body.jaxpr.outvars, platform)
     return sum(group_cost(each.equations, each.inputs, each.outputs, platform) for each in groups)
+
+
+_PARTLY: Final = PLACED | {ENTER}

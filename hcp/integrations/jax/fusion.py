@@ -17,7 +17,7 @@ from hcp.integrations.jax.internals import (
     Equation,
     has_effects,
     is_variable,
-    new_variable,
+    literal_variable,
     operation_name,
     rewired,
 )
@@ -87,7 +87,7 @@ class _Assembly:
             else:
                 self.inputs.setdefault(var)
         self.made.update(equation.outvars)
-        stand_ins = {k: new_variable(equation.invars[k].aval) for k in _held_literals(equation, read_by_heavy)}
+        stand_ins = {k: literal_variable(equation.invars[k]) for k in _held_literals(equation, read_by_heavy)}
         self.literals.update((var, equation.invars[k].val) for k, var in stand_ins.items())
         invars = [stand_ins.get(k, item) for k, item in enumerate(equation.invars)]
         self.equations.append(rewired(equation, invars))

@@ -20,9 +20,14 @@ Equation = Any
 ClosedJaxpr = core.ClosedJaxpr
 
 # Re-indexing that costs neither time nor memory inside its reader, so that it is repeated there instead of stored.
-# So are hints how arrays are spread.
+# So are hints how arrays are spread, which device this is, and the ways into a ``shard_map`` and out of it.
+ENTER: Final = "enter"
+LEAVE: Final = "leave"
 VIEWS: Final = frozenset(
     {
+        ENTER,
+        LEAVE,
+        "axis_index",
         "broadcast_in_dim",
         "expand_dims",
         "iota",
@@ -64,6 +69,11 @@ DYNAMIC_UPDATE_SLICE: Final = "dynamic_update_slice"
 PLACED: Final = frozenset({DYNAMIC_SLICE, DYNAMIC_UPDATE_SLICE})
 # Reads some elements of an array.
 INDEXED: Final = frozenset({DYNAMIC_SLICE, "gather"})
+# Needs what other devices have.
+COLLECTIVES: Final = frozenset(
+    """all_gather all_gather_invariant all_gather_reduced all_to_all pbroadcast pgather pmax pmin ppermute psum
+    psum_invariant ragged_all_to_all reduce_scatter unreduced_psum unreduced_reduce_scatter""".split()  # noqa: SIM905 - a list would be a column of words
+)
 RANDOM: Final = frozenset({"random_bits", "threefry2x32"})
 PRODUCT: Final = "dot_general"
 CONVOLUTION: Final = "conv_general_dilated"
@@ -78,6 +88,11 @@ def is_variable(atom: Atom) -> bool:
 def new_variable(aval: Any, length: int | None = None) -> Any:  # noqa: ANN401
     """A variable of a type; where given, with another length of its first axis."""
     return core.Var(aval if length is None else aval.update(shape=(length, *aval.shape[1:])))
+
+
+def literal_variable(literal: Any) -> Any:  # noqa: ANN401
+    """A variable that stands for a literal, which is the same on every device."""
+    return core.Var(literal.aval.update(sharding=None))
 
 
 def is_reference(aval: Any) -> bool:  # noqa: ANN401
@@ -143,7 +158,7 @@ def operation_key(equation: Equation) -> Hashable | None:
 
     It may turn out not to be hashable.
     """
-    if equation.effects:
+    if has_effects(equation):
         return None
     return equation.primitive, tuple(sorted(equation.params.items(), key=lambda pair: pair[0]))
 
@@ -151,6 +166,11 @@ def operation_key(equation: Equation) -> Hashable | None:
 def rewired(equation: Equation, invars: Sequence[Atom], outvars: Sequence[Any] | None = None) -> Equation:
     """An equation with other inputs and, where given, other outputs."""
     return equation.replace(invars=invars, outvars=equation.outvars if outvars is None else outvars)
+
+
+def parameters_in_words(equation: Equation) -> str:
+    """An equation's parameters in words that are the same in every process."""
+    return without_addresses(equation.params)
 
 
 def inner_jaxprs(equation: Equation) -> list[Any]:
@@ -327,7 +347,12 @@ _NAMED_AXIS: Final = "NamedAxisEffect"
 
 def has_effects(equation: Equation) -> bool:
     """Whether running an equation again would be seen from outside; what lies between two halves runs once."""
-    return is_gate(equation) or any(type(effect).__name__ != _NAMED_AXIS for effect in equation.effects)
+    return is_gate(equation) or _is_seen(equation)
+
+
+def _is_seen(equation: Any) -> bool:  # noqa: ANN401
+    """Whether running an equation, or a jaxpr, does more than make its results."""
+    return any(type(effect).__name__ != _NAMED_AXIS for effect in equation.effects)
 
 
 def names_axes(equation: Equation) -> bool:
@@ -337,7 +362,7 @@ def names_axes(equation: Equation) -> bool:
 
 def is_kept_unread(equation: Equation) -> bool:
     """Whether an equation stays even where what it makes is not read."""
-    return is_gate(equation) or bool(equation.effects)
+    return is_gate(equation) or has_effects(equation)
 
 
 def mesh_sharding(aval: Any) -> Any:  # noqa: ANN401
@@ -356,6 +381,88 @@ def varying_axes(aval: Any) -> frozenset[str]:  # noqa: ANN401
     """The mapped axes over which an array differs, as a ``shard_map`` that checks replication knows them."""
     kind = getattr(aval, "manual_axis_type", None)
     return frozenset(getattr(aval, "vma", ()) if kind is None else kind.varying)
+
+
+def inner_mesh(aval: Any) -> Any:  # noqa: ANN401
+    """The mesh on each of whose devices arrays of a type are another one, as inside of a ``shard_map``; else None."""
+    sharding = mesh_sharding(aval)
+    return None if sharding is None or not sharding.mesh.are_all_axes_manual else sharding.mesh
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The equation of a ``shard_map`` that can be seen into, in words.
+
+    Attributes:
+        equation: It.
+        body: What each device computes.
+        inner: The mesh as types inside name it.
+        mesh: The devices, or what the mesh that is set is like.
+        checked: Whether types inside say over which axes arrays differ.
+        sources: How its inputs are spread.
+        results: How its outputs are.
+    """
+
+    equation: Equation
+    body: Any
+    inner: Any
+    mesh: Any
+    checked: bool
+    sources: Sequence[Any]
+    results: Sequence[Any]
+
+    @classmethod
+    def of(cls, equation: Equation) -> "Mapped | None":
+        """Reads an equation; None where it is something else, or has to stay as it is.
+
+        That is where some axes of the mesh are the compiler's, where running the body would be seen from outside, where
+        sums are left open, and where this is the inside of another one.
+        """
+        if operation_name(equation) != _SHARD_MAP or on_one_device_each():
+            return None
+        names = ("jaxpr", "mesh", "check_vma", "in_specs", "out_specs", "newly_manual_axes")
+        body, mesh, checked, sources, results, axes = (equation.params[name] for name in names)
+        inner = next((inner_mesh(var.aval) for each in _inlined(body) for var in each.outvars), None)
+        if inner is None or set(axes) != set(mesh.axis_names) or body.constvars or _is_seen(body):
+            return None
+        found = cls(equation, body, inner, mesh, checked, sources, results)
+        return found if found._plain else None
+
+    @property
+    def _plain(self) -> bool:
+        """Whether all arrays inside are of this mesh, each of them whole."""
+        named = (var.aval for var, spec in zip(self.body.invars, self.sources, strict=True) if tuple(spec))
+        given = (var.aval for var in self.body.invars if inner_mesh(var.aval) is not None)
+        made = (var.aval for each in _inlined(self.body) for var in each.outvars)
+        return all(inner_mesh(aval) == self.inner and not _left_open(aval) for aval in (*named, *given, *made))
+
+    def crossing(self, name: str, spec: Any, source: Any, result: Any) -> Equation:  # noqa: ANN401
+        """An equation that stands for the way of one array into it, or out of it."""
+        params = {"mesh": self.mesh, "check_vma": self.checked, "spec": spec}
+        crossing = {"primitive": _CROSSINGS[name], "params": params, "effects": frozenset()}
+        return self.equation.replace(**crossing, invars=[source], outvars=[result])
+
+
+_SHARD_MAP: Final = "shard_map"
+_CROSSINGS: Final = {name: core.Primitive(name) for name in (ENTER, LEAVE)}
+
+
+def _inlined(jaxpr: Any) -> Iterator[Equation]:  # noqa: ANN401
+    """The equations of a jaxpr, calls gone into."""
+    for equation in jaxpr.eqns:
+        called = callee(equation)
+        yield from (equation,) if called is None else _inlined(called[0])
+
+
+def crossed_by(equation: Equation) -> Any:  # noqa: ANN401
+    """How an array is spread on the outer side of a way into a ``shard_map``, or out of it."""
+    return equation.params["spec"]
+
+
+def _left_open(aval: Any) -> bool:  # noqa: ANN401
+    """Whether an array is a part of a sum over devices that is still to be taken."""
+    kind = getattr(aval, "manual_axis_type", None)
+    return bool(kind is not None and (kind.unreduced or kind.reduced))
 
 
 def lists_host_memory(device: jax.Device) -> bool:

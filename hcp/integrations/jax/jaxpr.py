@@ -1,9 +1,10 @@
 """Jaxprs made flat: calls inlined, dead equations removed, equal ones merged.
 
-What stays opaque: control flow (scan, while, cond), shard_map, foreign calls, and jits that pin shardings or compiler
-options, since inlining these would lose what they pin.
+What stays opaque: control flow (scan, while, cond), foreign calls, and jits that pin shardings or compiler options,
+since inlining these would lose what they pin. A shard_map is gone into (see ``regions``) where that is possible.
 """
 
+from collections import Counter
 from collections.abc import Container, Hashable, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -14,9 +15,12 @@ import numpy as np
 from hcp.integrations.jax.errors import CaptureError
 from hcp.integrations.jax.inline import Inliner
 from hcp.integrations.jax.internals import (
+    COLLECTIVES,
+    LEAVE,
     Atom,
     ClosedJaxpr,
     Equation,
+    inner_mesh,
     is_kept_unread,
     is_reference,
     is_variable,
@@ -28,6 +32,7 @@ from hcp.integrations.jax.internals import (
 from hcp.integrations.jax.loops import carried, stacks
 from hcp.integrations.jax.pooling import scattered
 from hcp.integrations.jax.program import Program
+from hcp.integrations.jax.regions import Regions
 from hcp.integrations.jax.residuals import slimmed
 from hcp.integrations.jax.unroll import MOST_EQUATIONS, PARTS, Cutter
 
@@ -40,6 +45,7 @@ def flatten(
     cut: bool = False,
     parts: int = PARTS[-1],
     most: int = MOST_EQUATIONS,
+    regions: Regions | None = None,
 ) -> Program:
     """Inlines calls, removes what no output needs, and merges equations that compute the same.
 
@@ -51,11 +57,12 @@ def flatten(
         cut: Whether to cut up the loops that hand stacks to one another (see ``unroll``).
         parts: Into how many loops a longer one is cut.
         most: Equations that the program may come to by cutting loops into single steps.
+        regions: Where it may be computed, as far as that is known.
 
     Raises:
         CaptureError: If an equation reads or writes a mutable reference.
     """
-    inliner = Inliner()
+    inliner = Inliner(regions=dict(regions or {}))
     jaxpr = closed.jaxpr
     invars = tuple(inliner.fresh(var) for var in jaxpr.invars)
     outvars = inliner.closed(closed, invars)
@@ -64,17 +71,20 @@ def flatten(
     cutter = Cutter(inliner, most, parts)
     long = cutter.longer(equations)
     if slim is not None:
-        less, outvars = slimmed(inliner, equations, outvars, long, flat=flatten, rate=slim)
+        flat = partial(flatten, regions=inliner.regions)
+        less, outvars = slimmed(inliner, equations, outvars, long, flat=flat, rate=slim)
         equations, outvars = merged(live(less, outvars), outvars)
     if cut:
         found, outvars = cutter.run(equations, outvars)
         equations, outvars = merged(live(found, outvars), outvars, cutter.in_place)
     equations, outvars = _allocated_late(inliner, equations, outvars)
+    equations = _early(equations) if inliner.regions else equations
     for equation in equations:
         _check(equation)
     sources = tuple(inliner.constants), tuple(inliner.constvars), invars
-    made = tuple(equations), tuple(outvars), cutter.in_place
-    return Program(jaxpr, *sources, *made, cut=cutter.cuts > 0, long=tuple(chain.from_iterable(long)))
+    made = tuple(equations), tuple(outvars), _leaving(equations, cutter.in_place)
+    loops = tuple(chain.from_iterable(long))
+    return Program(jaxpr, *sources, *made, cut=cutter.cuts > 0, long=loops, regions=inliner.regions)
 
 
 def _allocated_late(
@@ -86,8 +96,8 @@ def _allocated_late(
     read.update(item for item in outvars if is_variable(item))
     for equation in equations:
         if stacks(equation):
-            closed, kept = carried(equation, read)
-            made = inliner.closed(closed, inliner.atoms(equation.invars))
+            scan, kept = carried(equation, read)
+            made = inliner.call(scan, *inliner.atoms(equation.invars))
             inliner.replaced.update(zip(kept, made, strict=True))
         elif (pooling := pooling_of(equation)) is not None:
             made = inliner.call(partial(scattered, pooling), *inliner.atoms(equation.invars))
@@ -96,6 +106,41 @@ def _allocated_late(
             inliner.add(equation)
     outvars = inliner.atoms(outvars)
     return live(inliner.equations, outvars), outvars
+
+
+def _early(equations: Sequence[Equation]) -> list[Equation]:
+    """Sums over devices, and ways out of a ``shard_map``, each right behind what makes what nobody else reads.
+
+    JAX has them at the end of a ``shard_map``: until there, each gradient would take its room twice.
+    """
+    behind = _behind(equations)
+    moved = {id(equation) for each in behind.values() for equation in each}
+    stack = [equation for equation in reversed(equations) if id(equation) not in moved]
+    found = []
+    while stack:
+        found.append(stack.pop())
+        stack += reversed(behind.get(id(found[-1]), ()))
+    return found
+
+
+def _behind(equations: Sequence[Equation]) -> dict[int, list[Equation]]:
+    """By equation, what of these can follow it at once."""
+    readers = Counter(item for equation in equations for item in filter(is_variable, equation.invars))
+    maker = {var: equation for equation in equations for var in equation.outvars}
+    found: dict[int, list[Equation]] = {}
+    for equation in equations:
+        made = [maker[item] for item in filter(is_variable, equation.invars) if item in maker]
+        alone = operation_name(equation) in COLLECTIVES and readers[equation.invars[0]] == 1
+        if len(made) == 1 and (alone or operation_name(equation) == LEAVE):
+            found.setdefault(id(made[0]), []).append(equation)
+    return found
+
+
+def _leaving(equations: Sequence[Equation], in_place: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Arrays that are written in place, with those that they are outside of the region where that is done."""
+    ways = (equation for equation in equations if operation_name(equation) == LEAVE)
+    out = {each.outvars[0]: in_place[each.invars[0]] for each in ways if each.invars[0] in in_place}
+    return {**in_place, **out}
 
 
 def live(equations: Sequence[Equation], outvars: Sequence[Atom]) -> list[Equation]:
@@ -147,7 +192,9 @@ def equation_key(equation: Equation) -> tuple[Hashable, ...] | None:
     operation = operation_key(equation)
     if operation is None:
         return None
-    key = (operation, tuple(item if is_variable(item) else literal_key(item) for item in equation.invars))
+    # What reads nothing is another array where each device has its own.
+    where = [inner_mesh(var.aval) for var in equation.outvars[:1]]
+    key = (operation, str(where), tuple(item if is_variable(item) else literal_key(item) for item in equation.invars))
     try:
         hash(key)
     except TypeError:

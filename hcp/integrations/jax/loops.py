@@ -5,13 +5,13 @@ included, at the very start of the program, and no barrier holds them back. Here
 broadcast that the emitter ties to the scan's turn. What is computed is the same.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from hcp.integrations.jax.internals import ClosedJaxpr, Scan, has_effects, is_scan, run_jaxpr
+from hcp.integrations.jax.internals import Scan, has_effects, is_scan, run_jaxpr
 from hcp.integrations.jax.platform import is_key, zeros
 
 
@@ -23,7 +23,7 @@ def stacks(equation: Any) -> bool:  # noqa: ANN401
     return bool(stacked) and not any(is_key(var.aval.dtype) for var in stacked)
 
 
-def carried(equation: Any, read: Set[Any]) -> tuple[ClosedJaxpr, list[Any]]:  # noqa: ANN401
+def carried(equation: Any, read: Set[Any]) -> tuple[Callable[..., list[Any]], list[Any]]:  # noqa: ANN401
     """The same scan with its stacked results in its carry.
 
     Args:
@@ -31,7 +31,7 @@ def carried(equation: Any, read: Set[Any]) -> tuple[ClosedJaxpr, list[Any]]:  # 
         read: Variables that are needed; stacks that are not among them are left out.
 
     Returns:
-        A jaxpr of the equation's inputs, and the variables of the equation that it returns.
+        A function of the equation's inputs, and the variables of the equation that it returns.
     """
     found = Scan.of(equation)
     body, length, reverse = found.body, found.length, found.reverse
@@ -56,6 +56,4 @@ def carried(equation: Any, read: Set[Any]) -> tuple[ClosedJaxpr, list[Any]]:  # 
         (_, held, filled), _ = jax.lax.scan(step, start, slices, length=length, reverse=reverse, unroll=found.unroll)
         return [*held, *filled]
 
-    return jax.make_jaxpr(scan)(*(item.aval for item in equation.invars)), [
-        equation.outvars[k] for k in (*range(carry), *kept)
-    ]
+    return scan, [equation.outvars[k] for k in (*range(carry), *kept)]

@@ -15,7 +15,8 @@ from hcp.integrations.jax.fusion import Group, group
 from hcp.integrations.jax.internals import ClosedJaxpr, is_variable, operation_name, without_addresses
 from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.placement import Placement
-from hcp.integrations.jax.program import Program
+from hcp.integrations.jax.program import Program, size
+from hcp.integrations.jax.regions import region_of
 from hcp.integrations.jax.version import check_version
 from hcp.integrations.jax.workspace import workspaces
 from hcp.plans.cache import CacheOption
@@ -98,7 +99,7 @@ def lower(
         platform: What operations are priced for; the default backend where not given.
     """
     priced = jax.default_backend() if platform is None else platform
-    return _Lowering(program, placement or Placement(), cache, priced).run(name, calibrate)
+    return _Lowering(program, placement or Placement(regions=program.regions), cache, priced).run(name, calibrate)
 
 
 @dataclass
@@ -147,7 +148,7 @@ class _Lowering:
             # What is written in place can't be written again once the next part is in it.
             once = each.effects or not self.program.in_place.keys().isdisjoint(each.outputs)
             cost = group_cost(each.equations, each.inputs, each.outputs, self.platform)
-            cost *= self.placement.copied(each.outputs)
+            cost = round(cost * self.placement.copied(each.outputs) * self.share(each))
             op = "+".join(dict.fromkeys(map(operation_name, each.equations)))
             yield Node(name, op, tuple(reads), tuple(outputs), cost, workspace, recomputable=not once)
 
@@ -156,6 +157,12 @@ class _Lowering:
         values = [self.value_of[var] for var in each.inputs if var in self.value_of]
         storages = [self.value_of[self.program.in_place[var]] for var in each.inputs if var in self.program.in_place]
         return list(dict.fromkeys((*values, *storages)))
+
+    def share(self, each: Group) -> float:
+        """How much of a group one device computes, where other groups are one device's alone."""
+        if not self.program.regions or region_of(self.program.regions, each.main) is not None:
+            return 1
+        return sum(map(self.placement.bytes, each.outputs)) / max(1, sum(map(size, each.outputs)))
 
     def bytes(self, var: Any) -> int:  # noqa: ANN401
         """Of a value: none where it is stored in what another one, or a result, has taken already."""

@@ -11,15 +11,16 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from hcp.integrations.jax.internals import (
     explicit_sharding,
+    inner_mesh,
     is_traced,
     is_variable,
     mapped_over,
     mesh_sharding,
     names_axes,
-    run_jaxpr,
 )
 from hcp.integrations.jax.platform import measuring_options, shape
 from hcp.integrations.jax.program import Program, size
+from hcp.integrations.jax.regions import Regions, pieces
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,24 @@ class Placement:
         measurable: Whether parts of the program can be compiled by themselves. Not so within a trace over a mesh, or
             where the names of mapped axes occur: the devices are not known there. Nor under several vmaps.
         copies: How many times variables are there that ``vmap`` maps over, or that depend on such.
+        regions: Where variables are one device's.
     """
 
     shardings: Mapping[Any, Any] = field(default_factory=dict)
     measurable: bool = True
     copies: Mapping[Any, int] = field(default_factory=dict)
+    regions: Regions = field(default_factory=dict)
+
+    @property
+    def mesh(self) -> Any:  # noqa: ANN401
+        """The mesh that arrays are spread over; None on one device."""
+        known = mesh_of(self.shardings.values())
+        return next((region.mesh for region in self.regions.values()), None) if known is None else known
 
     @cached_property
     def everywhere(self) -> NamedSharding | None:
         """How what is whole on every device is spread; None on one device."""
-        mesh = mesh_of(self.shardings.values())
+        mesh = self.mesh
         return None if mesh is None else NamedSharding(mesh, PartitionSpec())  # type: ignore[no-untyped-call]
 
     def bytes(self, var: Any) -> int:  # noqa: ANN401
@@ -62,6 +71,10 @@ class Placement:
 
     def shape(self, var: Any) -> jax.ShapeDtypeStruct:  # noqa: ANN401
         """A variable's shape and type, and how it is spread, to compile with."""
+        region = self.regions.get(inner_mesh(var.aval))
+        if region is not None:
+            extent, over = region.outside(var.aval)
+            return shape(extent, var.aval.dtype, getattr(var.aval, "weak_type", False), over)
         sharding = self.shardings.get(var, self.everywhere)
         return shape(var.aval.shape, var.aval.dtype, getattr(var.aval, "weak_type", False), sharding)
 
@@ -85,12 +98,18 @@ def place(program: Program, arrays: Sequence[Any], told: Sequence[Any] = ()) -> 
     given = {var: sharding for var, sharding in zip(program.sources, found, strict=True) if is_spread(sharding)}
     maps = _maps(program, arrays)
     copies = {var: prod(own.values()) for var, own in maps.items() if own}
-    if given:
-        return Placement(given | _inspected(program, Placement(given)), not copies, copies)
-    spread = any(mesh_sharding(var.aval) is not None for equation in program.equations for var in equation.outvars)
-    named = any(map(names_axes, program.equations))
-    several = len({name for own in maps.values() for name in own}) > 1
-    return Placement(measurable=not spread and not named and not several, copies=copies)
+    alone = len({name for own in maps.values() for name in own}) <= 1
+    if given or program.regions:
+        known = Placement(given, regions=program.regions)
+        shardings = given | _inspected(program, known)
+        return Placement(shardings, alone and not (given and copies), copies, program.regions)
+    return Placement(measurable=alone and not _within_a_mesh(program), copies=copies)
+
+
+def _within_a_mesh(program: Program) -> bool:
+    """Whether operations are on arrays of a mesh whose devices are not known here."""
+    made = (var for equation in program.equations for var in equation.outvars)
+    return any(mesh_sharding(var.aval) is not None for var in made) or any(map(names_axes, program.equations))
 
 
 def is_spread(sharding: Any) -> bool:  # noqa: ANN401
@@ -113,22 +132,26 @@ def _inspected(program: Program, placement: Placement) -> dict[Any, Any]:
     """The shardings that the compiler gives to everything that the program computes."""
     found: dict[Any, Any] = {}
 
+    def look(var: Any, array: Any) -> None:  # noqa: ANN401
+        if getattr(var.aval, "shape", ()) and inner_mesh(var.aval) is None:
+            jax.debug.inspect_array_sharding(array, callback=partial(found.__setitem__, var))
+
     def run(*arrays: Any) -> list[Any]:  # noqa: ANN401
         known = dict(zip(program.sources, arrays, strict=True))
-        for equation in program.equations:
-            inputs = list(dict.fromkeys(filter(is_variable, equation.invars)))
-            jaxpr = program.part([equation], inputs, equation.outvars)
-            outputs = run_jaxpr(jaxpr, (), *(known[var] for var in inputs))
-            for var, output in zip(equation.outvars, outputs, strict=True):
+        for var in program.sources:
+            if var not in placement.shardings:
+                look(var, known[var])
+        for part in pieces(program.regions, program.jaxpr, program.equations, apart=True):
+            made = [var for equation in part.equations for var in equation.outvars]
+            for var, output in zip(made, part.function(made)(*(known[var] for var in part.inputs)), strict=True):
                 known[var] = output
-                if getattr(var.aval, "shape", ()):
-                    jax.debug.inspect_array_sharding(output, callback=partial(found.__setitem__, var))
+                look(var, output)
         return [known[item] if is_variable(item) else item.val for item in program.outvars]
 
-    shapes = [placement.shape(var) for var in program.sources]
+    given = Placement(placement.shardings)
+    shapes = [given.shape(var) for var in program.sources]
     jax.jit(run, compiler_options=measuring_options()).lower(*shapes).compile()
-    mesh = mesh_of(placement.shardings.values())
-    return {var: _on(mesh, var, sharding) for var, sharding in found.items()}
+    return {var: _on(placement.mesh, var, sharding) for var, sharding in found.items()}
 
 
 def mesh_of(shardings: Iterable[Any]) -> Any:  # noqa: ANN401

@@ -1,6 +1,6 @@
 """A flat jaxpr, and what its variables take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from hcp.integrations.jax.internals import Atom, Equation, part_of
 from hcp.integrations.jax.platform import is_key, shape
+from hcp.integrations.jax.regions import Regions, function_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class Program:
         in_place: For each variable that is an array written part by part, in place, the first of the same storage.
         cut: Whether loops were cut up.
         long: The loops that hand stacks to one another and are too long to be written out.
+        regions: Where equations are computed within a ``shard_map``, whose variables are one device's.
     """
 
     jaxpr: Any
@@ -36,6 +38,7 @@ class Program:
     in_place: Mapping[Any, Any] = field(default_factory=dict)
     cut: bool = False
     long: tuple[Equation, ...] = ()
+    regions: Regions = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[Any, ...]:
@@ -45,6 +48,12 @@ class Program:
     def part(self, equations: Sequence[Equation], invars: Sequence[Any], outvars: Sequence[Atom]) -> Any:  # noqa: ANN401
         """Some of the equations as a jaxpr of its own."""
         return part_of(self.jaxpr, equations, invars, outvars)
+
+    def function(
+        self, equations: Sequence[Equation], invars: Sequence[Any], outvars: Sequence[Any]
+    ) -> Callable[..., list[Any]]:
+        """What some of the equations make of some variables."""
+        return function_of(self.regions, self.jaxpr, equations, invars, outvars)
 
 
 def size(var: Atom) -> int:

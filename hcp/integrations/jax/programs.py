@@ -7,8 +7,15 @@ from typing import Any, NamedTuple
 
 import jax
 
-from hcp.integrations.jax.emit import emit
-from hcp.integrations.jax.internals import ClosedJaxpr, equations_in, is_asked_again, run_jaxpr, without_addresses
+from hcp.integrations.jax.emit import emit, results_of
+from hcp.integrations.jax.internals import (
+    ClosedJaxpr,
+    equations_in,
+    is_asked_again,
+    is_variable,
+    run_jaxpr,
+    without_addresses,
+)
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
 from hcp.integrations.jax.measurements import Measurements
@@ -29,10 +36,11 @@ def unplanned(closed: ClosedJaxpr) -> Callable[..., list[Any]]:
 
 def flat(program: Program) -> Callable[..., list[Any]]:
     """A flat program as it is: a function of its constants and then its arguments."""
-    jaxpr = program.part(program.equations, program.sources, program.outvars)
+    made = list(dict.fromkeys(filter(is_variable, program.outvars)))
+    function = program.function(program.equations, program.sources, made)
 
     def run(*sources: Any) -> list[Any]:  # noqa: ANN401
-        return run_jaxpr(jaxpr, (), *sources)
+        return results_of(program.outvars, dict(zip(made, function(*sources), strict=True)))
 
     return run
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hcp.graph.ir import Graph
 from hcp.integrations.jax.capture import Captured
-from hcp.integrations.jax.internals import inner_jaxprs, is_variable, operation_name, without_addresses
+from hcp.integrations.jax.internals import inner_jaxprs, is_variable, operation_name, parameters_in_words
 from hcp.integrations.jax.jaxpr import equation_key, literal_key
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.program import Program
@@ -74,7 +74,7 @@ class _Numbering:
             operation: Hashable = None if key is None else key[0]
             if inner_jaxprs(equation):
                 # Those of a loop may have been made for one of the programs alone.
-                operation = name, without_addresses(equation.params)
+                operation = name, parameters_in_words(equation)
             elif operation is None or any(var in program.in_place for var in equation.outvars):
                 # Once each, in order: what has effects, or writes in place.
                 seen[name] += 1

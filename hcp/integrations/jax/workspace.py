@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from hcp.integrations.jax.fusion import Group
-from hcp.integrations.jax.internals import FUSIBLE, compiled_bytes, operation_name, run_jaxpr, without_addresses
+from hcp.integrations.jax.internals import FUSIBLE, compiled_bytes, operation_name, without_addresses
 from hcp.integrations.jax.measurements import Measurements
 from hcp.integrations.jax.placement import Placement
 from hcp.integrations.jax.platform import measuring_options
@@ -34,12 +34,7 @@ def workspaces(
 
 def node_function(program: Program, each: Group) -> Callable[..., list[Any]]:
     """A group as a function of its inputs, then its literals, that returns its outputs in their order."""
-    jaxpr = part(program, each)
-
-    def run(*inputs: Any) -> list[Any]:  # noqa: ANN401
-        return run_jaxpr(jaxpr, (), *inputs)
-
-    return run
+    return program.function(each.equations, arguments(each), each.outputs)
 
 
 def part(program: Program, each: Group) -> Any:  # noqa: ANN401

@@ -6,8 +6,8 @@ from hcp.integrations.jax.internals import is_variable
 from hcp.integrations.jax.jaxpr import flatten
 
 
-def flat(function, *args):
-    return flatten(jax.make_jaxpr(function)(*args))
+def flat(function, *args, **options):
+    return flatten(jax.make_jaxpr(function)(*args), **options)
 
 
 def names(program):

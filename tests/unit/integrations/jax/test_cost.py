@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
+from jax.sharding import AbstractMesh, AxisType, PartitionSpec
 
-from hcp.integrations.jax.cost import group_cost
+from hcp.integrations.jax.cost import LINK, group_cost
 from hcp.integrations.jax.flops import flops
 from hcp.integrations.roofline import nanoseconds
+from tests.unit.integrations.jax.programs import flat
 
 X = jnp.ones((8, 16))
 W = jnp.ones((16, 16))
@@ -64,3 +66,14 @@ def test_a_loop_costs_its_steps_and_each_of_them_its_groups():
     assert costed(lambda x: lax.scan(step, x, length=7)[0], X) == launch + 7 * (product + second)
     twice = costed(lambda x: lax.scan(lambda x, _: (lax.scan(step, x, length=7)[0], None), x, length=2)[0], X)
     assert twice == launch + 2 * (launch + 7 * (product + second))
+
+
+def test_a_device_reads_its_part_and_what_goes_to_others_takes_longer():
+    mesh = AbstractMesh((4,), ("rows",), axis_types=(AxisType.Auto,))
+    specs = {"in_specs": PartitionSpec("rows"), "out_specs": PartitionSpec()}
+    program = flat(jax.shard_map(lambda x: lax.psum(lax.sin(x), "rows"), mesh=mesh, **specs), X)
+    sine, total = program.equations[:2], program.equations[2:]
+    part = X.nbytes // 4
+    assert group_cost(sine, program.invars, sine[-1].outvars, "cpu") == nanoseconds(10 * X.size // 4, 2 * part, "cpu")
+    cost = group_cost(total, sine[-1].outvars, program.outvars, "cpu")
+    assert cost == nanoseconds(X.size // 4, (2 + LINK) * part, "cpu")

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.sharding import AxisType, PartitionSpec
 
 from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.measure import measure
@@ -85,3 +86,17 @@ def test_within_several_vmaps_nothing_is_compiled_alone():
         return x
 
     jax.vmap(jax.vmap(inner, (0, None)), (None, 0))(jnp.ones(3), jnp.ones(5))
+
+
+def test_within_a_shard_map_variables_are_one_devices():
+    mesh = jax.make_mesh((1,), ("rows",), axis_types=(AxisType.Auto,))
+    specs = {"in_specs": PartitionSpec("rows"), "out_specs": PartitionSpec()}
+    function = jax.shard_map(lambda x: jax.lax.psum(jnp.sin(x), "rows"), mesh=mesh, **specs)
+    program = flatten(jax.make_jaxpr(function)(X))
+    placement = place(program, (X,))
+    assert placement.measurable
+    assert placement.everywhere.mesh == mesh
+    sine, total = (equation.outvars[0] for equation in program.equations[1:3])
+    for var, shape, spec in ((sine, (1, *X.shape), PartitionSpec(("rows",))), (total, X.shape, PartitionSpec())):
+        assert placement.bytes(var) == X.nbytes
+        assert (placement.shape(var).shape, placement.shape(var).sharding.spec) == (shape, spec)

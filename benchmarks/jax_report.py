@@ -10,18 +10,19 @@ from hcp.report.tables import Table
 Row = dict[str, Any]
 
 
-def verdicts_of(rows: Sequence[Row]) -> list[Row]:
+def verdicts_of(rows: Sequence[Row], tolerance: float = TOLERANCE) -> list[Row]:
     """For each peer that was measured, the quickest hcp plan that takes no more memory, by the ratios to plain.
 
     Args:
         rows: Of one model; those of hcp have a budget.
+        tolerance: How much slower a step may be, relatively, as the clock tells no less.
     """
     ran = [row for row in rows if "error" not in row]
     planned = [row for row in ran if row["budget_bytes"] is not None]
-    return [_verdict(row, planned) for row in ran if row["budget_bytes"] is None]
+    return [_verdict(row, planned, tolerance) for row in ran if row["budget_bytes"] is None]
 
 
-def _verdict(peer: Row, planned: Sequence[Row]) -> Row:
+def _verdict(peer: Row, planned: Sequence[Row], tolerance: float) -> Row:
     fitting = [row for row in planned if row["bytes"] <= peer["bytes"]]
     found: Row = {"model": peer["model"], "peer": peer["way"], "by": None, "ratio": None, "holds": False}
     if not fitting:
@@ -29,7 +30,7 @@ def _verdict(peer: Row, planned: Sequence[Row]) -> Row:
         return found | {"cause": "no plan" if least is None else f"the smallest hcp program takes {least:,} bytes"}
     best = min(fitting, key=lambda row: row["x_plain"])
     ratio = best["x_plain"] / peer["x_plain"]
-    holds = ratio <= 1 + TOLERANCE
+    holds = ratio <= 1 + tolerance
     return found | {"by": best["way"], "ratio": ratio, "holds": holds, "cause": "" if holds else _cause(best, peer)}
 
 

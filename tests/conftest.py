@@ -6,10 +6,15 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from hcp.planning import sequences
 from hcp.schedule import replay as judge
 from hcp.schedule.actions import Schedule, ScheduleError
+
+# How long an example takes on a busy machine says nothing of the code.
+settings.register_profile("hcp", deadline=None)
+settings.load_profile("hcp")
 
 _REPLAY = judge.replay
 # What both said where they differed; also kept since a search may run in a thread, whose errors no test sees.

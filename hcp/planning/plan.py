@@ -181,6 +181,8 @@ class Plan(Solution):
             "host_peak": usage.host_peak,
             "transferred_bytes": usage.transferred,
             "transfer_cost": usage.transfer_cost,
+            "makespan": usage.makespan,
+            "waited": dict(usage.waited),
             "steps": [
                 ["compute", self.graph.node[step.node].id]
                 if isinstance(step, Compute)

@@ -188,7 +188,11 @@ def _transfers(plan: Plan) -> list[tuple[str, str]]:
         return []
     unit = plan.graph.cost_unit
     moved = f"{bytes_text(usage.transferred)} moved, which costs {cost_text(usage.transfer_cost, unit)}"
-    return [("host", f"{moved}; it holds at most {bytes_text(usage.host_peak)}")]
+    beside = f"{cost_text(usage.makespan, unit)} in all ({cost_text(sum(usage.waited.values()), unit)} of waiting)"
+    return [
+        ("host", f"{moved}; it holds at most {bytes_text(usage.host_peak)}"),
+        ("copies beside the computation", beside),
+    ]
 
 
 def verification_table(found: Verification) -> Table:

@@ -1,7 +1,7 @@
 """The link between the device and the memory of its host, over which schedules offload and fetch values.
 
-The model is serial: nothing is computed while a value moves, so that a schedule's cost is the sum of its executions and
-transfers. Systems that overlap both (vDNN, Rhu et al. 2016; POET, Patil et al. 2022) can be faster than this promises.
+A schedule's cost is the sum of its executions and transfers, as if nothing were computed while a value moves. Systems
+that overlap both (vDNN, Rhu et al. 2016; POET, Patil et al. 2022) are faster: its makespan says how much (``engines``).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The judge: replays a schedule action by action, and alone decides its cost and peak."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -29,6 +29,10 @@ class Usage:
         host_peak: Most bytes of copies that the host holds at any time.
         transferred: Bytes moved between device and host, both ways together.
         transfer_cost: The part of ``cost`` that transfers make up.
+        makespan: When all is done if copies run beside the computation, in the graph's cost unit; see ``engines``.
+            Without transfers it is the cost.
+        waited: How much of that the computation waits for fetches, and for offloads of what is to be freed.
+        spans: When each action starts and ends; empty without a host.
     """
 
     cost: int
@@ -40,6 +44,9 @@ class Usage:
     host_peak: int = 0
     transferred: int = 0
     transfer_cost: int = 0
+    makespan: int = 0
+    waited: Mapping[str, int] = field(default_factory=dict)
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 # Long on purpose: the only judge is read in one piece.
@@ -51,7 +58,8 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
     when the node has run; of a resident value the first instance stays and a fresh one goes.
 
     An offload copies a live value to the host. A fetch makes an instance of a value of which the host has a copy and
-    no instance is live, and adds its bytes. Executions and transfers follow one another: none is assumed to overlap.
+    no instance is live, and adds its bytes. The cost is that of executions and transfers that follow one another; the
+    makespan is for copies beside the computation, and needs no more memory.
 
     Args:
         graph: The computation.
@@ -85,6 +93,7 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
                     )
             runs[node.name] = runs.get(node.name, 0) + 1
             cost += node.cost
+            copies.compute(node)
             needed = held + node.workspace
             for value in node.outputs:
                 needed += value.bytes
@@ -110,6 +119,9 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
         host_peak=copies.peak,
         transferred=copies.moved,
         transfer_cost=copies.cost,
+        makespan=cost if host is None else copies.engines.makespan,
+        waited=copies.engines.waited,
+        spans=tuple(copies.engines.spans),
     )
 
 
@@ -140,4 +152,5 @@ def _moved(values: Mapping[str, Value], live: set[str], copies: HostCopies, step
         copies.offload(step, value)
         return 0
     live.discard(value.name)
+    copies.free(value)
     return -value.bytes

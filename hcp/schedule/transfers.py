@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from hcp.graph.ir import Value
+from hcp.graph.ir import Node, Value
 from hcp.schedule.actions import Fetch, Offload, Schedule, ScheduleError
+from hcp.schedule.engines import Engines
 from hcp.schedule.host import HostLink
 
 
@@ -33,6 +34,7 @@ class HostCopies:
         peak: Most bytes of copies at any time.
         moved: Bytes moved, in both directions together.
         cost: Of all transfers.
+        engines: When each of them, and each computation, happens.
     """
 
     link: HostLink | None
@@ -41,12 +43,25 @@ class HostCopies:
     peak: int = 0
     moved: int = 0
     cost: int = 0
+    engines: Engines = field(default_factory=Engines)
     _copies: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, schedule: Schedule, link: HostLink | None) -> "HostCopies":
         """No copies yet, for a schedule."""
-        return cls(link, frozenset() if link is None else copy_ends(schedule))
+        if link is None:
+            return cls(None, frozenset())
+        return cls(link, copy_ends(schedule), engines=Engines(limited=link.capacity is not None))
+
+    def compute(self, node: Node) -> None:
+        """Takes note of a computation, beside which copies may go on."""
+        if self.link is not None:
+            self.engines.compute(node.inputs, (value.name for value in node.outputs), node.cost)
+
+    def free(self, value: Value) -> None:
+        """Takes note that a value goes."""
+        if self.link is not None:
+            self.engines.free(value.name)
 
     def offload(self, position: int, value: Value) -> None:
         """Takes a copy of a live value.
@@ -57,6 +72,7 @@ class HostCopies:
         link = self._link(position)
         self.moved += value.bytes
         self.cost += link.offload_cost(value.bytes)
+        self.engines.offload(value.name, link.offload_cost(value.bytes))
         self.held += value.bytes
         self.peak = max(self.peak, self.held)
         if link.capacity is not None and self.held > link.capacity:
@@ -82,6 +98,7 @@ class HostCopies:
             )
         self.moved += value.bytes
         self.cost += link.fetch_cost(value.bytes)
+        self.engines.fetch(value.name, link.fetch_cost(value.bytes), last=position in self.ends)
         if position in self.ends:
             self.held -= value.bytes
             self._copies.discard(value.name)

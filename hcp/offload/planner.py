@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import LARGEST_TOTAL, Graph, Node
 from hcp.offload.improve import improved
+from hcp.offload.overlap import overlapped
 from hcp.offload.surrogate import Surrogate
 from hcp.planning.deadline import Deadline
 from hcp.planning.parameters import Count, Params, Share
@@ -70,7 +71,10 @@ class WithHost:
             raise HcpError("the planner plans with a host, and the problem has none; give host, such as '12GiB/s'")
         tracker = Tracker(problem, limits, control)
         search = _Search(tracker, problem.host, self.planner, self.params)
-        return tracker.run(lambda _: search.solution())
+        found = tracker.run(lambda _: search.solution())
+        if found.schedule is None:
+            return found
+        return replace(found, schedule=overlapped(problem.graph, found.schedule, problem.budget, problem.host))
 
 
 @dataclass

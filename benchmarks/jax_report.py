@@ -1,7 +1,7 @@
 """What the executed JAX comparison found: verdicts, tables, and points of pictures."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from benchmarks.harness import TOLERANCE, failure
 from hcp.report.figures import ExecutedRun
@@ -51,26 +51,32 @@ def _shown(value: object, form: str) -> str:
 
 def rows_table(rows: list[Row]) -> Table:
     """All measurements, and why some are missing."""
-    more = ("forward steps", "binomial") if any("forward_steps" in row for row in rows) else ()
-    measured = ("bytes", "planned", "step ms", "x plain", "gap", "difference", *more)
-    body = tuple((row["model"], row["way"], *_cells(row, len(measured)), failure(row.get("error"))) for row in rows)
+    more = [key for key in _MORE if any(key in row for row in rows)]
+    measured = ("bytes", "planned", "step ms", "x plain", "gap", "difference", *(_MORE[key][0] for key in more))
+    body = tuple((row["model"], row["way"], *_cells(row, more), failure(row.get("error"))) for row in rows)
     return Table(("model", "way", *measured, "failure"), body, (False, False, *[True] * len(measured), False))
 
 
-def _cells(row: Row, width: int) -> tuple[str, ...]:
+# What rows of some benchmarks have besides: their columns.
+_MORE: Final = {
+    "forward_steps": ("forward steps", "{}"),
+    "binomial_steps": ("binomial", "{}"),
+    "compile_s": ("compile s", "{:.2f}"),
+}
+
+
+def _cells(row: Row, more: Sequence[str]) -> tuple[str, ...]:
     if "error" in row:
-        return ("-",) * width
-    cells = (
+        return ("-",) * (6 + len(more))
+    return (
         f"{row['bytes']:,}",
         _shown(row["planned_bytes"], "{:,}"),
         f"{row['step_ms']:.2f}",
         f"{row['x_plain']:.3f}",
         _shown(row["gap"], "{:.2%}"),
         f"{row['difference']:.1e}",
-        _shown(row.get("forward_steps"), "{}"),
-        _shown(row.get("binomial_steps"), "{}"),
+        *(_shown(row.get(key), _MORE[key][1]) for key in more),
     )
-    return cells[:width]
 
 
 def verdicts_table(rows: list[Row]) -> Table:

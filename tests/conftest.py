@@ -2,6 +2,7 @@
 
 import contextvars
 import functools
+import os
 import sys
 
 import numpy as np
@@ -10,6 +11,12 @@ import pytest
 from hcp.planning import sequences
 from hcp.schedule import replay as judge
 from hcp.schedule.actions import Schedule, ScheduleError
+from tests import effort
+
+if not effort.THOROUGH:
+    # LLVM's optimizations are most of what XLA's compiler takes, and come after memory has been assigned. JAX reads this
+    # when it is first used; processes that tests start have it as well.
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {effort.UNOPTIMIZED}".strip()
 
 _REPLAY = judge.replay
 # What both said where they differed; also kept since a search may run in a thread, whose errors no test sees.
@@ -49,6 +56,17 @@ def _compare(graph, schedule, usage):
 for _module in [*sys.modules.values()]:
     if getattr(_module, "replay", None) is _REPLAY:
         _module.replay = _replay
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_searches_for_budgets_that_work():
+    """Errors about budgets name one that works, for which they search some seconds; for the tests any will do."""
+    if effort.THOROUGH:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hcp.feasibility.SECONDS", 1.0)
+        yield
 
 
 @pytest.fixture(autouse=True)

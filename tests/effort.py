@@ -10,6 +10,9 @@ T = TypeVar("T")
 
 THOROUGH = os.environ.get("HCP_SLOW_TESTS") == "1"
 
+# For XLA_FLAGS: programs are compiled without LLVM's optimizations where tests do not ask for them.
+UNOPTIMIZED = "--xla_backend_optimization_level=0"
+
 slow = pytest.mark.skipif(not THOROUGH, reason="takes long; make test-slow runs it")
 
 

@@ -14,7 +14,7 @@ from hcp.schedule.actions import Schedule, ScheduleError
 from tests import effort
 
 if not effort.THOROUGH:
-    # LLVM's optimizations are most of what XLA's compiler takes, and come after memory has been assigned. JAX reads this
+    # LLVM's optimizations are most of what XLA's compiler takes, and come after memory has been assigned. JAX reads it
     # when it is first used; processes that tests start have it as well.
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {effort.UNOPTIMIZED}".strip()
 

@@ -2,7 +2,6 @@
 
 import contextvars
 import functools
-import os
 import sys
 
 import numpy as np
@@ -13,10 +12,7 @@ from hcp.schedule import replay as judge
 from hcp.schedule.actions import Schedule, ScheduleError
 from tests import effort
 
-if not effort.THOROUGH:
-    # LLVM's optimizations are most of what XLA's compiler takes, and come after memory has been assigned. JAX reads it
-    # when it is first used; processes that tests start have it as well.
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {effort.UNOPTIMIZED}".strip()
+effort.hasten_frameworks()
 
 _REPLAY = judge.replay
 # What both said where they differed; also kept since a search may run in a thread, whose errors no test sees.

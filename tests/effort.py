@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 THOROUGH = os.environ.get("HCP_SLOW_TESTS") == "1"
 
-# LLVM's optimizations are most of what XLA's compiler takes, and come after memory has been assigned; threads of its own
-# wait for work that tests do not have. What a test compiles in another way by options is compiled so.
+# LLVM's optimizations are most of what XLA's compiler takes, and come after memory has been assigned; its threads wait
+# for work that tests do not have. What a test compiles in another way by options is compiled so.
 XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_cpu_multi_thread_eigen=false"
-# Programs that were compiled before, in this run by another test or process or in an earlier run, are not compiled again.
-# JAX knows them by all that decides what they are.
+# Programs that were compiled before, by another test or process or in an earlier run, are not compiled again. JAX knows
+# them by all that decides what they are.
 XLA_CACHE = {
     "JAX_COMPILATION_CACHE_DIR": str(Path(tempfile.gettempdir()) / f"hcp-tests-jax-{getpass.getuser()}"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -26,9 +26,9 @@ XLA_CACHE = {
 
 
 def hasten_frameworks() -> None:
-    """Has JAX compile quickly, and PyTorch use one thread, here and in processes that tests start; before either is used.
+    """Has JAX compile quickly, and PyTorch use one thread, unless the suite is to be thorough.
 
-    Not where the suite is to be thorough.
+    Before either is used, here and in processes that tests start.
     """
     if not THOROUGH:
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {XLA_FLAGS}".strip()

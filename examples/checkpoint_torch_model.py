@@ -10,7 +10,7 @@ def main() -> None:
     """Takes a few optimiser steps and compares the measured peak with the planned one."""
     torch.manual_seed(0)
     layers = [layer for _ in range(8) for layer in (nn.Linear(256, 256), nn.GELU())]
-    model = checkpoint(nn.Sequential(*layers, nn.Linear(256, 1)), budget="50%", time_limit=3)
+    model = checkpoint(nn.Sequential(*layers, nn.Linear(256, 1)), budget="50%", time_limit=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
     inputs = torch.randn(512, 256)
 

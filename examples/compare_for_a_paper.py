@@ -16,7 +16,7 @@ def main(folder: Path) -> None:
         [unet(4), residual_net(8)],
         ["90%", "75%", "60%"],
         ["sqrt_n", "chen_greedy", "lower_sets", "eviction", "lp"],
-        time_limit=3,
+        time_limit=1,
         store=folder / "sweep.db",
     )
     caption = "Extra cost of heuristics, and the gap to the order-free bound."

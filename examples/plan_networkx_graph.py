@@ -22,7 +22,7 @@ def training_graph(layers: int) -> nx.DiGraph:
 def main() -> None:
     """Prints the plan."""
     graph = hcp.from_networkx(training_graph(24))
-    plan = hcp.solve(graph, budget="50%", time_limit=10)
+    plan = hcp.solve(graph, budget="50%", time_limit=2)
     assert plan.usage is not None
     print(f"{plan.status.value}: {100 * plan.usage.cost / graph.base_cost - 100:.2f} % more work, gap {plan.gap:.2%}")
     print(f"peak {plan.peak} of {plan.base.peak} bytes; recomputed: {', '.join(sorted(plan.usage.recomputed))}")

@@ -11,6 +11,9 @@ from hypothesis import settings
 from hcp.planning import sequences
 from hcp.schedule import replay as judge
 from hcp.schedule.actions import Schedule, ScheduleError
+from tests import effort
+
+effort.hasten_frameworks()
 
 # How long an example takes on a busy machine says nothing of the code.
 settings.register_profile("hcp", deadline=None)
@@ -54,6 +57,17 @@ def _compare(graph, schedule, usage):
 for _module in [*sys.modules.values()]:
     if getattr(_module, "replay", None) is _REPLAY:
         _module.replay = _replay
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_searches_for_budgets_that_work():
+    """Errors about budgets name one that works, for which they search some seconds; for the tests any will do."""
+    if effort.THOROUGH:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hcp.feasibility.SECONDS", 1.0)
+        yield
 
 
 @pytest.fixture(autouse=True)

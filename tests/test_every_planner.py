@@ -111,7 +111,7 @@ def test_a_fixed_order_is_followed(graph, step):
 @pytest.mark.parametrize("budget", some(["100%", "75%"], 1))
 def test_planners_agree_on_generated_graphs(name, budget):
     graph = instance(f"{name}:{SIZES[name]}")
-    rows = hcp.compare(graph, budget, QUICK, time_limit=1).rows
+    rows = hcp.compare(graph, budget, QUICK, time_limit=0.5).rows
     for row in rows:
         if row.plan is None:
             assert row.status in {"INFEASIBLE", "NOT_APPLICABLE"}

@@ -80,6 +80,13 @@ def run_shell(line, monkeypatch, capsys):
         assert set(line) & set(">{}"), f"nobody runs {line!r}"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _imported():
+    """What planners and commands import when they are first used would take more than the short limits here."""
+    hcp.solve(unet(1), "80%", time_limit=10)
+    from hcp.cli import options, plan_commands  # noqa: F401
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_blocks_run(page, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")

@@ -14,6 +14,7 @@ for needed in ("flax", "optax", "equinox", "diffrax"):
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "jax-recipes.md"
 EIGHT = "Several devices"
+EIGHT_DEVICES = "--xla_force_host_platform_device_count=8"
 
 
 def blocks():
@@ -41,7 +42,7 @@ def test_every_block_runs(heading, tmp_path, monkeypatch):
 def test_on_eight_devices(tmp_path):
     """What the last block needs, and the block."""
     program = "\n".join(text for _, heading, text in BLOCKS if heading in (FIRST, *NEEDS[EIGHT], EIGHT))
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "HCP_CACHE": str(tmp_path)}
+    flags = {"XLA_FLAGS": f"{EIGHT_DEVICES} {os.environ.get('XLA_FLAGS', '')}", "HCP_CACHE": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", program + "\nassert jax.device_count() == 8"],
         env=os.environ | flags,

@@ -103,11 +103,11 @@ def test_plans_come_from_the_cache(tmp_path):
     how = {"budget": "80%", "solver": "eviction", "cache": tmp_path}
     first = grad(loss, **how)
     first(*args)
-    (file,) = (path for path in tmp_path.glob("*.json") if not path.name.startswith("jax-"))
+    (file,) = (path for path in tmp_path.glob("*.json") if not path.name.startswith("measured-"))
     written = file.stat().st_mtime_ns
     second = grad(loss, **how)
     second(*args)
     assert second.plan.schedule == first.plan.schedule
     assert file.stat().st_mtime_ns == written
     grad(loss, **how | {"budget": "70%"})(*args)
-    assert len([path for path in tmp_path.glob("*.json") if not path.name.startswith("jax-")]) > 1
+    assert len([path for path in tmp_path.glob("*.json") if not path.name.startswith("measured-")]) > 1

@@ -10,7 +10,7 @@ pytest.importorskip("matplotlib")
 from hcp.integrations.torch.demo import SOLVERS, Settings, run
 
 SMALL = Settings(
-    layers=2, width=32, heads=2, length=16, batch=4, vocabulary=64, planning_seconds=3, curve_seconds=0.5, rounds=1
+    layers=2, width=32, heads=2, length=16, batch=4, vocabulary=64, planning_seconds=1, curve_seconds=0.2, rounds=1
 )
 
 

@@ -39,7 +39,7 @@ def train(model, *args):
 
 @pytest.mark.parametrize("compiler", ["aot_eager", pytest.param("inductor", marks=slow)])
 def test_a_smaller_last_batch_may_take_what_the_first_ones_took(compiler):
-    model = checkpoint(MLP(32, 6, 32), "60%", quiet=True, compiler=compiler, time_limit=5)
+    model = checkpoint(MLP(32, 6, 32), "60%", quiet=True, compiler=compiler, time_limit=2)
     for batch in (64, 64, 2):
         train(model, torch.ones(batch, 32))
     first, last = plan_of(model)
@@ -138,7 +138,7 @@ def test_the_loss_outside_is_planned_with_to_the_byte(step, budget):
     ids = torch.randint(0, 64, (64, 16))
     model, reference = Classifier(), Classifier()
     reference.load_state_dict(model.state_dict())
-    checkpoint(model, budget, quiet=True, time_limit=5)
+    checkpoint(model, budget, quiet=True, time_limit=2)
     for _ in range(2):
         step(cleared(model), ids)
     (plan,) = plan_of(model)
@@ -155,7 +155,7 @@ def test_the_loss_outside_is_planned_with_to_the_byte(step, budget):
 
 def test_outputs_that_are_held_after_all_are_planned_with():
     ids = torch.randint(0, 64, (64, 16))
-    model = checkpoint(Classifier(), "80%", quiet=True, time_limit=5)
+    model = checkpoint(Classifier(), "80%", quiet=True, time_limit=2)
     for step in (with_outputs_dropped, with_outputs_dropped, with_outputs_held):
         step(cleared(model), ids)
     assert plan_of(model)[0].between.dropped
@@ -250,7 +250,7 @@ def test_a_percentage_of_what_eager_takes():
     layers = [part for _ in range(4) for part in (nn.Linear(16, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Dropout(0.2))]
     model, x = nn.Sequential(*layers), torch.randn(256, 16)
     reference = copy.deepcopy(model)
-    checkpoint(model, "80% of eager", quiet=True, time_limit=5)
+    checkpoint(model, "80% of eager", quiet=True, time_limit=2)
     states = []
     for each in (model, reference):
         torch.manual_seed(1)
@@ -385,7 +385,7 @@ def test_recurrent_layers_are_planned(kind):
     x = torch.randn(3, 6, 8)
     model, reference = Recurrent(kind), Recurrent(kind)
     reference.load_state_dict(model.state_dict())
-    checkpoint(model, "80%", quiet=True, time_limit=5)
+    checkpoint(model, "80%", quiet=True, time_limit=2)
     found, wanted = train(model, x), train(reference, x)
     torch.testing.assert_close(found, wanted)
     (plan,) = plan_of(model)

@@ -12,7 +12,7 @@ from torch.nn import functional  # noqa: E402
 
 from hcp.heuristics.eviction import Eviction  # noqa: E402
 from hcp.integrations.torch import TorchError, backend, checkpoint, plan_of, record  # noqa: E402
-from tests.effort import slow  # noqa: E402
+from tests.effort import slow, some  # noqa: E402
 
 WIDTH = 16
 
@@ -20,7 +20,7 @@ WIDTH = 16
 class Reader(nn.Module):
     """A small causal transformer that gives its loss alone, so that planned and measured peaks agree to the byte."""
 
-    def __init__(self, layers=2):
+    def __init__(self, layers=1):
         super().__init__()
         self.embedding = nn.Embedding(32, WIDTH)
         self.layers = nn.ModuleList(
@@ -81,13 +81,14 @@ def held(model, *args):
     return record(lambda: model(*args).backward()).peak
 
 
-LENGTHS = [48, 40, 12, 33, 47, 25, 48, 9, 17, 44, 31, 7, 20, 38, 15, 28, 41, 5, 46, 22]
+# Every other one of the first is tried everyday.
+LENGTHS = some([48, 48, 12, 40, 47, 33, 48, 9, 17, 25, 31, 7, 20, 40, 15, 28, 41, 5, 46, 22], 10)
 
 
 @pytest.mark.parametrize(
     "options", [pytest.param({}, id="as they come", marks=slow), pytest.param({"max_length": 48}, id="declared")]
 )
-def test_twenty_lengths_take_one_search(options):
+def test_many_lengths_take_one_search(options):
     model, reference, solver = prepared(**options)
     for length in LENGTHS:
         torch.testing.assert_close(gradients(model, ids(length)), gradients(reference, ids(length)))
@@ -115,7 +116,7 @@ def loss_outside(model, given):
 
 def test_what_the_program_does_is_planned_with_once_for_all_lengths():
     model, reference, solver = prepared("80%", Scorer, max_length=48)
-    for length in LENGTHS[1:9]:
+    for length in (40, 12, 33, 47, 9):
         for each in (model, reference):
             each.zero_grad()
             loss_outside(each, ids(length))

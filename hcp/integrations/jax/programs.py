@@ -18,8 +18,9 @@ from hcp.integrations.jax.internals import (
 )
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.measure import measure
-from hcp.integrations.jax.measurements import Measurements
+from hcp.integrations.jax.measurements import measurements_of
 from hcp.integrations.jax.program import Program
+from hcp.integrations.measurements import Measurements
 from hcp.plans.cache import CacheOption
 from hcp.schedule.actions import Schedule
 
@@ -118,7 +119,7 @@ class Programs:
     def within(self, budget: int) -> list[tuple[Schedule, int]]:
         """The schedules measured in this process whose programs keep a budget, with what these take."""
         measurements = self._measurements
-        found = ((schedule, measurements.taken[name]) for name, schedule in measurements.about.items())
+        found = ((schedule, round(measurements.figures[name])) for name, schedule in measurements.about.items())
         return [(schedule, taken) for schedule, taken in found if taken <= budget]
 
     @property
@@ -129,13 +130,13 @@ class Programs:
     @property
     def _measurements(self) -> Measurements:
         given = [(shape.shape, str(shape.dtype), str(shape.sharding), mapped) for shape, mapped in self.sources]
-        return Measurements.of(str((self.lowered.fingerprint, given)), self.cache)
+        return measurements_of(str((self.lowered.fingerprint, given)), self.cache)
 
     def _measured(self, name: str, take: Callable[[], int]) -> int:
         measurements = self._measurements
         found = measurements.get(name, take)
         measurements.save()
-        return found
+        return round(found)
 
     def _take(self, function: Callable[..., list[Any]], given: Sequence[Source], *, planned: bool = True) -> int:
         if any(each.mapped for each in given):

@@ -8,10 +8,11 @@ import jax
 
 from hcp.integrations.jax.fusion import Group
 from hcp.integrations.jax.internals import FUSIBLE, compiled_bytes, operation_name, without_addresses
-from hcp.integrations.jax.measurements import Measurements
+from hcp.integrations.jax.measurements import measurements_of
 from hcp.integrations.jax.placement import Placement
 from hcp.integrations.jax.platform import measuring_options
 from hcp.integrations.jax.program import Program
+from hcp.integrations.measurements import Measurements
 from hcp.plans.cache import CacheOption
 
 
@@ -26,7 +27,7 @@ def workspaces(
         placement: How arrays are spread over devices.
         cache: Where is kept what was found. A process plans many functions that share their layers, and so do others.
     """
-    known = Measurements.of("workspaces", cache)
+    known = measurements_of("workspaces", cache)
     found = [_workspace(program, each, placement, known) for each in groups]
     known.save()
     return found
@@ -64,4 +65,4 @@ def _workspace(program: Program, each: Group, placement: Placement, known: Measu
         return 0 if taken is None else taken.temporary
 
     text = str((without_addresses(part(program, each)), [str(shape.sharding) for shape in shapes]))
-    return known.get(hashlib.sha256(text.encode()).hexdigest()[:32], compiled)
+    return round(known.get(hashlib.sha256(text.encode()).hexdigest()[:32], compiled))

@@ -1,27 +1,23 @@
 """What a machine can do, measured once and kept: constants for the roofline, and times of single operations.
 
-Both go into the cache folder, so that later plans start from the same costs and are the same plans. They are kept by
-what they depend on: the device, the number of threads, and PyTorch's version.
+They are kept by what they depend on: the device, the number of threads, and PyTorch's version.
 """
 
-import hashlib
-import json
 import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
 from hcp.graph.errors import HcpError
-from hcp.graph.files import read_json, write_atomically
+from hcp.integrations.measurements import Measurements
 from hcp.integrations.roofline import Constants
 from hcp.integrations.torch.host import to_device, to_host
-from hcp.plans.cache import CacheOption, folder_of, warn_of_cache
+from hcp.plans.cache import CacheOption, folder_of
 from hcp.schedule.host import PER, HostLink
 
 _REPEATS: Final = 9
@@ -37,7 +33,7 @@ def constants(device: str, option: CacheOption) -> Constants:
 
 @cache
 def _constants(device: str, folder: Path | None, _threads: int) -> Constants:
-    store = Measurements.of(device, "roofline", folder)
+    store = measurements_of(device, "roofline", folder)
     found = {
         "flops": store.get("flops", lambda: _flops(device)),
         "moved_bytes": store.get("moved_bytes", lambda: _bandwidth(device)),
@@ -56,7 +52,7 @@ def host_link(device: str, option: CacheOption) -> HostLink:
 
 @cache
 def _host_link(device: str, folder: Path | None, _threads: int) -> HostLink:
-    store = Measurements.of(device, "host-link", folder)
+    store = measurements_of(device, "host-link", folder)
     out = store.get("offload", lambda: _rate(_offloading, device))
     back = store.get("fetch", lambda: _rate(_fetching, device))
     latency = store.get("latency", lambda: max(_offloading(device, 1), _fetching(device, 1)))
@@ -64,71 +60,11 @@ def _host_link(device: str, folder: Path | None, _threads: int) -> HostLink:
     return HostLink(max(1, round(out)), max(1, round(back)), round(latency))
 
 
-@dataclass
-class Measurements:
-    """Figures by name, in a file of the cache folder where there is one.
-
-    Attributes:
-        path: The file, or None.
-        figures: What is known.
-        fresh: Whether something was measured since the file was read.
-    """
-
-    path: Path | None
-    figures: dict[str, float] = field(default_factory=dict)
-    fresh: bool = False
-
-    @classmethod
-    def of(cls, device: str, what: str, folder: Path | None) -> "Measurements":
-        """What the folder holds for this machine; a damaged file is ignored with a warning."""
-        if folder is None:
-            return cls(None)
-        path = folder / f"{what}-{_machine(device)}.json"
-        return cls(path, _read(path))
-
-    def get(self, name: str, measure: Callable[[], float]) -> float:
-        """A figure, measured where it is not known."""
-        if name not in self.figures:
-            self.figures[name] = measure()
-            self.fresh = True
-        return self.figures[name]
-
-    def save(self) -> None:
-        """Writes what was measured, beside what other processes wrote meanwhile; warns where it cannot."""
-        if self.path is None or not self.fresh:
-            return
-        self.figures = _read(self.path) | self.figures
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path, json.dumps(self.figures, sort_keys=True) + "\n")
-        except (OSError, HcpError) as error:
-            warn_of_cache(f"measured costs were not cached: {error}")
-        self.fresh = False
-
-
-def _read(path: Path) -> dict[str, float]:
-    if not path.exists():
-        return {}
-    try:
-        data = read_json(path, "cache file")
-        if not isinstance(data, dict):
-            raise HcpError(f"cache file {str(path)!r} holds no JSON object")
-        return {str(name): _figure(figure, path) for name, figure in data.items()}
-    except HcpError as error:
-        warn_of_cache(f"{error}; it is ignored, and what it held is measured again")
-        return {}
-
-
-def _figure(figure: object, path: Path) -> float:
-    if isinstance(figure, bool) or not isinstance(figure, int | float) or not 0 <= figure < float("inf"):
-        raise HcpError(f"cache file {str(path)!r} holds {figure!r}; expected numbers of zero or more")
-    return figure
-
-
-def _machine(device: str) -> str:
+def measurements_of(device: str, kind: str, folder: Path | None) -> Measurements:
+    """What is known of a kind of figures on this machine."""
     name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
-    about: list[Any] = [device, name, os.cpu_count(), torch.get_num_threads(), torch.__version__]
-    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+    cores, threads = os.cpu_count() or 0, torch.get_num_threads()
+    return Measurements.of(kind, (device, name, cores, threads, torch.__version__), folder)
 
 
 def _flops(device: str) -> float:

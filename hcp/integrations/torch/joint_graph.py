@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hcp.integrations.torch.calibration import Measurements
+from hcp.integrations.torch.calibration import measurements_of
 from hcp.integrations.torch.capture import Joint
 from hcp.integrations.torch.cost import Cost, costs, device_of
 from hcp.integrations.torch.gradients import check_gradients
@@ -40,7 +40,7 @@ def lower_joint(
     program = prepare(joint)
     taking = take_in_backward(program, taken)
     if run:
-        times = Measurements.of(device_of(joint.primals), "times", folder_of(cache)) if cost == "measured" else None
+        times = measurements_of(device_of(joint.primals), "times", folder_of(cache)) if cost == "measured" else None
         footprints = probe(program, times)
         if times is not None:
             times.save()

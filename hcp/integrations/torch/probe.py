@@ -16,7 +16,7 @@ import torch
 from torch import fx
 from torch.profiler import record_function
 
-from hcp.integrations.torch.calibration import Measurements
+from hcp.integrations.measurements import Measurements
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.errors import CaptureError
 from hcp.integrations.torch.internals import (

@@ -96,7 +96,7 @@ assert len(before) >= 5, before
 graph = instance("transformer:2")
 for solver in ("auto", "memetic", "anneal", "reorder"):
     for order in (None, graph.order):
-        hcp.solve(graph, "70%", solver, time_limit=2, order=order)
+        hcp.solve(graph, "70%", solver, time_limit=1, order=order)
 for name, f in found.items():
     assert list(f.signatures) == before.get(name, []), name
 """

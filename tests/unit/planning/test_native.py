@@ -28,7 +28,7 @@ def test_a_request_to_stop_halts_the_work():
 
 
 def test_work_that_does_not_halt_is_left_alone_where_the_scope_is_over():
-    asked, released = threading.Event(), threading.Event()
+    asked, released, before = threading.Event(), threading.Event(), threading.enumerate()
     try:
         with pytest.raises(Cancelled), cancelled_when(lambda: True):
             run_native(lambda: released.wait(60), asked.set)
@@ -37,7 +37,7 @@ def test_work_that_does_not_halt_is_left_alone_where_the_scope_is_over():
     finally:
         released.set()
     for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
+        if thread not in before and not thread.daemon:
             thread.join(10)
     assert not left_alone()
 

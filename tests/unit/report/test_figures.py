@@ -105,7 +105,7 @@ def test_cost_against_budget(axes, comparison):
 
 def test_no_schedule_lies_in_the_shade(axes):
     """What is proved at a budget holds up to it; a schedule for one in between may cost less than a line shows."""
-    graph = unet(3)
+    graph = unet(2)
     rows = hcp.compare(graph, ["90%", "50%"], "cpsat", time_limit=20).rows
     cost_against_budget(axes, rows)
     between = hcp.solve(graph, "70%", "cpsat", time_limit=20)

@@ -77,7 +77,7 @@ def test_an_interrupt_returns_the_best_so_far(solver):
         assert plan.cost <= start.cost
 
 
-@pytest.mark.parametrize("solver", [*EXACT, "lp", "auto", "anneal"])
+@pytest.mark.parametrize("solver", some([*EXACT, "lp", "auto", "anneal"], 3))
 def test_a_signal_reaches_a_solver_inside_native_code(solver):
     found = solve_and_interrupt("transformer:12", "45%", solver)
     assert found["interrupted"]

@@ -7,7 +7,8 @@ from typing import Final
 from torch import fx
 
 from hcp.graph.ir import Graph, Node, Value
-from hcp.integrations.torch.calibration import Measurements
+from hcp.integrations.measurements import Measurements
+from hcp.integrations.torch.calibration import measurements_of
 from hcp.integrations.torch.capture import Joint
 from hcp.integrations.torch.cost import Cost, device_of
 from hcp.integrations.torch.gradients import check_gradients
@@ -61,7 +62,7 @@ def _measured(
 ) -> tuple[dict[fx.Node, int], dict[Kernel, int]]:
     """The workspace of library calls, and the cost of each kernel."""
     relaid = relaid_bytes(program.joint.module)
-    times = Measurements.of(device_of(program.joint.primals), "times", folder_of(cache)) if cost == "measured" else None
+    times = measurements_of(device_of(program.joint.primals), "times", folder_of(cache)) if cost == "measured" else None
     calls = [kernel.main for kernel in kernels.kernels if kernel.calls_library]
     # What is no operation of ATen's or a library's takes graphs, which have no stand-ins.
     calls = [node for node in calls if is_operation(node.target) and node not in program.once]

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import fx
 
-from hcp.integrations.torch.calibration import Measurements
+from hcp.integrations.measurements import Measurements
 from hcp.integrations.torch.capture import real_tensors
 from hcp.integrations.torch.inductor.internals import compile_kernel
 from hcp.integrations.torch.inductor.kernels import Kernel

@@ -1,6 +1,5 @@
 """What compiled programs take, measured once."""
 
-import json
 from collections import OrderedDict
 
 import jax
@@ -9,7 +8,7 @@ import pytest
 
 from hcp import keep_everything
 from hcp.heuristics.eviction import Eviction
-from hcp.integrations.jax import measurements
+from hcp.integrations import measurements
 from hcp.integrations.jax import programs as module
 from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.lower import lower
@@ -17,7 +16,6 @@ from hcp.integrations.jax.measure import measure, memory_of
 from hcp.integrations.jax.placement import Placement
 from hcp.integrations.jax.programs import Programs, Source, unplanned
 from hcp.planners import solve
-from hcp.plans.cache import CacheWarning
 
 X = jnp.ones((32, 32))
 TABLE = jnp.arange(32.0)
@@ -82,27 +80,6 @@ def test_those_that_keep_a_budget(measured):
 def test_what_runs_unplanned_is_what_was_captured():
     (found,) = unplanned(CLOSED)(*CLOSED.consts, X)
     assert jnp.array_equal(found, jax.grad(loss)(X))
-
-
-@pytest.mark.parametrize(
-    "text", ["{", '{"schema": "other"}', json.dumps({"schema": measurements.SCHEMA, "taken": {"a": "b"}})]
-)
-def test_files_that_cannot_be_read_are_written_anew(measured, tmp_path, text):
-    made = programs(tmp_path)
-    whole = made.plain()
-    (path,) = tmp_path.glob("jax-*.json")
-    path.write_text(text)
-    measurements._KNOWN.clear()
-    with pytest.warns(CacheWarning, match="is ignored, and written anew"):
-        assert programs(tmp_path).plain() == whole
-    assert json.loads(path.read_text())["taken"]
-
-
-def test_a_folder_that_cannot_be_written_to_is_said(measured, tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    with pytest.warns(CacheWarning, match="was not cached"):
-        programs(blocked / "folder").plain()
 
 
 def test_programs_that_come_to_the_same_plan_are_told_apart(measured):

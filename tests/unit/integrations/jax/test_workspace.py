@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from hcp.integrations.jax import measurements
+from hcp.integrations import measurements
 from hcp.integrations.jax import workspace as module
 from hcp.integrations.jax.fusion import group
 from hcp.integrations.jax.jaxpr import flatten

@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from hcp.integrations.torch.calibration import Measurements
+from hcp.integrations.measurements import Measurements
 from hcp.integrations.torch.capture import trace
 from hcp.integrations.torch.errors import CaptureError
 from hcp.integrations.torch.prepare import prepare

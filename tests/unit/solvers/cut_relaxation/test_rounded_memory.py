@@ -92,8 +92,8 @@ def test_every_schedule_within_the_budget_satisfies_every_cut(data):
 
 
 def test_every_schedule_of_narrow_graphs_satisfies_what_is_separated():
-    separate_cuts = 0
-    for seed in range(16):
+    separate_cuts, seeds = 0, examples(16, 8)
+    for seed in range(seeds):
         graph = random_graph(6, seed, edge_probability=0.3)
         everything = [(replay(graph, schedule).peak, schedule) for schedule in schedules(graph, graph.index.n + 1)]
         budget = min(peak for peak, _ in everything) + seed % 3
@@ -105,7 +105,7 @@ def test_every_schedule_of_narrow_graphs_satisfies_what_is_separated():
                 rows, rhs = form.cut_rows(cuts)
                 assert np.all(rows @ points(graph, form, legal).T <= rhs[:, None])
             separate_cuts += len(cuts)
-    assert separate_cuts > 12
+    assert separate_cuts > 0.75 * seeds
 
 
 def one_row(sizes, budget):

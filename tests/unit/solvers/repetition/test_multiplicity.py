@@ -29,7 +29,7 @@ def sums(total, parts):
 @pytest.fixture(scope="module", params=[50, 70])
 def tiling(request):
     budget = PEAK * request.param // 100
-    found = Memetic(moves=20_000)(Problem(FOLD.small, FOLD.budget(budget)), Limits(60, workers=1)).schedule
+    found = Memetic(moves=5_000)(Problem(FOLD.small, FOLD.budget(budget)), Limits(60, workers=1)).schedule
     sequence = tuple(FOLD.small.index.node_of[name] for name in found.computes)
     return Tiling.of([Template(Layout(REPETITION), FOLD, sequence)], 100)
 

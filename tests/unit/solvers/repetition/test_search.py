@@ -34,8 +34,8 @@ class Whole(Evolution):
 def test_few_layers_give_a_plan_of_all():
     whole = Whole()
     # Seconds are for busy machines; work ends the search.
-    search = LayerSearch(whole, 5)
-    found = search(Problem(GRAPH, BUDGET), Limits(100, workers=1, work_limit=5))
+    search = LayerSearch(whole, 3)
+    found = search(Problem(GRAPH, BUDGET), Limits(100, workers=1, work_limit=3))
     usage = replay(GRAPH, found.schedule)
     assert usage.peak <= BUDGET
     # The optimum is +4.41 %.
@@ -43,7 +43,7 @@ def test_few_layers_give_a_plan_of_all():
     assert search.repeats
     ((problem, limits, control),) = whole.asked
     assert problem.graph is GRAPH
-    assert limits.work_limit <= 5
+    assert limits.work_limit <= 3
     assert control.incumbent == found.schedule
 
 
@@ -72,7 +72,7 @@ def test_the_same_work_gives_the_same_plan():
 
 def test_a_given_order_is_kept():
     problem = Problem(GRAPH, BUDGET, GRAPH.order)
-    found = LayerSearch(Whole(), 3)(problem, Limits(60, workers=1, work_limit=3))
+    found = LayerSearch(Whole(), 1.5)(problem, Limits(60, workers=1, work_limit=1.5))
     assert found.schedule.follows(GRAPH.order)
 
 

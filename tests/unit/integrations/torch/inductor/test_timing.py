@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 import torch
 from torch import fx
 
-from hcp.integrations.torch.calibration import Measurements
+from hcp.integrations.measurements import Measurements
 from hcp.integrations.torch.inductor import timing
 from hcp.integrations.torch.inductor.kernels import Kernel
 from hcp.integrations.torch.inductor.timing import graph_of, kernel_times

@@ -16,13 +16,13 @@ THOROUGH = os.environ.get("HCP_SLOW_TESTS") == "1"
 # LLVM's optimizations are most of what XLA's compiler takes, and come after memory has been assigned; its threads wait
 # for work that tests do not have. What a test compiles in another way by options is compiled so.
 XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_cpu_multi_thread_eigen=false"
-# Programs that were compiled before, by another test or process or in an earlier run, are not compiled again. JAX knows
-# them by all that decides what they are.
+# Programs that were compiled before, by another test or in an earlier run, are not compiled again. JAX knows them by
+# all that decides what they are. Each process has a folder: another's files may be half written.
+_OWN = f"hcp-tests-jax-{getpass.getuser()}-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 XLA_CACHE = {
-    "JAX_COMPILATION_CACHE_DIR": str(Path(tempfile.gettempdir()) / f"hcp-tests-jax-{getpass.getuser()}"),
+    "JAX_COMPILATION_CACHE_DIR": str(Path(tempfile.gettempdir()) / _OWN),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**29),
 }
 
 

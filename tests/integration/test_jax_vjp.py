@@ -80,3 +80,25 @@ def test_within_a_scanned_training_loop():
         return lambda weights: jax.lax.scan(update, weights, length=2)
 
     check(jit(train(stepping("90%")[0]))(WEIGHTS), jax.jit(train(stepping()[0]))(WEIGHTS))
+
+
+def test_long_loops_that_stack_up_less():
+    """What is measured is what the jit takes."""
+
+    def layers(ws, x):
+        return jax.lax.scan(lambda x, w: (x + jnp.tanh(jax.nn.gelu(x @ w)) / 9, None), x, ws)[0]
+
+    ws, x = jax.random.normal(jax.random.key(0), (1200, 8, 8)) / 3, jnp.ones((32, 8))
+
+    def both(ws, x):
+        outputs, pullback = vjp(layers, ws, x, budget="70%", time_limit=5, cache=False, quiet=True)
+        plans.append(pullback.plan)
+        return pullback(outputs)
+
+    plans = []
+    compiled = jit(both).lower(ws, x).compile()
+    assert plans[0].slim
+    assert memory_of(compiled).total <= plans[0].budget_bytes
+    outputs, pullback = jax.vjp(layers, ws, x)
+    for ours, theirs in zip(compiled(ws, x), pullback(outputs), strict=True):
+        assert jnp.allclose(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -48,6 +48,11 @@ class Captured:
     slimmer: bool = False
     flattened: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether it computes operations again that its program has as often."""
+        return bool(self.flattened.get("again")) or self.flattened.get("slim", math.inf) < math.inf
+
     def rebuilt(self, arrays: Sequence[Any]) -> Any:  # noqa: ANN401
         """What it returns, given the arrays of that."""
         return _rebuilt(self.structure, self.others, arrays)

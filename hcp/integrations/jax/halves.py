@@ -7,7 +7,8 @@ a loop that nobody can see through, so that cotangents are arrays as the caller'
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import compress
 from typing import Any
 
@@ -15,10 +16,12 @@ import jax
 import jax.numpy as jnp
 
 from hcp.integrations.jax.emit import Run, depending
-from hcp.integrations.jax.internals import GATE, Atom, is_gate, is_variable, part_of, run_jaxpr
+from hcp.integrations.jax.internals import GATE, Atom, ClosedJaxpr, Equation, is_gate, is_variable, part_of, run_jaxpr
 from hcp.integrations.jax.jaxpr import live
 from hcp.integrations.jax.lower import Lowered
 from hcp.integrations.jax.prepare import Prepared
+from hcp.integrations.jax.program import Program
+from hcp.integrations.jax.programs import flat_part
 from hcp.schedule.actions import Compute, Fetch, Offload, Schedule
 
 
@@ -40,13 +43,17 @@ class Halves(ABC):
     """The two halves of a program.
 
     Attributes:
+        constants: What the program closes over.
         sources: The program's constants and arguments, as variables.
         results: What each half returns.
         read: The variables that the second one reads or returns.
         places: Which of the sources are among these.
     """
 
-    def __init__(self, sources: Sequence[Any], results: Sequence[Atom], first: int, read: Iterable[Any]) -> None:
+    def __init__(
+        self, constants: Sequence[Any], sources: Sequence[Any], results: Sequence[Atom], first: int, read: Iterable[Any]
+    ) -> None:
+        self.constants = tuple(constants)
         self.sources = tuple(sources)
         self.results = list(results[:first]), list(results[first:])
         self.read = {item for item in (*read, *self.results[1]) if is_variable(item)}
@@ -81,35 +88,74 @@ def halves(prepared: Prepared, first: int, *, apart: bool) -> Halves:
             JAX's other half hands on, so that what a plan hands on, which is grouped for that, takes less.
     """
     if prepared.plan.plain and not (apart and not prepared.plan.again):
-        return AsItIs(prepared.captured.closed.jaxpr, first)
+        captured = prepared.captured
+        return Flat(captured.program, first) if captured.slimmer else AsItIs(captured.closed, first)
     return Planned(prepared.lowered, prepared.plan.schedule, first)
 
 
-class AsItIs(Halves):
-    """The halves of a program as JAX makes it."""
+class Unplanned(Halves):
+    """The halves of equations in an order of their own.
 
-    def __init__(self, jaxpr: Any, first: int) -> None:  # noqa: ANN401
-        place = next(k for k, equation in enumerate(jaxpr.eqns) if is_gate(equation))
-        before, gate = jaxpr.eqns[:place], jaxpr.eqns[place]
-        after = live(jaxpr.eqns[place + 1 :], jaxpr.outvars[first:])
+    Args:
+        constants: What they close over.
+        sources: The variables of constants and arguments.
+        equations: They, the gate among them.
+        results: Of both halves.
+        first: How many of them the first half returns.
+        part: From some equations, what they read and what they return to a function.
+    """
+
+    def __init__(  # noqa: PLR0917 - a program and where it is cut
+        self,
+        constants: Sequence[Any],
+        sources: Sequence[Any],
+        equations: Sequence[Equation],
+        results: Sequence[Atom],
+        first: int,
+        part: Callable[..., Callable[..., list[Any]]],
+    ) -> None:
+        place = next(k for k, equation in enumerate(equations) if is_gate(equation))
+        gate = equations[place]
+        after = live(equations[place + 1 :], results[first:])
         read = (item for equation in after for item in equation.invars)
-        super().__init__((*jaxpr.constvars, *jaxpr.invars), jaxpr.outvars, first, read)
-        kept = [var for equation in before for var in equation.outvars if var in self.read]
+        super().__init__(constants, sources, results, first, read)
+        kept = [var for equation in equations[:place] for var in equation.outvars if var in self.read]
         made = [*self.results[0], *kept]
-        self._first = part_of(jaxpr, live(before, made), self.sources, made)
+        self._first = part(live(equations[:place], made), self.sources, made)
         self._read = [var in self.read for var in gate.outvars]
         given = [*(self.sources[k] for k in self.places), *kept, *compress(gate.outvars, self._read)]
-        self._second = part_of(jaxpr, after, given, self.results[1])
+        self._second = part(after, given, self.results[1])
 
     def first(self, *sources: Any) -> tuple[list[Any], Any]:  # noqa: ANN401
         """See ``Halves``."""
-        found = run_jaxpr(self._first, (), *sources)
+        found = self._first(*sources)
         count = len(self.results[0])
         return found[:count], found[count:]
 
     def second(self, sources: Sequence[Any], kept: Any, cotangents: Sequence[Any]) -> list[Any]:  # noqa: ANN401
         """See ``Halves``."""
-        return run_jaxpr(self._second, (), *sources, *kept, *compress(cotangents, self._read))
+        return self._second(*sources, *kept, *compress(cotangents, self._read))
+
+
+class AsItIs(Unplanned):
+    """The halves of a program as JAX makes it."""
+
+    def __init__(self, closed: ClosedJaxpr, first: int) -> None:
+        jaxpr = closed.jaxpr
+        sources = (*jaxpr.constvars, *jaxpr.invars)
+
+        def part(*of: Any) -> Callable[..., list[Any]]:  # noqa: ANN401
+            return partial(run_jaxpr, part_of(jaxpr, *of), ())
+
+        super().__init__(closed.consts, sources, jaxpr.eqns, jaxpr.outvars, first, part)
+
+
+class Flat(Unplanned):
+    """The halves of a flat program, whose loops stack up less."""
+
+    def __init__(self, program: Program, first: int) -> None:
+        part = partial(flat_part, program)
+        super().__init__(program.constants, program.sources, program.equations, program.outvars, first, part)
 
 
 class Planned(Halves):
@@ -127,7 +173,7 @@ class Planned(Halves):
         # Of arrays written in place, the variable of the last version, by the first one.
         versions = [var for each in groups for var in each.outputs if var in program.in_place]
         self.current = {program.in_place[var]: var for var in versions}
-        super().__init__(program.sources, program.outvars, first, self._reads())
+        super().__init__(program.constants, program.sources, program.outvars, first, self._reads())
 
     def _reads(self) -> Iterator[Any]:
         """The variables that the second half reads or moves to the host."""

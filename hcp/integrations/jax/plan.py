@@ -41,9 +41,10 @@ class JaxPlan(Planned):
         allowed_bytes: What the program has to keep; the plan may be made for less or for more, as it turned out.
         plain: Whether the program runs as JAX makes it, since that keeps the budget.
         parts: Into how many parts loops are cut that are too long to be written out; None where there are none.
-        again: Whether it computes parts again by itself there, as ``jax.checkpoint`` asks, which no cost counts.
-        work: Where long loops stack up less and make the rest again in their steps: the cost without what takes time
-            of that; else None.
+        slim: Whether long loops stack up less, and make in their steps again what that takes.
+        again: Whether it computes operations again that its graph has as often: those that ``jax.checkpoint`` asks for,
+            or products in the steps of loops. Of other ways to do so nothing is known.
+        work: In that case, the least cost of everything once.
     """
 
     measured_bytes: int | None
@@ -51,6 +52,7 @@ class JaxPlan(Planned):
     allowed_bytes: int
     plain: bool = False
     parts: int | None = None
+    slim: bool = False
     again: bool = False
     work: int | None = None
 
@@ -68,13 +70,14 @@ class JaxPlan(Planned):
     @property
     def gap(self) -> float | None:
         """How far the plan's cost can be above the best possible, relatively; None where nothing is known."""
-        # Nothing is known of other ways of making steps again.
-        return None if self.again or (self.work is not None and self.overhead > 0) else self.plan.gap
+        return None if self.again else self.plan.gap
 
     @property
     def gap_scope(self) -> str:
         """Among which schedules the gap holds."""
         scope = self.plan.gap_scope
+        if self.slim:
+            return f"{scope}, of loops whose steps make no product again"
         return scope if self.parts is None else f"{scope}, of long loops in {self.parts} parts"
 
     @property
@@ -94,8 +97,8 @@ class JaxPlan(Planned):
         if self.plain_bytes is not None:
             whole, what = self.plain_bytes, "plain jit"
         made = "as JAX compiles it" if self.plain else f"{self.memory_bytes:,} bytes planned"
-        made += "" if self.work is None else ", with loops that stack up less"
-        made += ", with what it computes again by itself and no cost counts" if self.again else ""
+        made += ", with loops that stack up less" if self.slim else ""
+        made += ", with what it computes again by itself" if self.again else ""
         share = (self.measured_bytes or self.memory_bytes) / whole
         return (
             f"{self.graph.name}: {made}, {measured}, of {self.budget_bytes:,} ({share:.1%} of {what}'s {whole:,}), "
@@ -103,7 +106,7 @@ class JaxPlan(Planned):
         )
 
 
-def plain_plan(lowered: Lowered, budget: int, plain: int | None, taken: int, *, again: bool = False) -> JaxPlan:
+def plain_plan(lowered: Lowered, budget: int, plain: int | None, taken: int) -> JaxPlan:
     """The plan of a program as it is, which keeps the budget.
 
     Args:
@@ -111,12 +114,11 @@ def plain_plan(lowered: Lowered, budget: int, plain: int | None, taken: int, *, 
         budget: What it keeps.
         plain: Bytes of the program as JAX makes it, compiled by default, if measured.
         taken: Those that it takes where it runs.
-        again: Whether it computes parts again by itself.
     """
     graph = lowered.graph
     problem = Problem(graph, max(budget, keep_everything_usage(graph).peak))
     plan = judged(problem, keep_everything(graph), "plain")
-    return JaxPlan(plan, taken, plain, budget, plain=True, again=again)
+    return JaxPlan(plan, taken, plain, budget, plain=True)
 
 
 def fit(
@@ -297,5 +299,6 @@ def take(programs: Programs, request: JaxRequest, plain: int | None) -> JaxPlan:
             f"the compiled program of the plan given for {graph.name} takes {taken:,} bytes, over the budget of "
             f"{allowed:,}; raise the budget"
         )
-    again = isinstance(request.plan, JaxPlan) and request.plan.again
-    return JaxPlan(plan, taken, plain, allowed, plain=as_it_is, again=again)
+    if request.budget is None and taken is not None:
+        allowed = max(allowed, taken)
+    return JaxPlan(plan, taken, plain, allowed, plain=as_it_is)

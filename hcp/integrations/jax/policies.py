@@ -157,7 +157,11 @@ def name_policy(
         peak=best.peak,
         measured_bytes=best.measured,
         # Keeping all that steps of loops make may cost more than making some of it again.
-        work=min(prepared.plan.base_cost, Way.of(prepared.captured.whole(), arguments, request).cost),
+        work=min(
+            prepared.plan.base_cost,
+            Way.of(prepared.captured.whole(), arguments, request).cost,
+            *(choice.cost for choice in search.tried.values()),
+        ),
         plan=prepared.plan,
         tried=len(search.tried),
     )

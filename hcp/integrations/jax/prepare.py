@@ -19,6 +19,7 @@ from hcp.integrations.jax.plan import JaxPlan, fit, plain_plan, take
 from hcp.integrations.jax.programs import Programs, Source, flat, unplanned
 from hcp.integrations.jax.repeated import as_written
 from hcp.integrations.jax.request import JaxRequest
+from hcp.integrations.jax.unroll import PARTS
 from hcp.integrations.planned import Planned
 from hcp.integrations.planning import heed, say
 from hcp.integrations.request import GivenPlan
@@ -105,12 +106,22 @@ def _fitted(way: "Way", request: JaxRequest, clock: Deadline, plain: int | None)
     if plain is not None and not again and plain <= request.budget:
         return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain, plain))
     found = _cheapest(way, request, clock, plain)
-    if isinstance(found, Prepared):
+    if plain is None or not again:
+        return _given(found)
+    # As the user has it computed again: where that is cheaper, or nothing else fits.
+    asked = way.other(way.captured.again())
+    if isinstance(found, Prepared) and found.cost <= asked.cost:
         return found
-    within = way.programs.plain(within=True) if plain is not None and again else None
-    if plain is not None and within is not None and within <= request.budget:
-        return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain, within, again=True))
-    raise found
+    taken = asked.programs.plain(within=True)
+    if taken > request.budget:
+        return _given(found)
+    return asked.prepared(plain_plan(asked.lowered, request.budget, plain, taken))
+
+
+def _given(found: Prepared | InfeasibleBudget) -> Prepared:
+    if isinstance(found, InfeasibleBudget):
+        raise found
+    return found
 
 
 def _cheapest(way: "Way", request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared | InfeasibleBudget:
@@ -121,8 +132,7 @@ def _cheapest(way: "Way", request: JaxRequest, clock: Deadline, plain: int | Non
     for each in way.ways(request.budget, plain or 0):
         if found is not None and (found.plan.overhead == 0 or clock.left <= 0):
             break
-        # Of those that make more and more again the first; loops in parts may come cheaper.
-        if found is not None and each.captured.slimmer:
+        if each.superfluous(found is not None, first is not None and clock.left <= 0):
             continue
         try:
             made = each.fit(request, clock, plain)
@@ -153,16 +163,24 @@ def least(captured: Captured, arguments: Arguments, request: JaxRequest, overhea
     Raises:
         KeyboardInterrupt: If the user ended the search.
     """
-    way = Way.of(next(captured.cut(), captured), arguments, request)
+    whole = Way.of(captured, arguments, request)
+    cut = whole.other(next(captured.cut(), captured))
     say(request, f"looking for the least memory of {captured.name}, up to {request.time_limit:g} s")
-    found = minimize_peak(way.lowered.graph, overhead, request.solver, time_limit=request.time_limit, seed=request.seed)
+    found = minimize_peak(cut.lowered.graph, overhead, request.solver, time_limit=request.time_limit, seed=request.seed)
     plan = heed(found.plan)
     assert plan.schedule is not None
     assert plan.peak is not None
-    taken, plain = (None, None)
-    if way.measurable:
-        taken, plain = way.programs.taken(plan.schedule), _plain(way.programs, request)
-    return JaxPlan(plan, taken, plain, plan.peak if taken is None else taken)
+    slims = [whole.slim(rate) for rate in whole.slims]
+    most = (1 + overhead) * min(way.cost for way in (cut, *slims))
+    slim = min((way for way in slims if way.cost <= most), key=lambda way: way.whole, default=None)
+    if slim is None or slim.whole >= plan.peak:
+        taken = cut.programs.taken(plan.schedule) if cut.measurable else None
+        made = cut.prepared(JaxPlan(plan, taken, None, plan.peak if taken is None else taken)).plan
+    else:
+        taken = slim.programs.as_it_is() if slim.measurable else slim.whole
+        made = slim.prepared(plain_plan(slim.lowered, taken, None, taken)).plan
+        made = made if slim.measurable else replace(made, measured_bytes=None)
+    return replace(made, plain_bytes=_plain(whole.programs, request) if whole.measurable else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,18 +282,32 @@ class Way:
 
     @property
     def work(self) -> int | None:
-        """Where loops stack up less, the cost without what they make again that takes time."""
-        if not self.captured.slimmer:
+        """Where operations are computed again that the program has as often, the least cost of everything once."""
+        if not self.captured.repeats:
             return None
         # Stacking up may cost more than it saves.
-        return min(self.cost, self.slim(math.inf).cost)
+        once = self.slim(math.inf) if self.captured.slimmer else self.other(self.captured.whole())
+        return min(self.cost, once.cost)
+
+    def superfluous(self, found: bool, late: bool) -> bool:
+        """Whether it is not worth trying.
+
+        Of those whose loops make more and more again, the first that keeps the budget is the best; loops in parts may
+        come cheaper. Where time is up, only what does with the least memory is worth another attempt.
+
+        Args:
+            found: Whether another way keeps the budget.
+            late: Whether time is up, and others do not.
+        """
+        return (self.captured.slimmer and (found or late)) or (late and self.captured.parts in PARTS[:-1])
 
     def made_for(self, given: GivenPlan) -> "Way":
         """This, or the same with other loops, where a plan was made for that."""
         plan = given.plan if isinstance(given, Planned) else given
         if not isinstance(plan, Plan) or plan.graph.fingerprint == self.lowered.graph.fingerprint:
             return self
-        ways = chain(map(self.slim, self.slims), map(self.other, self.captured.cut()))
+        others = chain(self.captured.cut(), [self.captured.again()])
+        ways = chain(map(self.slim, self.slims), map(self.other, others))
         return next((way for way in ways if way.lowered.graph.fingerprint == plan.graph.fingerprint), self)
 
     def take(self, request: JaxRequest, plain: int | None) -> Prepared:
@@ -305,5 +337,6 @@ class Way:
 
     def prepared(self, plan: JaxPlan) -> Prepared:
         """The call with a plan."""
-        plan = replace(plan, parts=self.captured.parts, work=self.work)
-        return Prepared(self.captured, self.lowered, plan)
+        captured = self.captured
+        made = replace(plan, parts=captured.parts, slim=captured.slimmer, again=captured.repeats, work=self.work)
+        return Prepared(captured, self.lowered, made)

@@ -9,7 +9,9 @@ import jax
 
 from hcp.integrations.jax.emit import emit, results_of
 from hcp.integrations.jax.internals import (
+    Atom,
     ClosedJaxpr,
+    Equation,
     equations_in,
     is_asked_again,
     is_variable,
@@ -37,11 +39,18 @@ def unplanned(closed: ClosedJaxpr) -> Callable[..., list[Any]]:
 
 def flat(program: Program) -> Callable[..., list[Any]]:
     """A flat program as it is: a function of its constants and then its arguments."""
-    made = list(dict.fromkeys(filter(is_variable, program.outvars)))
-    function = program.function(program.equations, program.sources, made)
+    return flat_part(program, program.equations, program.sources, program.outvars)
 
-    def run(*sources: Any) -> list[Any]:  # noqa: ANN401
-        return results_of(program.outvars, dict(zip(made, function(*sources), strict=True)))
+
+def flat_part(
+    program: Program, equations: Sequence[Equation], invars: Sequence[Any], outvars: Sequence[Atom]
+) -> Callable[..., list[Any]]:
+    """Some equations of a flat program as a function of variables, which returns variables or literals."""
+    made = list(dict.fromkeys(filter(is_variable, outvars)))
+    function = program.function(equations, invars, made)
+
+    def run(*inputs: Any) -> list[Any]:  # noqa: ANN401
+        return results_of(outvars, dict(zip(made, function(*inputs), strict=True)))
 
     return run
 

@@ -291,6 +291,11 @@ class PlannedGradient:
             ExecutionError: If there is none yet.
         """
         if not self.plans:
+            if _STATE.asked is not None:
+                raise ExecutionError(
+                    f"{self.name} has no plan yet: it is traced to see how arrays are spread over devices; read its "
+                    "plan outside of the jit"
+                )
             raise ExecutionError(f"{self.name} has no plan yet; call it, or trace it in a jit, first")
         return self.plans[-1]
 

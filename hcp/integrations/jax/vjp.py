@@ -13,7 +13,7 @@ from jax import tree_util
 
 from hcp.integrations.jax.capture import Arguments, Captured
 from hcp.integrations.jax.errors import ExecutionError, JaxError
-from hcp.integrations.jax.halves import AsItIs, Halves, between, halves
+from hcp.integrations.jax.halves import Halves, between, halves
 from hcp.integrations.jax.internals import is_traced, under_jit
 from hcp.integrations.jax.plan import JaxPlan
 from hcp.integrations.jax.prepare import Prepared
@@ -52,8 +52,9 @@ def vjp(
 
     What makes cotangents of the outputs, such as a loss, lies between the two calls and outside of the plan. Within
     ``jit`` (on CPUs ``hcp.integrations.jax.jit``) both halves become parts of that program. Called with arrays, each
-    is a compiled program, and the pullback holds the arrays that go from one to the other: as many bytes as planned,
-    but until the pullback itself goes. It is a pytree that may be returned from a jit, and can be called several times.
+    is a compiled program, which reads what the function closes over once, at its first call with given shapes, as
+    ``jax.jit`` does; and the pullback holds the arrays that go from one to the other until it goes itself, so that the
+    budget is kept within a jit alone. It is a pytree that may be returned from a jit, and can be called several times.
 
     Args:
         fun: Takes and returns pytrees of arrays; with ``has_aux`` it returns a pair of outputs and auxiliary results.
@@ -96,7 +97,7 @@ def vjp(
         quiet=quiet,
     )
     try:
-        planned = _known(fun, has_aux, request)
+        planned = _known(fun, has_aux, _Options(request))
     except TypeError:
         # Something of it cannot be hashed, and is planned for this call alone.
         planned = PlannedVjp.of(fun, has_aux, request)
@@ -162,12 +163,31 @@ class PlannedVjp(PlannedGradient):
         return self._compiled.setdefault(key, _Run(found, self.name, apart=True))  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=KEPT)
-def _known(fun: Callable[..., Any], has_aux: bool, request: JaxRequest) -> PlannedVjp:
-    return PlannedVjp.of(fun, has_aux, request)
-
-
 @dataclass(frozen=True, eq=False)
+class _Options:
+    """Options as what functions are known by: plans that were given, each for itself."""
+
+    request: JaxRequest
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What they agree in that are the same; plans cannot be hashed."""
+        request = self.request
+        return id(request.plan), request.budget, replace(request, plan=None, budget=1)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Options) and self.key == other.key
+
+
+@lru_cache(maxsize=KEPT)
+def _known(fun: Callable[..., Any], has_aux: bool, options: _Options) -> PlannedVjp:
+    return PlannedVjp.of(fun, has_aux, options.request)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class _Run:
     """A planned call.
 
@@ -180,6 +200,9 @@ class _Run:
     prepared: Prepared
     name: str
     apart: bool
+
+    def __repr__(self) -> str:
+        return f"planned call of {self.name}, number {id(self)}"
 
     @cached_property
     def ahead(self) -> Captured:
@@ -216,8 +239,7 @@ class _Run:
         return structure, [item.aval for item in self.prepared.captured.program.outvars[: structure.num_leaves]]
 
     def start(self, arrays: Sequence[Any]) -> tuple[Any, Sequence[Any], "Pullback"]:
-        as_it_is, captured = isinstance(self.halves, AsItIs), self.prepared.captured
-        sources = (*(captured.closed.consts if as_it_is else captured.program.constants), *arrays)
+        sources = (*self.halves.constants, *arrays)
         results, kept = (self.first if self.apart else self.halves.first)(*sources)
         outputs, aux = self.ahead.rebuilt(results)
         return outputs, aux, Pullback(([sources[place] for place in self.halves.places], kept), self, self.name)
@@ -251,13 +273,16 @@ class _Run:
 
 
 @tree_util.register_pytree_node_class
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pullback:
     """What ``vjp`` returns to go from cotangents of outputs to those of primals."""
 
     _kept: Any
     _run: _Run | None
     _name: str
+
+    def __repr__(self) -> str:
+        return f"Pullback of {self._name}"
 
     @property
     def plan(self) -> JaxPlan:
@@ -267,7 +292,10 @@ class Pullback:
             ExecutionError: If the function runs unplanned.
         """
         if self._run is None:
-            raise ExecutionError(f"{self._name} runs unplanned, so that its pullback has no plan; see the warning")
+            raise ExecutionError(
+                f"the pullback of {self._name} has no plan: it runs unplanned after a warning, or is traced to see how "
+                "arrays are spread over devices; return it from the jit, and read its plan there"
+            )
         return self._run.prepared.plan
 
     def __call__(self, cotangent: Any) -> Any:  # noqa: ANN401

@@ -12,6 +12,7 @@ from hcp.integrations.jax.measurements import measurements_of
 from hcp.integrations.jax.placement import Placement
 from hcp.integrations.jax.platform import measuring_options
 from hcp.integrations.jax.program import Program
+from hcp.integrations.jax.regions import region_of
 from hcp.integrations.measurements import Measurements
 from hcp.plans.cache import CacheOption
 
@@ -64,5 +65,9 @@ def _workspace(program: Program, each: Group, placement: Placement, known: Measu
         taken = compiled_bytes(function.lower(*shapes).compile())
         return 0 if taken is None else taken.temporary
 
-    text = str((without_addresses(part(program, each)), [str(shape.sharding) for shape in shapes]))
+    # Within a shard_map, what is compiled is not what the equations tell.
+    given = [(shape.shape, str(shape.dtype), str(shape.sharding)) for shape in shapes]
+    where = region_of(program.regions, each.main)
+    about = without_addresses(part(program, each)), given, None if where is None else (str(where.mesh), where.checked)
+    text = str(about)
     return round(known.get(hashlib.sha256(text.encode()).hexdigest()[:32], compiled))

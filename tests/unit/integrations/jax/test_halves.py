@@ -57,7 +57,7 @@ def run(halves, constants=()):
 @pytest.mark.parametrize(
     "halves",
     [
-        AsItIs(CLOSED.jaxpr, 2),
+        AsItIs(CLOSED, 2),
         Planned(LOWERED, keep_everything(LOWERED.graph), 2),
         Planned(LOWERED, again(LOWERED.graph), 2),
     ],

@@ -124,9 +124,9 @@ def test_the_program_as_it_is_needs_no_plan():
     assert "as JAX compiles it" in str(plan)
     taken = take(Counted(), request(budget=None, plan=plan), WHOLE // 2)
     assert (taken.plain, taken.measured_bytes) == (True, WHOLE // 2)
-    again = plain_plan(LOWERED, WHOLE, WHOLE, WHOLE // 3, again=True)
+    again = replace(plain_plan(LOWERED, WHOLE, WHOLE, WHOLE // 3), again=True)
     assert (again.measured_bytes, again.gap) == (WHOLE // 3, None)
-    assert "computes again by itself and no cost counts" in str(again)
+    assert "computes again by itself" in str(again)
 
 
 def test_a_plan_that_was_given_is_held_to_the_budget():

@@ -110,7 +110,7 @@ def _fitted(way: "Way", request: JaxRequest, clock: Deadline, plain: int | None)
         return _given(found)
     # As the user has it computed again: where that is cheaper, or nothing else fits.
     asked = way.other(way.captured.again())
-    if isinstance(found, Prepared) and found.cost <= asked.cost:
+    if isinstance(found, Prepared) and (found.plan.overhead == 0 or found.cost <= asked.cost):
         return found
     taken = asked.programs.plain(within=True)
     if taken > request.budget:

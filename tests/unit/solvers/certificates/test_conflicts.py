@@ -17,10 +17,10 @@ from hcp.solvers.certificates.host import HostCertificate, relax
 from hcp.solvers.conflicts.bound import conflict_bound
 
 
-def bound_of(text, share, seconds=2):
+def bound_of(text, share):
     graph = instance(text)
     budget = replay(graph, keep_everything(graph)).peak * share // 10
-    return graph, budget, conflict_bound(graph, budget, Deadline(seconds))
+    return graph, budget, conflict_bound(graph, budget, Deadline(5))
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,7 @@ def proof():
 
 @pytest.fixture(scope="module")
 def proof_with_inputs():
-    # Conflicts that need inputs come late.
-    return bound_of("pyramid:6", 6, seconds=5)
+    return bound_of("pyramid:6", 6)
 
 
 def last(tree):

@@ -488,10 +488,10 @@ def test_what_is_closed_over_may_be_mapped_over():
     assert close(compiled(w, xs), jax.vmap(jax.grad(loss), (None, 0))(w, xs))
 
 
-def test_what_users_compute_again_is_planned_instead():
+def test_what_users_compute_again_is_planned_or_runs_where_that_is_cheaper():
     loss, args = user_checkpointed()
     planned = value_and_grad(loss, budget="100%", solver="eviction")
     compiled = jit(planned).lower(*args).compile()
     analysis = compiled.memory_analysis()
-    assert not planned.plan.plain
+    assert not planned.plan.plain or (planned.plan.again and planned.plan.gap is None)
     assert analysis.temp_size_in_bytes + analysis.output_size_in_bytes <= planned.plan.budget_bytes

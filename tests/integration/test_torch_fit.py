@@ -200,7 +200,7 @@ def test_gradients_that_are_taken_in_the_backward_do_not_stay():
 
     def found(taken):
         make = lambda: GPT(layers=2, width=64, heads=2, context=32, vocabulary=64, dropout=0.0)  # noqa: E731
-        return fit(make, lambda: (tokens, tokens), optimizer_in_backward=taken, time_limit=1, quiet=True)
+        return fit(make, lambda: (tokens, tokens), optimizer_in_backward=taken, time_limit=3, quiet=True)
 
     stay, taken = found(False), found(True)
     assert stay.gradients >= stay.parameters

@@ -130,7 +130,7 @@ class _Moves:
             min((other.gap for other in self.rest if self._brings(other, name, each.gap)), default=len(self.computes)),
         )
         gap = each.gap
-        while gap < last and self.ends[gap - 1] < each.done and self.room[gap] >= size:
+        while gap < last and self._begins(gap) < each.done and self.room[gap] >= size:
             self.room[gap] -= size
             gap += 1
         return replace(each, gap=gap)
@@ -141,7 +141,7 @@ class _Moves:
         size = self.graph.values[name].bytes
         reader = self._next(self.reads[name], each.gap)
         # When it is needed, if nobody waited.
-        needed = self.ends[reader - 1] if reader else 0
+        needed = self._begins(reader)
         first = max((other.gap for other in self.rest if self._gone(other, name, each.gap)), default=0)
         gap = each.gap
         while gap > first and self._begins(gap) + self.host.fetch_cost(size) > needed and self.room[gap - 1] >= size:
@@ -150,6 +150,7 @@ class _Moves:
         return replace(each, gap=gap)
 
     def _begins(self, gap: int) -> int:
+        """When the computations before a gap have ended."""
         return self.ends[gap - 1] if gap else 0
 
     def _next(self, places: list[int], gap: int) -> int:

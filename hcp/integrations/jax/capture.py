@@ -35,7 +35,6 @@ class Captured:
         name: Of the function, for people.
         closed: The jaxpr behind the program.
         parts: Into how many parts its long loops are cut, if they are.
-        slimmer: Whether its long loops stack up less.
         flattened: How the program was made from the jaxpr, as options of ``flatten``.
     """
 
@@ -45,8 +44,12 @@ class Captured:
     name: str
     closed: ClosedJaxpr
     parts: int | None = None
-    slimmer: bool = False
     flattened: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def slimmer(self) -> bool:
+        """Whether its long loops stack up less, and are not cut."""
+        return "slim" in self.flattened and not self.flattened.get("cut")
 
     @property
     def repeats(self) -> bool:
@@ -74,7 +77,7 @@ class Captured:
         """
         if not self.program.long:
             return None
-        return self._made({"slim": rate}, slimmer=True)
+        return self._made({"slim": rate})
 
     @cached_property
     def rates(self) -> list[float]:
@@ -90,8 +93,8 @@ class Captured:
             if not found.program.long:
                 return
 
-    def _made(self, options: Mapping[str, Any], *, slimmer: bool = False) -> "Captured":
-        return replace(self, program=flatten(self.closed, **options), slimmer=slimmer, flattened=options)
+    def _made(self, options: Mapping[str, Any]) -> "Captured":
+        return replace(self, program=flatten(self.closed, **options), flattened=options)
 
 
 @dataclass(frozen=True)

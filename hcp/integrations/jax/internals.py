@@ -213,6 +213,11 @@ def is_asked_again(equation: Equation) -> bool:
     return equation.primitive is core.primitives.remat_p or operation_name(equation) == _KEPT_APART
 
 
+def asks_again(closed: ClosedJaxpr) -> bool:
+    """Whether something is to be computed a second time there, as ``jax.checkpoint`` asks."""
+    return any(map(is_asked_again, equations_in(closed)))
+
+
 def _pinned(params: dict[str, Any]) -> bool:
     shardings = (*params.get("in_shardings", ()), *params.get("out_shardings", ()))
     return bool(params.get("compiler_options_kvs")) or any(isinstance(s, jax.sharding.Sharding) for s in shardings)

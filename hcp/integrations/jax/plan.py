@@ -106,14 +106,14 @@ class JaxPlan(Planned):
         )
 
 
-def plain_plan(lowered: Lowered, budget: int, plain: int | None, taken: int) -> JaxPlan:
+def plain_plan(lowered: Lowered, budget: int, plain: int | None, taken: int | None) -> JaxPlan:
     """The plan of a program as it is, which keeps the budget.
 
     Args:
         lowered: Its graph.
         budget: What it keeps.
         plain: Bytes of the program as JAX makes it, compiled by default, if measured.
-        taken: Those that it takes where it runs.
+        taken: Those that it takes where it runs, if measured.
     """
     graph = lowered.graph
     problem = Problem(graph, max(budget, keep_everything_usage(graph).peak))

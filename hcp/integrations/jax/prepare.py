@@ -3,8 +3,7 @@
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import jax
 
 from hcp.integrations.jax.capture import Arguments, Captured
 from hcp.integrations.jax.emit import emit
-from hcp.integrations.jax.internals import equations_in, is_asked_again
+from hcp.integrations.jax.internals import asks_again
 from hcp.integrations.jax.lower import Lowered, lower
 from hcp.integrations.jax.placement import Placement, place
 from hcp.integrations.jax.plan import JaxPlan, fit, plain_plan, take
@@ -101,10 +100,9 @@ def prepare(captured: Captured, arguments: Arguments, request: JaxRequest, clock
 def _fitted(way: "Way", request: JaxRequest, clock: Deadline, plain: int | None) -> Prepared:
     """The program as it is, or the first way of a call that keeps the budget."""
     assert isinstance(request.budget, int)
-    # What is computed again on the user's word is no part of what a plan tells: it runs where nothing else fits.
-    again = any(map(is_asked_again, equations_in(way.captured.closed)))
+    again = asks_again(way.captured.closed)
     if plain is not None and not again and plain <= request.budget:
-        return Prepared(way.captured, way.lowered, plain_plan(way.lowered, request.budget, plain, plain))
+        return way.prepared(plain_plan(way.lowered, request.budget, plain, plain))
     found = _cheapest(way, request, clock, plain)
     if plain is None or not again:
         return _given(found)
@@ -177,21 +175,21 @@ def least(captured: Captured, arguments: Arguments, request: JaxRequest, overhea
         taken = cut.programs.taken(plan.schedule) if cut.measurable else None
         made = cut.prepared(JaxPlan(plan, taken, None, plan.peak if taken is None else taken)).plan
     else:
-        taken = slim.programs.as_it_is() if slim.measurable else slim.whole
-        made = slim.prepared(plain_plan(slim.lowered, taken, None, taken)).plan
-        made = made if slim.measurable else replace(made, measured_bytes=None)
+        taken = slim.programs.as_it_is() if slim.measurable else None
+        made = slim.prepared(plain_plan(slim.lowered, slim.whole if taken is None else taken, None, taken)).plan
     return replace(made, plain_bytes=_plain(whole.programs, request) if whole.measurable else None)
 
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """A captured call on the way to its plan."""
+    """A captured call on the way to its plan; ways of the same call know the same ways with slimmer loops, by rate."""
 
     captured: Captured
     arguments: Arguments
     request: JaxRequest
     placement: Placement
     lowered: Lowered
+    _slims: "dict[float, Way]" = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, captured: Captured, arguments: Arguments, request: JaxRequest) -> "Way":
@@ -245,7 +243,7 @@ class Way:
 
     def other(self, captured: Captured) -> "Way":
         """The same call, captured in another way."""
-        return Way.of(captured, self.arguments, self.request)
+        return replace(Way.of(captured, self.arguments, self.request), _slims=self._slims)
 
     def ways(self, budget: int, plain: int) -> "Iterator[Way]":
         """What may keep a budget, the best first."""
@@ -265,20 +263,21 @@ class Way:
 
     def slimmer(self, budget: int) -> "Iterator[Way]":
         """The same with loops that make as little again in their steps as a budget allows, or not much more."""
-        slim = cache(self.slim)
         rates = self.slims
-        first = bisect_left(rates, True, key=lambda rate: slim(rate).whole <= ROOM * budget)
+        first = bisect_left(rates, True, key=lambda rate: self.slim(rate).whole <= ROOM * budget)
         before = None
-        for rate in rates[first:]:
-            if slim(rate).whole != before:
-                yield slim(rate)
-            before = slim(rate).whole
+        for way in map(self.slim, rates[first:]):
+            if way.whole != before:
+                yield way
+            before = way.whole
 
     def slim(self, rate: float) -> "Way":
         """The same with loops that stack up less."""
-        captured = self.captured.slim(rate)
-        assert captured is not None
-        return self.other(captured)
+        if rate not in self._slims:
+            captured = self.captured.slim(rate)
+            assert captured is not None
+            self._slims[rate] = self.other(captured)
+        return self._slims[rate]
 
     @property
     def work(self) -> int | None:
@@ -326,7 +325,7 @@ class Way:
     @property
     def written(self) -> Schedule | None:
         """What the function computes again by itself, if it does."""
-        if not any(map(is_asked_again, equations_in(self.captured.closed))):
+        if not asks_again(self.captured.closed):
             return None
         schedule = as_written(self.captured, self.lowered)
         try:

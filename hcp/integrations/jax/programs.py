@@ -12,8 +12,7 @@ from hcp.integrations.jax.internals import (
     Atom,
     ClosedJaxpr,
     Equation,
-    equations_in,
-    is_asked_again,
+    asks_again,
     is_variable,
     run_jaxpr,
     without_addresses,
@@ -100,7 +99,7 @@ class Programs:
         """
         # Other programs may come to the same plan: of these, marks and what is computed again are left aside.
         name = f"plain {hashlib.sha256(without_addresses(self.closed.jaxpr).encode()).hexdigest()[:32]}"
-        within = within and any(map(is_asked_again, equations_in(self.closed)))
+        within = within and asks_again(self.closed)
         program = unplanned(self.closed)
         return self._measured(f"{name}{' within' * within}", lambda: self._take(program, self.captured, planned=within))
 

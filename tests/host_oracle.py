@@ -1,5 +1,6 @@
-"""The cheapest schedule with a host link, by a search that knows nothing but the rules of replay."""
+"""The best schedule with a host link, by searches that know nothing but the rules of replay."""
 
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import count
 
@@ -45,3 +46,91 @@ def _steps(graph, budget, host, state):
             continue
         if held + node.workspace + sum(value.bytes for value in node.outputs) <= budget:
             yield node.cost, (ran | {node.name}, live | {value.name for value in node.outputs}, copied)
+
+
+def quickest_with_host(graph, budget, host, known=None):
+    """Least makespan over all sequences of single actions where copies overlap; None where none is below ``known``.
+
+    The capacity is not looked at. What is under way counts from when the computation is where it is, so that states
+    that look alike are alike. Those first that may be done first: no sooner than when every node has run, and every
+    copy. What nobody reads is not moved.
+    """
+
+    def least(now, state):
+        rest = sum(node.cost for node in graph.nodes if node.name not in state.ran)
+        return now + max(rest, state.out, state.back)
+
+    start = Clocked(frozenset(), frozenset(value.name for value in graph.inputs))
+    best, tie, queue = {start: 0}, count(), [(least(0, start), 0, 0, start)]
+    while queue:
+        bound, _, now, state = heappop(queue)
+        if known is not None and bound >= known:
+            return None
+        if now > best[state]:
+            continue
+        if len(state.ran) == len(graph.nodes):
+            return bound
+        for passed, after in state.steps(graph, budget, host):
+            if now + passed < best.get(after, now + passed + 1):
+                best[after] = now + passed
+                heappush(queue, (least(now + passed, after), -next(tie), now + passed, after))
+    return None
+
+
+@dataclass(frozen=True)
+class Clocked:
+    """What replay knows: of copies, pairs of a value and the time until they are complete."""
+
+    ran: frozenset
+    live: frozenset
+    out: int = 0
+    back: int = 0
+    copied: frozenset = frozenset()
+    arriving: frozenset = frozenset()
+    leaving: frozenset = frozenset()
+
+    def after(self, passed):
+        """The same, so much later."""
+        return replace(
+            self,
+            out=max(0, self.out - passed),
+            back=max(0, self.back - passed),
+            copied=frozenset((name, max(0, left - passed)) for name, left in self.copied),
+            arriving=frozenset((name, left - passed) for name, left in self.arriving if left > passed),
+            leaving=frozenset((name, left - passed) for name, left in self.leaving if left > passed),
+        )
+
+    def without(self, names):
+        """Without what is under way of some values, and the time that it takes until then."""
+        wait = max((left for name, left in (*self.arriving, *self.leaving) if name in names), default=0)
+        return wait, self.after(wait)
+
+    def steps(self, graph, budget, host):
+        held = sum(graph.values[name].bytes for name in self.live)
+        on_host = dict(self.copied)
+        for name in self.live:
+            value = graph.values[name]
+            if value.resident:
+                continue
+            wait, later = self.without({name})
+            yield wait, replace(later, live=self.live - {name})
+            if name not in on_host and graph.readers[name]:
+                begin = max(self.out, dict(self.arriving).get(name, 0))
+                end = begin + host.offload_cost(value.bytes)
+                yield (
+                    0,
+                    replace(self, out=end, copied=self.copied | {(name, end)}, leaving=self.leaving | {(name, end)}),
+                )
+        for name in on_host.keys() - self.live:
+            size = graph.values[name].bytes
+            if held + size <= budget:
+                end = max(self.back, on_host[name]) + host.fetch_cost(size)
+                yield 0, replace(self, back=end, live=self.live | {name}, arriving=self.arriving | {(name, end)})
+        for node in graph.nodes:
+            if (node.name in self.ran and not node.recomputable) or not self.live.issuperset(node.inputs):
+                continue
+            makes = {value.name for value in node.outputs}
+            if held + node.workspace + sum(value.bytes for value in node.outputs) <= budget:
+                wait = max((left for name, left in self.arriving if name in node.inputs), default=0)
+                more, later = self.after(wait + node.cost).without(makes)
+                yield wait + node.cost + more, replace(later, ran=self.ran | {node.name}, live=self.live | makes)

@@ -86,9 +86,10 @@ def _cases(seed: int) -> Iterator[Case]:
         if bound.of == "cost" and bound.scope == ORDER_FREE and bound.certificate is not None:
             limited = CostLimitCertificate(budget, bound.value - 1, bound.certificate)
             yield graph, budget, None, Bound(budget + 1, "peak", within_cost(bound.value - 1), limited)
-    link = HostLink(2 * PER, PER, seed % 3)
-    for bound in (*host_bounds(graph, budget, link, Deadline(20)), floor_bound(graph)):
-        yield graph, budget, link, bound
+    for overlap in (False, True):
+        link = HostLink(2 * PER, PER, seed % 3, overlap=overlap)
+        for bound in (*host_bounds(graph, budget, link, Deadline(20)), floor_bound(graph)):
+            yield graph, budget, link, bound
 
 
 def _without_host(graph: Graph, budget: int) -> Iterator[Bound]:

@@ -294,12 +294,13 @@ def _node(data: Json) -> Node:
 
 
 class Host(NamedTuple):
-    """A host link; ``capacity`` is None without a limit."""
+    """A host link; ``capacity`` is None without a limit, ``overlap`` says whether copies overlap the computation."""
 
     offload_rate: int
     fetch_rate: int
     latency: int
     capacity: int | None
+    overlap: bool = False
 
     def offload(self, size: int) -> int:
         """Cost of moving so many bytes out."""
@@ -321,7 +322,56 @@ def read_host(found: object) -> Host | None:
         as_amount(data.get("fetch_rate"), "fetch_rate", 1),
         as_amount(data.get("latency"), "latency"),
         None if capacity is None else as_amount(capacity, "capacity"),
+        as_flag(data.get("overlap", False), "overlap"),
     )
+
+
+@dataclass
+class Clock:
+    """When things happen, with an engine for copies each way; where copies do not overlap, all wait their turn.
+
+    Attributes:
+        now: When the computation is where it is.
+        free: When each engine is done.
+        there: When values that are being fetched are there.
+        out: When the copies on the host are complete.
+        leaving: When values may go that are being copied.
+        room: When the host has the memory that was given back.
+    """
+
+    now: int = 0
+    free: dict[str, int] = field(default_factory=lambda: {"offload": 0, "fetch": 0})
+    there: dict[int, int] = field(default_factory=dict)
+    out: dict[int, int] = field(default_factory=dict)
+    leaving: dict[int, int] = field(default_factory=dict)
+    room: int = 0
+
+    def run(self, reads: Iterable[int], makes: Iterable[int], cost: int) -> None:
+        """Runs a node, whose outputs replace what is under way."""
+        self.now = max([self.now, *(self.there.get(x, 0) for x in reads)]) + cost
+        for x in makes:
+            self.drop(x)
+
+    def drop(self, x: int) -> None:
+        """Frees a value."""
+        self.now = max(self.now, self.there.pop(x, 0), self.leaving.pop(x, 0))
+
+    def copy(self, host: Host, kind: str, x: int, size: int, last: bool) -> None:
+        """Starts a copy; where it is a value's last fetch, the host's memory is free after it."""
+        begin = max(self.now, self.free[kind])
+        if kind == "offload":
+            begin = max(begin, self.there.get(x, 0), self.room if host.capacity is not None else 0)
+            end = self.out[x] = self.leaving[x] = begin + host.offload(size)
+        else:
+            end = self.there[x] = max(begin, self.out[x]) + host.fetch(size)
+            self.room = max(self.room, end if last else 0)
+        self.free[kind] = end
+        self.now = self.now if host.overlap else end
+
+    @property
+    def makespan(self) -> int:
+        """When all is done."""
+        return max(self.now, *self.free.values())
 
 
 @dataclass
@@ -332,13 +382,14 @@ class Replay:
         graph, host: What it is for.
         work: That it may take.
         ends: Positions of transfers after which the copy of their value is gone.
+        clock: When all that happens.
     """
 
     graph: Graph
     host: Host | None
     work: Work
     ends: set[int]
-    cost: int = 0
+    clock: Clock
     peak: int = 0
     held: int = 0
     copied: int = 0
@@ -346,6 +397,11 @@ class Replay:
     live: set[int] = field(default_factory=set)
     copies: set[int] = field(default_factory=set)
     ran: set[int] = field(default_factory=set)
+
+    @property
+    def cost(self) -> int:
+        """When all is done."""
+        return self.clock.makespan
 
     def compute(self, name: str) -> None:
         """Runs a node."""
@@ -361,7 +417,7 @@ class Replay:
         if v not in self.ran:
             self.ran.add(v)
             self.first.append(v)
-        self.cost += node.cost
+        self.clock.run(self.graph.reads[v], self.graph.makes[v], node.cost)
         self.peak = max(self.peak, self.held + node.workspace + self.graph.size(self.graph.makes[v]))
         fresh = [x for x in self.graph.makes[v] if x not in self.live]
         self.held += self.graph.size(fresh)
@@ -380,6 +436,7 @@ class Replay:
         if kind == "free":
             self.live.discard(x)
             self.held -= size
+            self.clock.drop(x)
             return
         if self.host is None:
             raise Wrong(f"the schedule has {kind} of {name!r}, but there is no host")
@@ -388,16 +445,15 @@ class Replay:
         else:
             if x not in self.copies:
                 raise Wrong(f"the schedule fetches {name!r}, of which the host has no copy")
-            self.cost += self.host.fetch(size)
             self.live.add(x)
             self.held += size
+        self.clock.copy(self.host, kind, x, size, position in self.ends)
         self.peak = max(self.peak, self.held)
         if position in self.ends:
             self.copies.discard(x)
             self.copied -= size
 
     def _offload(self, host: Host, x: int, size: int) -> None:
-        self.cost += host.offload(size)
         self.copies.add(x)
         self.copied += size
         if host.capacity is not None and self.copied > host.capacity:
@@ -431,7 +487,7 @@ def replay(graph: Graph, actions: Sequence[tuple[str, str]], host: Host | None, 
         elif kind == "offload":
             awaited.discard(name)
     inputs = {x for x, maker in enumerate(graph.maker) if maker < 0}
-    run = Replay(graph, host, work, ends, held=graph.held, live=inputs)
+    run = Replay(graph, host, work, ends, Clock(), held=graph.held, live=inputs)
     for position, (kind, name) in enumerate(actions):
         if kind == "compute":
             run.compute(name)
@@ -1581,20 +1637,45 @@ def fetchable(graph: Graph, v: int) -> list[int]:
     return [x for x in graph.makes[v] if graph.droppable(x) and graph.values[x].size and graph.readers[x]]
 
 
-def again(graph: Graph, host: Host, work: Work) -> Graph:
+class Link(NamedTuple):
+    """A host link, with what running nodes, copies to the host and copies back count."""
+
+    host: Host
+    weights: tuple[int, int, int] = (1, 1, 1)
+
+    def run(self, cost: int) -> int:
+        """What running a node counts."""
+        return self.weights[0] * cost
+
+    def fetch(self, size: int) -> int:
+        """What a copy back counts."""
+        return self.weights[2] * self.host.fetch(size)
+
+    def both(self, size: int) -> int:
+        """What a copy each way counts."""
+        return self.weights[1] * self.host.offload(size) + self.fetch(size)
+
+    @property
+    def divisor(self) -> int:
+        """So many times the time that all takes is no less than what counts."""
+        return sum(self.weights) if self.host.overlap else 1
+
+
+def again(graph: Graph, link: Link, work: Work) -> Graph:
     """The graph in which a node may run again for no more than the cheapest way to have a value back."""
     work.spend(20 * graph.extent)
     most = LARGEST // (4 * len(graph.values) + 1)
     nodes = []
     for v, node in enumerate(graph.nodes):
         sizes = [graph.values[x].size for x in fetchable(graph, v)]
-        own = [node.cost] if node.again else []
-        costs = [*own, *(host.offload(size) + host.fetch(size) for size in sizes), most]
-        nodes.append(node._replace(cost=min(costs), again=True) if sizes else node)
+        own = [link.run(node.cost)] if node.again else []
+        costs = [*own, *map(link.both, sizes), most]
+        counted = node._replace(cost=link.run(node.cost))
+        nodes.append(node._replace(cost=min(costs), again=True) if sizes else counted)
     return Graph(nodes, graph.values, [graph.nodes[v].name for v in graph.order])
 
 
-def provide(graph: Graph, host: Host, work: Work) -> Graph:
+def provide(graph: Graph, link: Link, work: Work) -> Graph:
     """The graph in which every node runs once, and its values come from nodes of their own."""
     work.spend(20 * graph.extent)
     most = LARGEST // (4 * len(graph.values) + 1)
@@ -1604,7 +1685,7 @@ def provide(graph: Graph, host: Host, work: Work) -> Graph:
         word += "'"
     nodes, values = [], list(graph.values)
     for v in graph.order:
-        node, moved = graph.nodes[v], fetchable(graph, v)
+        node, moved = graph.nodes[v]._replace(cost=link.run(graph.nodes[v].cost)), fetchable(graph, v)
         if not moved:
             nodes.append(node._replace(again=False))
             continue
@@ -1615,7 +1696,7 @@ def provide(graph: Graph, host: Host, work: Work) -> Graph:
         for x in moved:
             name, size, _ = graph.values[x]
             share = [node.cost * size // total] if node.again else []
-            cost = min(*share, host.fetch(size), most)
+            cost = min(*share, link.fetch(size), most)
             nodes.append(Node(f"{word} {name}", (token,), (name,), cost, 0, True))
     return Graph(nodes, values, [node.name for node in nodes])
 
@@ -1632,7 +1713,8 @@ class Proof(NamedTuple):
 
 
 ORDER_FREE, FIXED_ORDER = "order-free", "fixed-order"
-WITH_PROOF: Final = frozenset({"host", "host/1", "cost-limit", "cost-limit/1"})
+OF_HOST: Final = frozenset({"host", "host/1", "overlap", "overlap/1"})
+WITH_PROOF: Final = OF_HOST | {"cost-limit", "cost-limit/1"}
 KINDS: Final = WITH_PROOF | {
     "floor", "floor/1", "cut-relaxation/2", "tree/2", "conflicts/2", "staged-model/2"
 }  # fmt: skip
@@ -1652,7 +1734,7 @@ def prove(found: object, graph: Graph, budget: int, host: Host | None, work: Wor
     """
     data = as_object(found, "the certificate")
     kind = _known(data)
-    if kind in {"host", "host/1"}:
+    if kind in OF_HOST:
         return _through_host(data, graph, budget, host, work)
     if kind in {"floor", "floor/1"}:
         return Proof("peak", ORDER_FREE, floor(graph, work))
@@ -1681,21 +1763,34 @@ def _known(data: Json) -> str:
 def _through_host(data: Json, graph: Graph, budget: int, host: Host | None, work: Work) -> Proof:
     if host is None or read_host(data.get("host")) != host:
         raise Wrong("the certificate has another host than the plan")
-    kinds: Mapping[object, Callable[[Graph, Host, Work], Graph]] = {"again": again, "provide": provide}
+    if host.overlap != as_text(data.get("kind"), "the kind").startswith("overlap"):
+        raise Wrong(f"a certificate of kind {shown(data.get('kind'))} is not about the plan's host")
+    kinds: Mapping[object, Callable[[Graph, Link, Work], Graph]] = {"again": again, "provide": provide}
     build = kinds.get(data.get("relaxed")) if isinstance(data.get("relaxed"), str) else None
     if build is None:
         raise Wrong(f"the certificate is about graph {shown(data.get('relaxed'))}; expected 'again' or 'provide'")
     inner = as_object(data.get("proof"), "the proof")
     kind = as_text(inner.get("kind"), "the kind of the proof")
-    if kind.partition("/")[0] in {"host", "cost-limit", "floor"}:
+    if kind.partition("/")[0] in {"host", "overlap", "cost-limit", "floor"}:
         raise Wrong(f"the proof is of kind {shown(kind)}, which is not about another graph")
     if data.get("relaxed") == "again" and not _without_inputs(inner):
         raise Wrong("what a fetch brings back needs no inputs, but the proof counts on them")
-    other = build(graph, host, work)
+    link = Link(host, _weights(data.get("weights")) if host.overlap else (1, 1, 1))
+    if link.weights[0] > 1 and link.run(graph.base) > LARGEST // 2:
+        raise Wrong("the costs of the graph are too large for the weights of the certificate")
+    other = build(graph, link, work)
     proof = _plain(kind, inner, other, budget, work)
     if proof.of == "peak" or not proof.value:
         return proof
-    return proof._replace(value=max(graph.base, proof.value - (other.base - graph.base)))
+    least = proof.value - (other.base - link.run(graph.base))
+    return proof._replace(value=max(graph.base, -(-least // link.divisor)))
+
+
+def _weights(found: object) -> tuple[int, int, int]:
+    listed = [as_amount(item, "a weight") for item in as_list(found, "weights")]
+    if len(listed) != 3 or not 0 < sum(listed) <= 2**20:
+        raise Wrong(f"weights are {shown(listed)}; expected three with a sum from 1 to {2**20}")
+    return listed[0], listed[1], listed[2]
 
 
 def _without_inputs(data: Json) -> bool:

@@ -83,17 +83,18 @@ HostBandwidth = Annotated[
 ]
 HostLatency = Annotated[int, typer.Option(help="Cost added to every transfer, in the graph's unit.", min=0)]
 HostMemory = Annotated[str | None, typer.Option(help="Capacity of the host, such as 8GiB.")]
+HostOverlap = Annotated[bool, typer.Option(help="Transfers overlap the computation.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
-def host_from(graph: Graph, bandwidth: str | None, latency: int, memory: str | None) -> HostLink | None:
+def host_from(graph: Graph, bandwidth: str | None, latency: int, memory: str | None, overlap: bool) -> HostLink | None:
     """The host link that the options describe, if they do."""
     if bandwidth is None:
-        if latency or memory is not None:
+        if latency or memory is not None or overlap:
             raise HcpError("a host link needs a bandwidth; give --host-bandwidth, such as 12GiB/s")
         return None
     capacity = None if memory is None else parse_budget(memory, graph)
-    return replace(parse_link(bandwidth, graph), latency=latency, capacity=capacity)
+    return replace(parse_link(bandwidth, graph), latency=latency, capacity=capacity, overlap=overlap)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from hcp.cli.options import (
     HostBandwidth,
     HostLatency,
     HostMemory,
+    HostOverlap,
     Order,
     ParamsFile,
     Quiet,
@@ -54,6 +55,7 @@ def solve_command(
     host_bandwidth: HostBandwidth = None,
     host_latency: HostLatency = 0,
     host_memory: HostMemory = None,
+    host_overlap: HostOverlap = False,
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Write the plan to this file (hcp-plan/1).")] = None,
     quiet: Quiet = False,
@@ -64,15 +66,14 @@ def solve_command(
     \b
       hcp solve unet:4 --budget 70% --time-limit 10
       hcp solve graph.json -b 8GiB -s cpsat --out plan.json
-      hcp solve unet:4 -b 60% --host-bandwidth 100
-      hcp solve unet:4 -b 60% -s milp --backend HiGHS --order given
+      hcp solve unet:4 -b 60% --host-bandwidth 100 --host-overlap
       hcp solve unet:4 -b 60% --params auto.toml      (after: hcp planners auto > auto.toml)
     """
     deadline = Limits(time_limit).deadline()
     planner = planner_from(solver, backend, params)
     with limited(deadline, f"reading {graph}"):
         loaded = graph_from(graph)
-    host = host_from(loaded, host_bandwidth, host_latency, host_memory)
+    host = host_from(loaded, host_bandwidth, host_latency, host_memory, host_overlap)
     check_target(out)
     with live_progress(time_limit, quiet, verbose) as monitor:
         plan = solve(

@@ -164,8 +164,8 @@ def carried_over(problem: Problem, plans: Iterable[Plan]) -> Schedule | None:
             usage = replay(graph, schedule, problem.host)
         except ScheduleError:
             continue
-        if usage.peak <= problem.budget and (best is None or usage.cost < best[0]):
-            best = usage.cost, schedule
+        if usage.peak <= problem.budget and (best is None or usage.makespan < best[0]):
+            best = usage.makespan, schedule
     return None if best is None else best[1]
 
 

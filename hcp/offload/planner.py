@@ -4,12 +4,17 @@ The first plan only recomputes; what costs more to recompute than to fetch is fe
 graphs, in which the values are fetched that the best plan so far moves, or that are cheaper to move than to make; each
 result is improved again, and the best is kept. Where moving helps nowhere, the time left goes to a plan without.
 
+Surrogates know costs alone. Where copies overlap the computation, a copy costs nothing while its engine would be idle,
+and waiting otherwise: surrogates in which copies have a price below or above their cost are planned, and what comes of
+it is judged by its makespan. The price is right where as much is lost by waiting as by computing again.
+
 Paging is planned together with rematerialization by integer programmes in POET (Patil et al. 2022), and alone in vDNN
 (Rhu et al. 2016); here any planner does it, on graphs of any size, without a guarantee but for the bounds.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import LARGEST_TOTAL, Graph, Node
@@ -24,7 +29,11 @@ from hcp.planning.solution import Bound, Solution, Status
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Fetch, Schedule, ScheduleError
 from hcp.schedule.host import HostLink
+from hcp.schedule.replay import Usage, replay
 from hcp.solvers.certificates.host import fetchable
+
+# Of copies that overlap the computation, as powers of two of their cost.
+PRICES: Final = (-8.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -70,21 +79,19 @@ class WithHost:
         if problem.host is None:
             raise HcpError("the planner plans with a host, and the problem has none; give host, such as '12GiB/s'")
         tracker = Tracker(problem, limits, control)
-        search = _Search(tracker, problem.host, self.planner, self.params)
-        found = tracker.run(lambda _: search.solution())
-        if found.schedule is None:
-            return found
-        return replace(found, schedule=overlapped(problem.graph, found.schedule, problem.budget, problem.host))
+        search = _Search(tracker, problem.host, self.planner, self.params, problem.host.priced(1))
+        return tracker.run(lambda _: search.solution())
 
 
 @dataclass
 class _Search:
-    """The search's state; ``infeasibility`` tells why no plan can exist."""
+    """The search's state; ``infeasibility`` tells why no plan can exist, ``price`` what copies cost in surrogates."""
 
     tracker: Tracker
     host: HostLink
     planner: AnyPlanner
     params: HostParams
+    price: HostLink
     infeasibility: Bound | None = None
 
     @property
@@ -99,20 +106,48 @@ class _Search:
         deadline = self.tracker.deadline
         if self.tracker.schedule is not None:
             self._offer_improved(self.tracker.schedule)
-        plain = self._ask(self._surrogate(), deadline.left * self.params.plain_share)
+        plain = self._plain(deadline.left * self.params.plain_share)
         # Planners that only search are not made to wait for bounds.
         proves = bool(plain.bounds) or plain.status is Status.INFEASIBLE
         if self._over() or (proves and not self._bounded()):
             return
+        if self.host.overlap:
+            self._search_price()
+        else:
+            self._search_choices()
+        if not self._over() and not self._fetched():
+            self._plain(deadline.left)
+
+    def _plain(self, amount: float) -> Solution:
+        """Has the graph planned without transfers."""
+        surrogate = self._surrogate()
+        found = self._ask(surrogate, amount)
+        self._offer_all(surrogate, found)
+        return found
+
+    def _search_choices(self) -> None:
         tried = {frozenset[str]()}
         for chosen in self._choices():
             if self._over():
                 return
             if chosen not in tried:
                 tried.add(chosen)
-                self._ask_again(self._surrogate(chosen))
-        if not self._over() and not self._fetched():
-            self._ask(self._surrogate(), deadline.left)
+                self._ask_again(self._surrogate(chosen), self.params.surrogate_share)
+
+    def _search_price(self) -> None:
+        """Surrogates for prices of copies between the highest and the lowest, by halves."""
+        low, high = PRICES
+        for left in range(self.params.rounds, 0, -1):
+            if self._over():
+                return
+            middle = (low + high) / 2
+            self.price = self.host.priced(2.0**middle)
+            usage = self._ask_again(self._surrogate(next(self._choices())), 1 / left)
+            if usage is None or 2 * _again(usage, self.graph) >= usage.makespan - self.graph.base_cost:
+                # More is lost by computing again, or there is no plan.
+                high = middle
+            else:
+                low = middle
 
     def _over(self) -> bool:
         return self.tracker.over
@@ -171,7 +206,7 @@ class _Search:
         return {self.graph.producer[step.value] for step in steps if isinstance(step, Fetch)}
 
     def _cost(self, node: Node) -> int:
-        return sum(self.host.round_trip_cost(value.bytes) for value in fetchable(self.graph, node))
+        return sum(self.price.round_trip_cost(value.bytes) for value in fetchable(self.graph, node))
 
     def _bytes(self, node: Node) -> int:
         return sum(value.bytes for value in fetchable(self.graph, node))
@@ -191,17 +226,19 @@ class _Search:
         order = self.graph.order if self.problem.order is None else self.problem.order
         best = self.tracker.schedule
         order = order if best is None else tuple(dict.fromkeys(best.computes))
-        return Surrogate(self.graph, self.host, chosen, order)
+        return Surrogate(self.graph, self.price, chosen, order)
 
-    def _ask_again(self, surrogate: Surrogate) -> None:
+    def _ask_again(self, surrogate: Surrogate, share: float) -> Usage | None:
+        """Has a surrogate planned in a share of the time that is left; what the best that comes of it uses."""
         try:
-            self._ask(surrogate, self.tracker.deadline.left * self.params.surrogate_share)
+            found = self._ask(surrogate, self.tracker.deadline.left * share)
         except NotApplicable:
             # Surrogates lack structure that some planners need; the plan without transfers is there.
-            return
+            return None
+        return self._offer_all(surrogate, found)
 
     def _ask(self, surrogate: Surrogate, amount: float) -> Solution:
-        """Has a surrogate planned, and offers what comes of it."""
+        """Has a surrogate planned."""
         best = self.tracker.schedule
         start = None if best is None or self._fetched() - surrogate.chosen else surrogate.schedule(best.steps)
         tracker = self.tracker
@@ -215,18 +252,34 @@ class _Search:
             ),
         )
         tracker.planner = tracker.planner or found.planner
-        if found.schedule is not None:
-            schedule = Schedule.from_steps(self.graph, surrogate.steps(found.schedule))
-            self.tracker.offer(schedule)
-            self._offer_improved(schedule)
         return found
 
-    def _offer_improved(self, schedule: Schedule) -> None:
+    def _offer_all(self, surrogate: Surrogate, found: Solution) -> Usage | None:
+        """Offers what comes of a surrogate's plan; what the best of it uses."""
+        if found.schedule is None:
+            return None
+        schedule = Schedule.from_steps(self.graph, surrogate.steps(found.schedule))
+        usages = [self._offer(schedule), self._offer_improved(schedule)]
+        return min(filter(None, usages), key=lambda usage: usage.makespan, default=None)
+
+    def _offer(self, schedule: Schedule) -> Usage | None:
+        """Offers a schedule, its copies as early as may be where they overlap; what it uses, where it is legal."""
         try:
-            self.tracker.offer(improved(self.graph, schedule.steps, self.problem.budget, self.host))
+            if self.host.overlap:
+                schedule = overlapped(self.graph, schedule, self.problem.budget, self.host)
+            usage = replay(self.graph, schedule, self.host)
         except ScheduleError:
-            # A user's incumbent, or one that holds more on the host than it has with one offload for each value.
-            return
+            # A user's incumbent, or one that holds more on the host than it has.
+            return None
+        self.tracker.offer(schedule)
+        return usage
+
+    def _offer_improved(self, schedule: Schedule) -> Usage | None:
+        try:
+            return self._offer(improved(self.graph, schedule.steps, self.problem.budget, self.price))
+        except ScheduleError:
+            # With one offload for each value it holds more on the host than that has.
+            return None
 
     def _pass_on(self, progress: Progress, constant: int) -> None:
         """Reports what a planner says about a surrogate; its bounds say nothing of the graph itself."""
@@ -237,3 +290,8 @@ class _Search:
         tracker.control.monitor(
             replace(progress, seconds=tracker.deadline.seconds, incumbent=cost, bound=tracker.bound)
         )
+
+
+def _again(usage: Usage, graph: Graph) -> int:
+    """What computing again costs."""
+    return usage.cost - usage.transfer_cost - graph.base_cost

@@ -56,8 +56,11 @@ class Plan(Solution):
 
     @property
     def cost(self) -> int | None:
-        """Cost of the schedule in the graph's unit."""
-        return None if self.usage is None else self.usage.cost
+        """What planners minimize, in the graph's unit: the makespan.
+
+        That is the sum of all executions and transfers, unless the host's copies overlap the computation.
+        """
+        return None if self.usage is None else self.usage.makespan
 
     @property
     def peak(self) -> int | None:
@@ -181,7 +184,7 @@ class Plan(Solution):
             "host_peak": usage.host_peak,
             "transferred_bytes": usage.transferred,
             "transfer_cost": usage.transfer_cost,
-            "makespan": usage.makespan,
+            "work": usage.cost,
             "waited": dict(usage.waited),
             "steps": [
                 ["compute", self.graph.node[step.node].id]
@@ -252,7 +255,7 @@ def refuted_bounds(plan: Plan) -> tuple[Bound, ...]:
     """The bounds that cannot hold, since replay finds less for the schedule."""
     if plan.usage is None:
         return ()
-    cost, found = plan.usage.cost, {"cost": plan.usage.cost, "peak": plan.usage.peak}
+    cost, found = plan.usage.makespan, {"cost": plan.usage.makespan, "peak": plan.usage.peak}
     over = (bound for bound in plan.bounds if bound.value > found[bound.of])
     return tuple(bound for bound in over if speaks_of(bound.scope, cost, plan.in_given_order))
 

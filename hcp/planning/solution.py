@@ -69,7 +69,7 @@ class Bound:
 
     Attributes:
         value: No schedule of the scope has less.
-        of: What is bounded: ``"cost"``, or ``"peak"`` where the smallest possible peak is.
+        of: What is bounded: ``"cost"`` as ``Plan.cost`` defines it, or ``"peak"`` where the smallest possible peak is.
         scope: ``"order-free"`` (every schedule), ``"fixed-order"``, or ``"fixed-order, <= C computations"``.
         certificate: Evidence that can be checked; None where a solver claims the bound.
         source: The argument or solver that it comes from.

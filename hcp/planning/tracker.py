@@ -38,8 +38,8 @@ class Tracker:
 
     @property
     def cost(self) -> int | None:
-        """Cost of the best schedule."""
-        return None if self.usage is None else self.usage.cost
+        """Cost of the best schedule: its makespan."""
+        return None if self.usage is None else self.usage.makespan
 
     @property
     def bound(self) -> int:
@@ -68,7 +68,7 @@ class Tracker:
             return False
         if self.problem.order is not None and not schedule.follows(self.problem.order):
             return False
-        if not self._improves(usage.cost, usage.peak):
+        if not self._improves(usage.makespan, usage.cost, usage.peak):
             return False
         self.schedule, self.usage = schedule, usage
         self._mark()
@@ -81,7 +81,7 @@ class Tracker:
         names = graph.index.node_names
         if usage is None or (order is not None and tuple(names[v] for v in dict.fromkeys(nodes)) != order):
             return False
-        if not self._improves(usage.cost, usage.peak):
+        if not self._improves(usage.cost, usage.cost, usage.peak):
             return False
         return self.offer(Schedule.from_nodes(graph, nodes))
 
@@ -144,12 +144,13 @@ class Tracker:
         bounds = tuple(self.bounds) if bound is None else (bound,)
         return Solution(None, Status.INFEASIBLE, bounds, self.planner, self.deadline.seconds, tuple(self._trace), note)
 
-    def _improves(self, cost: int, peak: int) -> bool:
+    def _improves(self, makespan: int, cost: int, peak: int) -> bool:
         """Notes the peak of a legal schedule; says whether it is within the budget and better than the best."""
         self.smallest_peak = min(peak, peak if self.smallest_peak is None else self.smallest_peak)
         if peak > self.problem.budget:
             return False
-        return self.usage is None or (cost, peak) < (self.usage.cost, self.usage.peak)
+        best = self.usage
+        return best is None or (makespan, cost, peak) < (best.makespan, best.cost, best.peak)
 
     def _all_bounds(self) -> tuple[Bound, ...]:
         """The bounds, with what a running solver reported last where it was stopped before it could hand that over."""

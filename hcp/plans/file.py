@@ -166,7 +166,7 @@ def _refuse_contradictions(plan: Plan, record: Record) -> None:
         if status is Status.OPTIMAL:
             raise PlanFileError("the plan claims to be OPTIMAL, but has no schedule; plan again")
         return
-    for what, found in (("cost", plan.usage.cost), ("peak", plan.usage.peak)):
+    for what, found in (("cost", plan.usage.makespan), ("peak", plan.usage.peak)):
         if record.amount(what) != found:
             raise PlanFileError(f"the plan claims {what} {record.amount(what)}, but replay gives {found}; plan again")
     budget = plan.problem.budget

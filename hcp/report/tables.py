@@ -188,11 +188,11 @@ def _transfers(plan: Plan) -> list[tuple[str, str]]:
         return []
     unit = plan.graph.cost_unit
     moved = f"{bytes_text(usage.transferred)} moved, which costs {cost_text(usage.transfer_cost, unit)}"
-    beside = f"{cost_text(usage.makespan, unit)} in all ({cost_text(sum(usage.waited.values()), unit)} of waiting)"
-    return [
-        ("host", f"{moved}; it holds at most {bytes_text(usage.host_peak)}"),
-        ("copies beside the computation", beside),
-    ]
+    rows = [("host", f"{moved}; it holds at most {bytes_text(usage.host_peak)}")]
+    if host.overlap:
+        waits = " and ".join(f"{cost_text(time, unit)} for {what}" for what, time in usage.waited.items())
+        rows.append(("copies overlap", f"the cost is when all is done; the computation waits {waits}"))
+    return rows
 
 
 def verification_table(found: Verification) -> Table:

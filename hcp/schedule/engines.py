@@ -1,4 +1,4 @@
-"""When things happen where copies run beside the computation: one engine for each way, each copy in its turn.
+"""When things happen where copies overlap the computation: one engine for each way, each copy in its turn.
 
 Memory is taken and given back in the order of the actions, whatever takes how long, so that a schedule's peak is the
 same as without engines. An action begins no sooner than the computations before it have ended, and than the memory is
@@ -9,7 +9,8 @@ free that actions before it free. So
 - a fetch takes its memory when it starts, and waits for the copy on the host to be complete;
 - a value goes when it has been read and no copy of it is under way any longer.
 
-Where the host's memory is limited, an offload waits for the fetches before it after which copies go.
+Where the host's memory is limited, an offload waits for the fetches before it after which copies go. Where copies do
+not overlap the computation, that waits for each.
 """
 
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ class Engines:
 
     Attributes:
         limited: Whether the host's memory is.
+        overlap: Whether copies run beside the computation.
         now: When the computation has come to the place of the order that was reached.
         out: When the engine that offloads is done.
         back: When the one that fetches is.
@@ -34,6 +36,7 @@ class Engines:
     """
 
     limited: bool = False
+    overlap: bool = True
     now: int = 0
     out: int = 0
     back: int = 0
@@ -62,19 +65,23 @@ class Engines:
         """Starts a copy to the host."""
         start = max(self.now, self.out, self._arrives.get(name, 0), self._released if self.limited else 0)
         self.out = self._leaves[name] = self._copied[name] = start + cost
-        self.spans.append((start, self.out))
+        self._copying(start, self.out)
 
     def fetch(self, name: str, cost: int, *, last: bool) -> None:
         """Starts a copy from the host; after the last one the copy there goes."""
         start = max(self.now, self.back, self._copied[name])
         self.back = self._arrives[name] = start + cost
         self._released = max(self._released, self.back) if last else self._released
-        self.spans.append((start, self.back))
+        self._copying(start, self.back)
 
     def free(self, name: str) -> None:
         """Drops a value."""
         self._gone(name)
         self.spans.append((self.now, self.now))
+
+    def _copying(self, start: int, end: int) -> None:
+        self.spans.append((start, end))
+        self.now = self.now if self.overlap else end
 
     def _gone(self, name: str) -> None:
         self._wait(self._arrives.pop(name, 0), FETCHES)

@@ -1,7 +1,7 @@
 """The link between the device and the memory of its host, over which schedules offload and fetch values.
 
-A schedule's cost is the sum of its executions and transfers, as if nothing were computed while a value moves. Systems
-that overlap both (vDNN, Rhu et al. 2016; POET, Patil et al. 2022) are faster: its makespan says how much (``engines``).
+Where copies overlap the computation, as in vDNN (Rhu et al. 2016) and POET (Patil et al. 2022), a schedule takes its
+makespan (``engines``); where they do not, the sum of its executions and transfers.
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ class HostLink:
         fetch_rate: The same for the way back.
         latency: Cost added to every transfer.
         capacity: Most bytes of copies that the host holds at a time; None for no limit.
+        overlap: Whether copies run beside the computation, one engine for each way; else everything waits its turn.
 
     Raises:
         HcpError: If one of them is no whole number, or a rate is zero.
@@ -34,6 +35,7 @@ class HostLink:
     fetch_rate: int
     latency: int = 0
     capacity: int | None = None
+    overlap: bool = False
 
     def __post_init__(self) -> None:
         least = {"offload_rate": 1, "fetch_rate": 1, "latency": 0, "capacity": 0}
@@ -56,13 +58,19 @@ class HostLink:
         """Cost of copying so many bytes out once and back once."""
         return self.offload_cost(size) + self.fetch_cost(size)
 
-    def to_dict(self) -> dict[str, int | None]:
-        """What a plan file stores."""
+    def priced(self, factor: float) -> "HostLink":
+        """A link without overlap whose copies cost so many times as much."""
+        out, back = (max(1, min(LARGEST_TOTAL, round(rate / factor))) for rate in (self.offload_rate, self.fetch_rate))
+        return HostLink(out, back, round(self.latency * factor), self.capacity)
+
+    def to_dict(self) -> dict[str, int | bool | None]:
+        """What a plan file stores; of links without overlap, what it stored before there were others."""
         return {
             "offload_rate": self.offload_rate,
             "fetch_rate": self.fetch_rate,
             "latency": self.latency,
             "capacity": self.capacity,
+            **({"overlap": True} if self.overlap else {}),
         }
 
     @classmethod
@@ -74,4 +82,4 @@ class HostLink:
         """
         capacity = None if record.get("capacity") is None else record.amount("capacity")
         rates = record.amount("offload_rate"), record.amount("fetch_rate")
-        return cls(*rates, record.amount("latency"), capacity)
+        return cls(*rates, record.amount("latency"), capacity, record.flag("overlap", default=False))

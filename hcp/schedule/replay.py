@@ -20,7 +20,7 @@ class Usage:
     """What a schedule costs.
 
     Attributes:
-        cost: Sum of the costs of all executions and transfers, in the graph's cost unit.
+        cost: Sum of the costs of all executions and transfers, in the graph's cost unit: the work.
         peak: Most bytes held at any time.
         profile: Bytes held during each of ``Schedule.steps``: live values, and what the step makes or needs.
         peak_step: Index in ``profile`` of the first step that reaches the peak.
@@ -29,8 +29,8 @@ class Usage:
         host_peak: Most bytes of copies that the host holds at any time.
         transferred: Bytes moved between device and host, both ways together.
         transfer_cost: The part of ``cost`` that transfers make up.
-        makespan: When all is done if copies run beside the computation, in the graph's cost unit; see ``engines``.
-            Without transfers it is the cost.
+        makespan: When all is done, in the graph's cost unit: the cost, unless copies overlap the computation; see
+            ``engines``.
         waited: How much of that the computation waits for fetches, and for offloads of what is to be freed.
         spans: When each action starts and ends; empty without a host.
     """
@@ -58,8 +58,8 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
     when the node has run; of a resident value the first instance stays and a fresh one goes.
 
     An offload copies a live value to the host. A fetch makes an instance of a value of which the host has a copy and
-    no instance is live, and adds its bytes. The cost is that of executions and transfers that follow one another; the
-    makespan is for copies beside the computation, and needs no more memory.
+    no instance is live, and adds its bytes. The cost is that of all executions and transfers; where the host's copies
+    overlap the computation, the makespan is shorter, and needs no more memory.
 
     Args:
         graph: The computation.

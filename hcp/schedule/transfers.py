@@ -51,7 +51,7 @@ class HostCopies:
         """No copies yet, for a schedule."""
         if link is None:
             return cls(None, frozenset())
-        return cls(link, copy_ends(schedule), engines=Engines(limited=link.capacity is not None))
+        return cls(link, copy_ends(schedule), engines=Engines(link.capacity is not None, link.overlap))
 
     def compute(self, node: Node) -> None:
         """Takes note of a computation, beside which copies may go on."""

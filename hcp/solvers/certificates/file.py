@@ -12,7 +12,7 @@ from hcp.planning.solution import Certificate, Quantity
 from hcp.solvers.certificates.conflicts import CONFLICT_FORMAT, read_conflicts
 from hcp.solvers.certificates.cost_limit import COST_LIMIT_FORMAT, CostLimitCertificate, read_limit
 from hcp.solvers.certificates.cuts import CUT_FORMAT, read_cuts
-from hcp.solvers.certificates.host import HOST_FORMAT, HostCertificate, read_link
+from hcp.solvers.certificates.host import HOST_FORMAT, OVERLAP_FORMAT, HostCertificate, read_link
 from hcp.solvers.certificates.stages import STAGE_FORMAT, read_stages
 from hcp.solvers.certificates.tree import TREE_FORMAT, read_tree
 from hcp.solvers.certificates.unknown import UnknownCertificate
@@ -68,11 +68,11 @@ def _read_host(record: Record, graph: Graph) -> HostCertificate:
     """A certificate around another one, about the graph that it relaxes to."""
     inner = Record(record.get("proof"), f"the proof in {record.owner}").text("kind").partition("/")[0]
     # A limit would be about the cost of the other graph's schedules.
-    if inner in {HOST_FORMAT.name, COST_LIMIT_FORMAT.name, FLOOR_FORMAT.name}:
+    if inner in {HOST_FORMAT.name, OVERLAP_FORMAT.name, COST_LIMIT_FORMAT.name, FLOOR_FORMAT.name}:
         raise GraphError(f"{record.owner} has a proof of kind {inner!r}; expected one of rows, conflicts or a tree")
-    host, relaxed, other = read_link(record, graph)
+    host, relaxed, weights, other = read_link(record, graph)
     proof = read_certificate(record.get("proof"), f"the proof in {record.owner}", other)
-    certificate = HostCertificate(host, relaxed, proof)
+    certificate = HostCertificate(host, relaxed, proof, weights)
     if not certificate.holds:
         raise GraphError(f"{record.owner} counts on inputs, which a fetch needs none of; expected conflicts without")
     return certificate
@@ -89,6 +89,7 @@ READERS: Final[Mapping[Format, Reader]] = {
     CONFLICT_FORMAT: read_conflicts,
     STAGE_FORMAT: read_stages,
     HOST_FORMAT: _read_host,
+    OVERLAP_FORMAT: _read_host,
     TREE_FORMAT: read_tree,
     COST_LIMIT_FORMAT: _read_limit,
     FLOOR_FORMAT: lambda _, __: FloorCertificate(),

@@ -10,24 +10,65 @@ relaxation, which counts a node once however often it runs again, and forgets wh
 
 ``provide``: a node runs once, and its values come from nodes of their own that need no inputs, each for no more than a
 fetch or its share of running the node. For the cut relaxation, which counts every time.
+
+Where copies overlap the computation, all is done no sooner than the computation, the offloads and the fetches each
+are, and so no sooner than any mean of the three. Weights say which: a cost in the graph is that of the work, each kind
+times its weight.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
-from hcp.graph.errors import GraphError
-from hcp.graph.fields import Record
+from hcp.graph.errors import GraphError, HcpError
+from hcp.graph.fields import Record, as_amount, shown, whole
 from hcp.graph.ir import LARGEST_TOTAL, Graph, Node, Value
 from hcp.planning.solution import Certificate, Quantity
 from hcp.schedule.host import HostLink
 from hcp.solvers.formats import Format
 
-# The version is that of the relaxed graphs.
+# More adds nothing, and costs have to fit when they are counted so often.
+MOST_WEIGHT: Final = 2**20
+
+# The versions are those of the relaxed graphs; the second is for links whose copies overlap the computation.
 HOST_FORMAT: Final = Format("host", 1)
+OVERLAP_FORMAT: Final = Format("overlap", 1)
 RELAXED: Final = ("again", "provide")
 
 RelaxedKind = Literal["again", "provide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each kind of work counts, in whole numbers of which at least one is above zero.
+
+    Attributes:
+        compute: Running nodes.
+        offload: Copies to the host.
+        fetch: Copies back.
+
+    Raises:
+        HcpError: If they are something else.
+    """
+
+    compute: int = 1
+    offload: int = 1
+    fetch: int = 1
+
+    def __post_init__(self) -> None:
+        if not whole(self.compute, self.offload, self.fetch) or min(self) < 0 or not 0 < sum(self) <= MOST_WEIGHT:
+            raise HcpError(f"weights {[*self]} are not three whole numbers with a sum from 1 to {MOST_WEIGHT}")
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((self.compute, self.offload, self.fetch))
+
+    def divisor(self, host: HostLink) -> int:
+        """So many times the time that all takes is no less than the weighted work."""
+        return sum(self) if host.overlap else 1
+
+
+EQUAL: Final = Weights()
 
 
 @dataclass(frozen=True)
@@ -38,11 +79,13 @@ class HostCertificate:
         host: The link; its capacity only restricts schedules and does not matter.
         relaxed: Which graph.
         proof: Bounds that graph's schedules.
+        weights: Of the work in that graph.
     """
 
     host: HostLink
     relaxed: RelaxedKind
     proof: Certificate
+    weights: Weights = EQUAL
 
     @property
     def of(self) -> Quantity:
@@ -56,7 +99,9 @@ class HostCertificate:
 
     @property
     def holds(self) -> bool:
-        """Whether the relaxed graph is one for such a proof."""
+        """Whether the relaxed graph is one for such a proof, and the weights are for the link."""
+        if not self.host.overlap and self.weights != EQUAL:
+            return False
         # What a fetch brings back needs no inputs. Only conflicts say whether they count on these.
         return self.relaxed == "provide" or not getattr(self.proof, "needs_inputs", True)
 
@@ -64,34 +109,46 @@ class HostCertificate:
         """The bound that the relaxed graph's certificate proves of the graph with the link; 0 where nothing."""
         if not self.holds:
             return 0
-        other = relax(graph, self.host, self.relaxed)
+        other = relax(graph, self.host, self.relaxed, self.weights)
         value = self.proof.proven(other.graph, budget)
         return value if self.of == "peak" else other.cost(value)
 
     def to_dict(self, graph: Graph) -> dict[str, object]:
         """What a plan file stores."""
-        other = relax(graph, self.host, self.relaxed).graph
+        other = relax(graph, self.host, self.relaxed, self.weights).graph
         return {
-            "kind": str(HOST_FORMAT),
+            "kind": str(OVERLAP_FORMAT if self.host.overlap else HOST_FORMAT),
             "host": self.host.to_dict(),
             "relaxed": self.relaxed,
+            **({"weights": [*self.weights]} if self.host.overlap else {}),
             "proof": self.proof.to_dict(other),
         }
 
 
-def read_link(record: Record, graph: Graph) -> tuple[HostLink, RelaxedKind, Graph]:
+def read_link(record: Record, graph: Graph) -> tuple[HostLink, RelaxedKind, Weights, Graph]:
     """What a certificate's ``to_dict`` wrote of the link, and the relaxed graph of which its proof speaks.
 
     Raises:
         GraphError: If it is something else.
     """
     host = HostLink.from_record(Record(record.get("host"), f"the host of {record.owner}"))
+    if host.overlap != (record.text("kind").partition("/")[0] == OVERLAP_FORMAT.name):
+        raise GraphError(f"{record.owner} is of kind {record.text('kind')!r}, which is not about its link")
+    weights = _weights(record) if host.overlap else EQUAL
     match record.text("relaxed"):
         case "again" | "provide" as relaxed:
-            return host, relaxed, relax(graph, host, relaxed).graph
+            return host, relaxed, weights, relax(graph, host, relaxed, weights).graph
         case unknown:
             choices = ", ".join(map(repr, RELAXED))
             raise GraphError(f"{record.owner} is about graph {unknown!r}; expected one of {choices}")
+
+
+def _weights(record: Record) -> Weights:
+    found = record.items("weights")
+    if len(found) != 3:
+        raise GraphError(f"{record.owner} has weights {shown(found)}; expected three")
+    compute, offload, fetch = (as_amount(item, record.owner, "weights") for item in found)
+    return Weights(compute, offload, fetch)
 
 
 @dataclass(frozen=True)
@@ -102,15 +159,17 @@ class Relaxed:
         graph: Has bounds.
         constant: What each of its schedules costs more than the schedule that it stands for, at least.
         base: Cost of running every node of the other graph once.
+        divisor: Of what schedules cost, to have the time that they take.
     """
 
     graph: Graph
     constant: int
     base: int
+    divisor: int
 
     def cost(self, bound: int) -> int:
         """What a bound on the cost in this graph proves of the other one; 0 where nothing was proved."""
-        return max(self.base, bound - self.constant) if bound else 0
+        return max(self.base, -((self.constant - bound) // self.divisor)) if bound else 0
 
 
 def fetchable(graph: Graph, node: Node) -> tuple[Value, ...]:
@@ -126,31 +185,54 @@ def unused_word(word: str, graph: Graph) -> str:
 
 
 @lru_cache(maxsize=8)
-def relax(graph: Graph, host: HostLink, kind: RelaxedKind) -> Relaxed:
-    """The relaxed graph of a graph with a host link."""
+def relax(graph: Graph, host: HostLink, kind: RelaxedKind, weights: Weights = EQUAL) -> Relaxed:
+    """The relaxed graph of a graph with a host link.
+
+    Raises:
+        GraphError: If the costs are too large for the weights.
+    """
+    base = weights.compute * graph.base_cost
+    if weights.compute > 1 and base > LARGEST_TOTAL // 2:
+        raise GraphError(f"the costs of graph {graph.name!r} are too large to be counted {weights.compute} times")
+    weighted = replace(graph, nodes=tuple(replace(node, cost=weights.compute * node.cost) for node in graph.nodes))
     # A link may be so slow that sums would not fit; a smaller cost only weakens the bound.
     most = LARGEST_TOTAL // (4 * len(graph.values) + 1)
+    prices = _Prices(host, weights, most)
     if kind == "again":
-        nodes = tuple(_again(graph, host, node, most) for node in graph.nodes)
-        constant = sum(node.cost for node in nodes) - graph.base_cost
-        return Relaxed(replace(graph, nodes=nodes), constant, graph.base_cost)
-    word = unused_word("provide", graph)
-    parts = {node.name: _provided(graph, host, node, most, word) for node in graph.nodes}
-    nodes = tuple(part for name in graph.order for part in parts[name])
-    order = tuple(node.name for node in nodes)
-    other = replace(graph, nodes=nodes, order=order)
-    return Relaxed(other, other.base_cost - graph.base_cost, graph.base_cost)
+        nodes = tuple(_again(weighted, prices, node) for node in weighted.nodes)
+        other = replace(graph, nodes=nodes)
+    else:
+        word = unused_word("provide", graph)
+        parts = {node.name: _provided(weighted, prices, node, word) for node in weighted.nodes}
+        nodes = tuple(part for name in graph.order for part in parts[name])
+        other = replace(graph, nodes=nodes, order=tuple(node.name for node in nodes))
+    return Relaxed(other, other.base_cost - base, graph.base_cost, weights.divisor(host))
 
 
-def _again(graph: Graph, host: HostLink, node: Node, most: int) -> Node:
-    moves = [host.round_trip_cost(v.bytes) for v in fetchable(graph, node)]
+@dataclass(frozen=True)
+class _Prices:
+    """What copies count; no more than ``most``."""
+
+    host: HostLink
+    weights: Weights
+    most: int
+
+    def fetch(self, value: Value) -> int:
+        return min(self.most, self.weights.fetch * self.host.fetch_cost(value.bytes))
+
+    def round_trip(self, value: Value) -> int:
+        return min(self.most, self.fetch(value) + self.weights.offload * self.host.offload_cost(value.bytes))
+
+
+def _again(graph: Graph, prices: _Prices, node: Node) -> Node:
+    moves = [prices.round_trip(value) for value in fetchable(graph, node)]
     if not moves:
         return node
     again = [node.cost] if node.recomputable else []
-    return replace(node, cost=min(*again, *moves, most), recomputable=True)
+    return replace(node, cost=min([*again, *moves]), recomputable=True)
 
 
-def _provided(graph: Graph, host: HostLink, node: Node, most: int, word: str) -> tuple[Node, ...]:
+def _provided(graph: Graph, prices: _Prices, node: Node, word: str) -> tuple[Node, ...]:
     values = fetchable(graph, node)
     total = sum(value.bytes for value in values)
     if not values:
@@ -161,6 +243,6 @@ def _provided(graph: Graph, host: HostLink, node: Node, most: int, word: str) ->
     for value in values:
         # Running the node again gives all its values, so that each may be charged its share and no more.
         share = [node.cost * value.bytes // total] if node.recomputable else []
-        cost = min(*share, host.fetch_cost(value.bytes), most)
+        cost = min([*share, prices.fetch(value)])
         parts.append(Node(f"{word} {value.name}", "provide", (token,), (value,), cost))
     return tuple(parts)

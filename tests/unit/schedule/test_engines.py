@@ -24,7 +24,7 @@ CHAIN = Graph(
     ),
 )
 # One byte in a unit of cost out, two back.
-LINK = HostLink(PER, 2 * PER)
+LINK = HostLink(PER, 2 * PER, overlap=True)
 
 
 def used(actions, link=LINK):
@@ -78,12 +78,12 @@ def test_a_limited_host_takes_no_copy_before_another_has_gone():
         *(Compute("a"), Offload("x"), Free("x"), Fetch("x"), Compute("b"), Offload("y"), Free("y"), Fetch("y")),
         *(Compute("c"), Free("y"), Compute("d"), Free("x"), Free("z")),
     )
-    starts = [used(steps, HostLink(PER, PER // 2, capacity=room)).spans[5][0] for room in (None, 10)]
+    starts = [used(steps, HostLink(PER, PER // 2, capacity=room, overlap=True)).spans[5][0] for room in (None, 10)]
     # The fetch of x takes from 14 to 34. b, which reads it, is ready at 40: all the same here.
     assert starts == [40, 40]
     free = (*(Compute("a"), Offload("x"), Free("x"), Compute("a"), Compute("b"), Free("x"), Fetch("x"), Offload("y")),)
     free += (*map(Compute, "cd"), Free("x"), Free("y"), Free("z"))
-    starts = [used(free, HostLink(PER, PER // 2, capacity=room)).spans[7][0] for room in (None, 10)]
+    starts = [used(free, HostLink(PER, PER // 2, capacity=room, overlap=True)).spans[7][0] for room in (None, 10)]
     assert starts == [24, 44]
 
 
@@ -97,10 +97,10 @@ def test_without_transfers_it_is_the_cost(link):
 @given(graphs(), st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 40), st.integers(0, 3), st.booleans())
 def test_memory_is_that_of_the_order_whatever_takes_how_long(graph, seed, out, back, latency, limited):
     schedule = random_transfers(graph, seed)
-    link = HostLink(out * PER // 8, back * PER // 8, latency)
+    link = HostLink(out * PER // 8, back * PER // 8, latency, overlap=True)
     capacity = replay(graph, schedule, link).host_peak
     usage = replay(
-        graph, schedule, HostLink(link.offload_rate, link.fetch_rate, latency, capacity if limited else None)
+        graph, schedule, HostLink(link.offload_rate, link.fetch_rate, latency, capacity if limited else None, True)
     )
     device, host = changes(graph, schedule, usage)
     assert highest(device) <= usage.peak

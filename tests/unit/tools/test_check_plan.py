@@ -167,9 +167,10 @@ def planned_bounds(seed):
     if relaxation is not None:
         yield graph, budget, None, tree_bound(graph, budget, relaxation)
     yield graph, budget, None, conflict_bound(graph, budget, Deadline(20))
-    link = HostLink(2 * 10**9, 10**9, seed % 3)
-    for bound in host_bounds(graph, budget, link, Deadline(20)):
-        yield graph, budget, link, bound
+    for overlap in (False, True):
+        link = HostLink(2 * 10**9, 10**9, seed % 3, overlap=overlap)
+        for bound in host_bounds(graph, budget, link, Deadline(20)):
+            yield graph, budget, link, bound
     for solver in ("proof", "staged"):
         try:
             plan = hcp.solve(graph, budget=budget, solver=solver, time_limit=20)
@@ -188,8 +189,9 @@ def test_certificates_of_random_graphs_prove_the_same():
                 kinds.add((data["kind"], bound.of))
                 assert proven(data, graph, budget, host) == bound.certificate.proven(graph, budget), (seed, data)
     assert {kind for kind, _ in kinds} == {
-        "cut-relaxation/2", "conflicts/2", "host/1", "staged-model/2", "tree/2", "cost-limit/1", "floor/1"
-    }  # fmt: skip
+        *("cut-relaxation/2", "conflicts/2", "host/1", "overlap/1", "staged-model/2", "tree/2"),
+        *("cost-limit/1", "floor/1"),
+    }
     assert {of for _, of in kinds} == {of for kind, of in kinds if kind == "tree/2"} == {"cost", "peak"}
 
 

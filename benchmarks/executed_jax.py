@@ -38,6 +38,8 @@ MODELS: Final = ("mlp", "transformer", "conv", "scan")
 SECONDS: Final = {"small": 1.0, "medium": 12.0, "large": 30.0}
 # Budgets closer to one another than this are planned once, for the smallest.
 NEARBY: Final = 0.02
+# Of the largest gradient: an array whose entries are all smaller is compared on this scale.
+LEAST_SCALE: Final = 2.0**-12
 
 
 @dataclass(frozen=True)
@@ -236,9 +238,15 @@ def _remat(body: Callable[..., Any], start: Any, *, length: int) -> Any:  # noqa
 
 
 def _difference(ours: Any, theirs: Any) -> float:  # noqa: ANN401
-    """The largest difference, relative to the largest entry of each array."""
-    pairs = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
-    return max(float(np.abs(a - b).max() / max(float(np.abs(b).max()), 1e-30)) for a, b in pairs)
+    """The largest difference, relative to the largest entry of each array.
+
+    Some gradients are zero but for rounding, such as those of biases of keys, which attention does not depend on: no
+    array's scale is taken for less than a small part of the largest of all.
+    """
+    pairs = [*zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)]
+    largest = [float(np.abs(theirs).max()) for _, theirs in pairs]
+    least = max(*largest, 1e-30) * LEAST_SCALE
+    return max(float(np.abs(a - b).max()) / max(scale, least) for (a, b), scale in zip(pairs, largest, strict=True))
 
 
 def run(chosen: Mapping[str, Build], out: Path | None, *, time_limit: float, rounds: int) -> list[Row]:

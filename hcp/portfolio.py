@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hcp.heuristic_portfolio import QUICK
+from hcp.heuristics.interval_tree import IntervalTree
 from hcp.heuristics.recompute_all import RecomputeAll
 from hcp.heuristics.reorder import Reorder
+from hcp.heuristics.revolve import Revolve
 from hcp.planning.compilation import ANNEALING, STILL_COMPILING
 from hcp.planning.deadline import MOST_STARVED, Stop
 from hcp.planning.parameters import Amount, Count, Params, Positive, Share
@@ -188,9 +190,9 @@ class _Portfolio:
             result = self.turn(planner, share)
             if result is not None:
                 return result
-        # Where time was short for all of them, the one that finds most often, and one whose schedules are far too long
-        # to be worth a look where anything else fits.
-        for planner in (Reorder(), RecomputeAll()):
+        # Where time was short for all of them, the one that finds most often, those for chains, and one whose schedules
+        # are far too long to be worth a look where anything else fits.
+        for planner in (Reorder(), Revolve(), IntervalTree(), RecomputeAll()):
             result = None if self.found else self.turn(planner, self.params.first_share)
             if result is not None:
                 return result

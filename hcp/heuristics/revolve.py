@@ -81,7 +81,7 @@ def binomial_schedule(sequence: BlockSequence, slots: int, reuse: bool = False) 
         slots: s, at least 1; the start's slot included.
         reuse: Keep a state for the backward of the block that made it where that backward reads it.
     """
-    return run_steps(sequence, _steps(sequence, max(1, min(slots, len(sequence))), reuse))
+    return run_steps(sequence, binomial_steps(sequence, range(len(sequence)), slots, reuse))
 
 
 def advances(n: int, slots: int) -> int:
@@ -104,9 +104,10 @@ def _split(n: int, slots: int) -> int:
     return min(comb(slots + r - 1, slots), n - comb(slots + r - 2, slots - 1))
 
 
-def _steps(sequence: BlockSequence, slots: int, reuse: bool) -> Iterator[BlockStep]:
+def binomial_steps(sequence: BlockSequence, blocks: range, slots: int, reuse: bool) -> Iterator[BlockStep]:
+    """The steps that go backwards through some blocks, the entry of the first of which is at hand; see above."""
     # Segments (first block, end, slots) still to be processed, and steps to take before them.
-    stack: list[BlockStep | tuple[int, int, int]] = [(0, len(sequence), slots)]
+    stack: list[BlockStep | tuple[int, int, int]] = [(blocks.start, blocks.stop, max(1, min(slots, len(blocks))))]
     while stack:
         item = stack.pop()
         if isinstance(item, BlockStep):

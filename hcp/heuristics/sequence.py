@@ -6,7 +6,7 @@ if all it reads of the rise was made in that block or is the block's entry. Chai
 are sequences of blocks; a network with long skips, such as a U-Net, is not.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -18,7 +18,7 @@ from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.heuristics.segments import Walk
 from hcp.planning.problem import NotApplicable
-from hcp.schedule.actions import Schedule
+from hcp.schedule.actions import Compute, Fetch, Offload, Schedule, Step
 from hcp.schedule.rematerialize import lasting, makers
 
 # Run-once nodes that may be the end of the forward pass.
@@ -110,6 +110,8 @@ class StepKind(Enum):
     HOLD_EXIT = "keep the exit until it is released"
     HOLD_SAVED = "keep the exit and what the fall reads until they are released"
     RELEASE = "drop what the matching hold kept"
+    OFFLOAD = "copy the exit to the host"
+    FETCH = "bring the exit back from there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def run_steps(sequence: BlockSequence, steps: Iterable[BlockStep]) -> Schedule:
     for step in steps:
         tick()
         machine.take(step)
-    return Schedule.from_computes(sequence.walk.graph, machine.names())
+    return Schedule.from_steps(sequence.walk.graph, machine.steps)
 
 
 class _Machine:
@@ -160,6 +162,7 @@ class _Machine:
         index = sequence.walk.graph.index
         self.sequence = sequence
         self.names_of = index.node_names
+        self.value_names = index.value_names
         self.inputs = sequence.inputs
         self.outputs = index.outputs.tolists()
         self.producer = sequence.producer
@@ -170,10 +173,7 @@ class _Machine:
         self.droppable: set[int] = set()
         self.holds: list[Set[int]] = []
         self.entered = [False] * len(sequence)
-        self.computes: list[int] = []
-
-    def names(self) -> Iterator[str]:
-        return (self.names_of[v] for v in self.computes)
+        self.steps: list[Step] = []
 
     def take(self, step: BlockStep) -> None:
         block, sequence = step.block, self.sequence
@@ -196,6 +196,10 @@ class _Machine:
             case StepKind.RELEASE:
                 self.holds.pop()
                 self.keep(_EMPTY)
+            case StepKind.OFFLOAD:
+                self.steps.extend(Offload(self.value_names[x]) for x in sequence.exits[block])
+            case StepKind.FETCH:
+                self.fetch(sequence.exits[block])
 
     def rise(self, block: int, wanted: Set[int]) -> None:
         """Has these values at hand, and drops all else that is not held."""
@@ -214,8 +218,16 @@ class _Machine:
             self.compute(v)
 
     def compute(self, node: int) -> None:
-        self.computes.append(node)
-        for x in self.outputs[node]:
+        self.steps.append(Compute(self.names_of[node]))
+        self.bring(self.outputs[node])
+
+    def fetch(self, values: Iterable[int]) -> None:
+        missing = [x for x in values if x not in self.at_hand]
+        self.steps.extend(Fetch(self.value_names[x]) for x in missing)
+        self.bring(missing)
+
+    def bring(self, values: Iterable[int]) -> None:
+        for x in values:
             self.at_hand.add(x)
             if x not in self.stays:
                 self.droppable.add(x)

@@ -18,6 +18,7 @@ from typing import Final
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import LARGEST_TOTAL, Graph, Node
+from hcp.offload.chains import chain_schedules
 from hcp.offload.improve import improved
 from hcp.offload.overlap import overlapped
 from hcp.offload.surrogate import Surrogate
@@ -44,6 +45,7 @@ class HostParams(Params):
         plain_share: Share of the remaining time for the plan without transfers.
         bound_share: Share of the time that is left after that for bounds; 0 leaves them out.
         conflict_share: Share of the bounds' time for conflicts.
+        chain_share: Share of the time that is left after these for what is known of chains.
         surrogate_share: Share of the remaining time for each surrogate.
         rounds: Rounds of surrogates.
     """
@@ -51,6 +53,7 @@ class HostParams(Params):
     plain_share: Share = 0.35
     bound_share: Share = 0.2
     conflict_share: Share = 0.3
+    chain_share: Share = 0.2
     surrogate_share: Share = 0.5
     rounds: Count = 6
 
@@ -111,6 +114,9 @@ class _Search:
         proves = bool(plain.bounds) or plain.status is Status.INFEASIBLE
         if self._over() or (proves and not self._bounded()):
             return
+        self._try_chains()
+        if self._over():
+            return
         if self.host.overlap:
             self._search_price()
         else:
@@ -124,6 +130,15 @@ class _Search:
         found = self._ask(surrogate, amount)
         self._offer_all(surrogate, found)
         return found
+
+    def _try_chains(self) -> None:
+        """What is known of chains, where the graph is one."""
+        limit = self.tracker.deadline.part(self.tracker.deadline.left * self.params.chain_share)
+        for schedule in chain_schedules(self.problem, self.host):
+            self._offer(schedule)
+            self._offer_improved(schedule)
+            if limit.over:
+                return
 
     def _search_choices(self) -> None:
         tried = {frozenset[str]()}

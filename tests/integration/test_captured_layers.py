@@ -3,6 +3,7 @@
 import pytest
 
 from hcp.analysis.repetition import find_repetition
+from tests.effort import slow
 
 
 def stacks(graph):
@@ -26,6 +27,7 @@ def test_layers_of_a_captured_torch_model():
     assert stacks(capture_graph(WithLoss(), (torch.zeros(2, 8, dtype=torch.long),))) == [(6, 4, 2)]
 
 
+@slow
 def test_encoder_and_decoder_of_a_captured_torch_model():
     torch = pytest.importorskip("torch")
     from hcp.integrations.torch import capture_graph

@@ -49,6 +49,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@slow
 def test_two_budgets_of_one_peer_compile_apart_in_one_process():
     work = gpt("cpu", **SIZES)
     peaks = {}

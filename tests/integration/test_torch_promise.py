@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 from hcp.feasibility import smallest_known  # noqa: E402
 from hcp.integrations.torch import capture_graph, checkpoint, measure_peak, plan_of  # noqa: E402
+from hcp.offload.overlap import overlapped  # noqa: E402
 from hcp.planners import solve  # noqa: E402
 from hcp.schedule.actions import Compute, Fetch, Offload, keep_everything  # noqa: E402
 from hcp.schedule.host import HostLink  # noqa: E402
@@ -16,14 +17,28 @@ from tests.effort import THOROUGH, some  # noqa: E402
 from tests.integration.training_steps import STEPS, clear, random_schedule  # noqa: E402
 from tests.transfers import random_transfers  # noqa: E402
 
+LINK = HostLink(10**10, 10**10)
+BESIDE = HostLink(10**8, 10**8, overlap=True)
+
+
+def _moved_beside(graph):
+    """Some values are freed later than after their last use, and some are fetched earlier than before their next."""
+    schedule = random_transfers(graph, 4, drop=0.4)
+    return overlapped(graph, schedule, replay(graph, schedule, BESIDE).peak * 11 // 10, BESIDE)
+
+
 PLANS = {
     "drop or move some": lambda graph: random_transfers(graph, 4, drop=0.4),
     "keep": keep_everything,
     "drop most": lambda graph: random_schedule(graph, 0.5, seed=3),
+    "move beside": _moved_beside,
 }
-LINK = HostLink(10**10, 10**10)
 # Dropping and moving is tried on every step; others are everyday on the one that has most in it.
-TRIED = [(name, plan) for name in STEPS for plan in PLANS if THOROUGH or plan == "drop or move some" or name == "gpt"]
+BESIDE_TOO = {"gpt", *some(STEPS, 4)}
+EVERYDAY = {"drop or move some": set(STEPS), "move beside": set(some(STEPS, 4))}
+TRIED = [
+    (name, plan) for name in STEPS for plan in PLANS if THOROUGH or name == "gpt" or name in EVERYDAY.get(plan, ())
+]
 
 # Between the least that any schedule needs and what keeping everything takes.
 BUDGETS = some((0.5, 0.75, 0.25), 1)
@@ -57,7 +72,8 @@ def test_the_captured_step_is_eager_to_the_bit(name):
 @pytest.mark.parametrize(("name", "plan"), TRIED)
 def test_peak_and_bits(name, plan):
     step = STEPS[name]
-    planned = checkpoint(step.model(), plan=PLANS[plan], host=LINK)
+    link = BESIDE if plan == "move beside" else LINK
+    planned = checkpoint(step.model(), plan=PLANS[plan], host=link)
 
     found = step.trace(planned)
 
@@ -65,7 +81,7 @@ def test_peak_and_bits(name, plan):
     clear(planned)
     (made,) = plan_of(planned)
     assert measure_peak(lambda: step.run(planned)) == made.peak_bytes
-    assert made.peak_bytes == replay(made.graph, made.schedule, LINK).peak
+    assert made.peak_bytes == replay(made.graph, made.schedule, link).peak
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ import torch
 from hcp.graph.errors import HcpError
 from hcp.integrations.measurements import Measurements
 from hcp.integrations.roofline import Constants
+from hcp.integrations.torch import engines
 from hcp.integrations.torch.host import to_device, to_host
 from hcp.plans.cache import CacheOption, folder_of
 from hcp.schedule.host import PER, HostLink
@@ -24,6 +26,9 @@ _REPEATS: Final = 9
 _LAUNCHES: Final = 200
 _MATRIX: Final = 512
 _ELEMENTS: Final = 2**23
+# Of copies beside the computation, and how many each way.
+_COPIED: Final = 2**20
+_COPIES: Final = 16
 
 
 def constants(device: str, option: CacheOption) -> Constants:
@@ -45,19 +50,55 @@ def _constants(device: str, folder: Path | None, _threads: int) -> Constants:
     return Constants(**found)
 
 
-def host_link(device: str, option: CacheOption) -> HostLink:
-    """What moving tensors between a device and its host costs, in nanoseconds, from the cache or measured now."""
-    return _host_link(device, folder_of(option), torch.get_num_threads())
+def host_link(device: str, option: CacheOption, *, overlap: bool = False) -> HostLink:
+    """What moving tensors between a device and its host costs, in nanoseconds, from the cache or measured now.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+        option: Where measurements are kept.
+        overlap: Whether copies run beside the computation; they are measured so then, both ways at once.
+    """
+    return _host_link(device, folder_of(option), torch.get_num_threads(), overlap)
 
 
 @cache
-def _host_link(device: str, folder: Path | None, _threads: int) -> HostLink:
+def _host_link(device: str, folder: Path | None, _threads: int, overlap: bool) -> HostLink:
     store = measurements_of(device, "host-link", folder)
-    out = store.get("offload", lambda: _rate(_offloading, device))
-    back = store.get("fetch", lambda: _rate(_fetching, device))
+    beside = " beside" if overlap else ""
+    way = _Beside(device) if overlap else None
+    out = store.get(f"offload{beside}", (lambda: way.rate("out")) if way else lambda: _rate(_offloading, device))
+    back = store.get(f"fetch{beside}", (lambda: way.rate("back")) if way else lambda: _rate(_fetching, device))
     latency = store.get("latency", lambda: max(_offloading(device, 1), _fetching(device, 1)))
     store.save()
-    return HostLink(max(1, round(out)), max(1, round(back)), round(latency))
+    return HostLink(max(1, round(out)), max(1, round(back)), round(latency), overlap=overlap)
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """The rates of copies both ways at once, beside products of matrices."""
+
+    device: str
+
+    def rate(self, way: str) -> float:
+        """Bytes a second of one way, in the quickest of some runs."""
+        return max(self._once()[way] for _ in range(_REPEATS))
+
+    def _once(self) -> dict[str, float]:
+        leaving = [torch.ones(_COPIED, device=self.device) for _ in range(_COPIES)]
+        waiting = [to_host(tensor) for tensor in leaving]
+        matrix = torch.ones(_MATRIX, _MATRIX, device=self.device)
+        start = time.perf_counter_ns()
+        last = {"out": [engines.send(each) for each in leaving][-1]}
+        last["back"] = [engines.fetch(each, leaving[0].device) for each in waiting][-1]
+        rates: dict[str, float] = {}
+        while len(rates) < len(last):
+            matrix @ matrix
+            if torch.cuda.is_available():
+                torch.cuda.current_stream().synchronize()
+            for way in last.keys() - rates.keys():
+                if not engines.under_way(last[way]):
+                    rates[way] = 4 * _COPIED * _COPIES * PER / max(1, time.perf_counter_ns() - start)
+        return rates
 
 
 def measurements_of(device: str, kind: str, folder: Path | None) -> Measurements:

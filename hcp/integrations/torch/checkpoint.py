@@ -78,7 +78,8 @@ def checkpoint(
         quiet: Whether to say nothing on stderr when planning.
         monitor: Called with the progress of planning, which is then not shown on a terminal.
         host: Where given, the plan may move values to the host's memory and back: a bandwidth such as ``"12GiB/s"``,
-            ``"measured"`` for that of this machine (measured once and cached), or a ``hcp.HostLink``.
+            ``"measured"`` for that of this machine (measured once and cached), ``"overlapped"`` for that of copies
+            that run beside the computation, or a ``hcp.HostLink``.
         compiler: ``"aot_eager"`` runs the plan operation by operation, with the peak it promised to the byte;
             ``"inductor"`` has Inductor compile it, and keeps the measured peak of the compiled program within the
             budget. A percentage is then of what the program takes that Inductor makes without a plan.

@@ -10,11 +10,12 @@ import torch
 from torch import fx
 from torch.fx.node import Argument
 
-from hcp.integrations.torch import host
+from hcp.integrations.torch import engines, host
 from hcp.integrations.torch.capture import Split
 from hcp.integrations.torch.lower import BOUNDARY, LOSS, PLACE, Lowered, Place
 from hcp.integrations.torch.program import Call
-from hcp.schedule.actions import Compute, Fetch, Offload, Schedule
+from hcp.schedule.actions import Compute, Fetch, Free, Offload, Schedule
+from hcp.schedule.host import HostLink
 
 Phase = Literal["forward", "backward"]
 
@@ -27,19 +28,21 @@ class _Instance:
     node: fx.Node
 
 
-def emit(lowered: Lowered, schedule: Schedule) -> Split:
+def emit(lowered: Lowered, schedule: Schedule, link: HostLink | None = None) -> Split:
     """The two halves of a training step that run a schedule.
 
     Generated code drops each value, and each copy on the host, after its last use, which is what
     ``Schedule.from_steps`` says, so only the order of the steps is taken from the schedule. What the backward half
-    needs of the forward half's productions becomes the saved tensors.
+    needs of the forward half's productions becomes the saved tensors. Where the link's copies overlap the computation,
+    a value that is on its way to the host is dropped where the schedule frees it.
     """
-    return _Emitter(lowered).run(schedule)
+    return _Emitter(lowered, link).run(schedule)
 
 
 @dataclass
 class _Emitter:
     lowered: Lowered
+    link: HostLink | None = None
     phase: Phase = "forward"
     graphs: dict[Phase, fx.Graph] = field(default_factory=lambda: {"forward": fx.Graph(), "backward": fx.Graph()})
     made: dict[fx.Node, _Instance] = field(default_factory=dict)
@@ -47,6 +50,9 @@ class _Emitter:
     viewed: dict[fx.Node, tuple[tuple[Argument, ...], fx.Node]] = field(default_factory=dict)
     saved: dict[fx.Node, fx.Node] = field(default_factory=dict)
     place: Place = field(default_factory=Place)
+    # By value, the tensor that is copied, while that may be under way.
+    leaving: dict[str, fx.Node] = field(default_factory=dict)
+    arriving: dict[str, fx.Node] = field(default_factory=dict)
     # What the kernel at hand made so far.
     inside: dict[fx.Node, fx.Node] = field(default_factory=dict)
 
@@ -56,11 +62,15 @@ class _Emitter:
             self.made[primal] = _Instance("forward", self._placeholder(primal, primal.name))
         ran: set[str] = set()
         returned: list[Argument] = []
-        for step in schedule.steps:
+        for step in schedule.actions:
+            if isinstance(step, Free):
+                self._settle(step.value)
+                continue
             if not isinstance(step, Compute):
                 self._move(step)
                 continue
             name = step.node
+            self._await(name)
             if name == LOSS:
                 continue
             if name == BOUNDARY:
@@ -84,18 +94,46 @@ class _Emitter:
         """Copies a value; the tensors over its storage share the copy."""
         out = isinstance(step, Offload)
         sources, targets = (self.made, self.copies) if out else (self.copies, self.made)
+        link = self.link if self.link is not None and self.link.overlap else None
         owner: fx.Node | None = None
         for tensor in self._tensors.get(step.value, ()):
             source = self._local(sources[tensor])
             if owner is not None:
                 call = Call(host.placed, (owner, source))
             elif out:
-                call = Call(host.to_host, (source,))
+                limited = {"limited": True} if link and link.capacity is not None else {}
+                call = Call(engines.send if link else host.to_host, (source,), limited)
             else:
-                call = Call(host.to_device, (source, tensor.meta["val"].device))
+                call = Call(engines.fetch if link else host.to_device, (source, tensor.meta["val"].device))
             copy = self._call(call, self._on_host(tensor) if out else tensor)
-            owner = copy if owner is None else owner
+            if owner is None:
+                owner = copy
+                (self.leaving if out else self.arriving).update({step.value: tensor} if link else {})
             targets[tensor] = _Instance(self.phase, copy)
+
+    def _await(self, name: str) -> None:
+        """Waits for what a node reads, and for copies of what it makes afresh."""
+        node = self.lowered.graph.node[name]
+        for value in node.inputs:
+            self._arrive(value)
+        for made in node.outputs:
+            self._settle(made.name)
+
+    def _arrive(self, value: str) -> None:
+        tensor = self.arriving.pop(value, None)
+        if tensor is not None:
+            self._wait(Call(engines.arrived, (self._local(self.made[tensor]),)))
+
+    def _settle(self, value: str) -> None:
+        """Waits for the copies of a value that are under way, before it goes."""
+        self._arrive(value)
+        tensor = self.leaving.pop(value, None)
+        if tensor is not None:
+            both = self._local(self.copies[tensor]), self._local(self.made[tensor])
+            self._wait(Call(engines.sent, both))
+
+    def _wait(self, call: Call) -> None:
+        self._note(self.graphs[self.phase].call_function(call.target, call.args), {"val": None})
 
     @cached_property
     def _tensors(self) -> dict[str, list[fx.Node]]:

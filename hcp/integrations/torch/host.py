@@ -1,5 +1,7 @@
 """The host tier of planned steps: copies of whole storages outside of what the device's allocator counts.
 
+Here the computation waits for each copy; ``engines.py`` has those that run beside it.
+
 Next to a GPU a copy is page-locked memory. On the CPU device and host are the same memory; there copies are kept in
 NumPy's, so that what PyTorch allocates, and ``measure_peak`` measures, is the device tier alone.
 
@@ -14,22 +16,26 @@ from hcp.integrations.torch.errors import ExecutionError
 
 def to_host(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor of the same shape, strides and content in host memory, with a copy of the whole storage behind it."""
-    if tensor.is_conj() or tensor.is_neg():
-        raise ExecutionError(
-            f"a lazily conjugated or negated {tensor.dtype} tensor cannot be moved to the host; resolve it in the model"
-        )
-    source = _bytes_of(tensor)
-    if tensor.is_cuda:
-        copy = torch.empty(source.numel(), dtype=torch.uint8, pin_memory=True)
-    else:
-        copy = torch.from_numpy(np.empty(source.numel(), np.uint8))
+    source = bytes_of(tensor)
+    copy = host_memory(tensor, source.numel())
     copy.copy_(source)
     return placed(copy, tensor)
 
 
+def host_memory(tensor: torch.Tensor, size: int) -> torch.Tensor:
+    """So many bytes of the host's memory, for a copy of a tensor."""
+    if tensor.is_conj() or tensor.is_neg():
+        raise ExecutionError(
+            f"a lazily conjugated or negated {tensor.dtype} tensor cannot be moved to the host; resolve it in the model"
+        )
+    if tensor.is_cuda:
+        return torch.empty(size, dtype=torch.uint8, pin_memory=True)
+    return torch.from_numpy(np.empty(size, np.uint8))
+
+
 def to_device(copy: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A fresh tensor on a device, equal to a copy on the host."""
-    source = _bytes_of(copy)
+    source = bytes_of(copy)
     target = torch.empty(source.numel(), dtype=torch.uint8, device=device)
     target.copy_(source)
     return placed(target, copy)
@@ -41,7 +47,8 @@ def placed(owner: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return empty.set_(owner.untyped_storage(), like.storage_offset(), like.size(), like.stride())
 
 
-def _bytes_of(tensor: torch.Tensor) -> torch.Tensor:
+def bytes_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The whole storage of a tensor."""
     storage = tensor.untyped_storage()
     flat = torch.empty(0, dtype=torch.uint8, device=tensor.device)
     return flat.set_(storage, 0, (storage.nbytes(),), (1,))

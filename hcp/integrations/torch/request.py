@@ -19,8 +19,10 @@ TIME_LIMIT: Final = 45.0
 Compiler = Literal["aot_eager", "inductor"]
 COMPILERS: Final = ("aot_eager", "inductor")
 
-# None for no host, a bandwidth such as "12GiB/s", or "measured".
+# None for no host, a bandwidth such as "12GiB/s", or one of these for this machine's.
 Host = HostLink | str | None
+MEASURED: Final = "measured"
+OVERLAPPED: Final = "overlapped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class TorchRequest(Request):
     """
 
     errors: ClassVar[Errors] = Errors(TorchError, ExecutionError, TorchError)
-    hosts: ClassVar[str] = "a bandwidth such as '12GiB/s', 'measured', or a HostLink"
+    hosts: ClassVar[str] = "a bandwidth such as '12GiB/s', 'measured', 'overlapped', or a HostLink"
 
     time_limit: float = TIME_LIMIT
     # In place of a budget: one for all the memory.
@@ -96,4 +98,6 @@ class TorchRequest(Request):
         Raises:
             HcpError: If it is a text that is no bandwidth.
         """
-        return host_link(device, self.cache) if self.host == "measured" else super().link(graph)
+        if self.host in (MEASURED, OVERLAPPED):
+            return host_link(device, self.cache, overlap=self.host == OVERLAPPED)
+        return super().link(graph)

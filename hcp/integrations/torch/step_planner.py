@@ -342,7 +342,7 @@ class PlannedStep:
     @property
     def halves(self) -> Split:
         """What runs."""
-        return emit(self.lowered, self.plan.schedule)
+        return emit(self.lowered, self.plan.schedule, self.plan.plan.problem.host)
 
     @property
     def tangent_bytes(self) -> int | None:

@@ -170,7 +170,7 @@ OPERATIONS = [
 ]
 
 
-@settings(max_examples=examples(60, least=5), deadline=None)
+@settings(max_examples=examples(60, least=3), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, len(OPERATIONS) - 1), st.integers(0, 3)), min_size=1, max_size=6), st.booleans()
 )

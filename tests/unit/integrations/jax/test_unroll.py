@@ -15,6 +15,7 @@ from hcp.integrations.jax.lower import lower
 from hcp.integrations.jax.platform import measuring_options
 from hcp.integrations.jax.workspace import part
 from hcp.schedule.actions import Compute, Schedule
+from tests.effort import examples
 
 WIDTH = 4
 W = jnp.eye(WIDTH) * 0.9 + 0.05
@@ -138,7 +139,7 @@ STEPS = {
 }
 
 
-@settings(max_examples=5, deadline=None, derandomize=True)
+@settings(max_examples=examples(16, least=2), deadline=None, derandomize=True)
 @given(data=st.data())
 def test_cut_programs_compute_the_same_in_any_schedule(data):
     length = data.draw(st.integers(2, 5))

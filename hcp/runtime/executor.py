@@ -46,12 +46,19 @@ class Configuration:
         schedule: In which order, and what is freed when.
         usage: What replay says it costs and holds.
         checkpoints: Values that go into storage when they have been computed.
+        host: The link that it was made for; where copies overlap, they run beside the computation.
     """
 
     graph: Graph
     schedule: Schedule
     usage: Usage
     checkpoints: frozenset[str]
+    host: HostLink | None = None
+
+    @property
+    def overlap(self) -> bool:
+        """Whether copies run beside the computation."""
+        return self.host is not None and self.host.overlap
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ class HeightCompressedExecutor:
         for name in sorted(names):
             if name not in graph.producer or graph.values[name].resident:
                 raise RunError(f"value {name!r} cannot be a checkpoint; name values that nodes make and that can go")
-        self._configuration = Configuration(graph, schedule, verdict.usage, names)
+        self._configuration = Configuration(graph, schedule, verdict.usage, names, problem.host)
         return self._configuration
 
     def run(self, callbacks: ExecutionCallbacks, loss: Content = None) -> Execution:
@@ -194,6 +201,9 @@ class _Run:
         self.ends = copy_ends(configuration.schedule)
         self.profiler = Profiler()
         self.ran: set[str] = set()
+        # Copies that are under way: out, and back with what waits for it and whether the copy goes then.
+        self.leaving: set[str] = set()
+        self.arriving: dict[str, tuple[Callable[[], Content], bool]] = {}
 
     def execute(self, loss: Content) -> Execution:
         given = self.callbacks.inputs(loss)
@@ -224,8 +234,9 @@ class _Run:
 
     @property
     def stored(self) -> int:
-        """Bytes in storage."""
-        return self.checkpoints.held + self.copies.held
+        """Bytes in storage; copies count until their last fetch begins, as in a replay."""
+        going = sum(self.graph.values[name].bytes for name, (_, last) in self.arriving.items() if last)
+        return self.checkpoints.held + self.copies.held - going
 
     def _compute(self, node: Node, step: int) -> None:
         again = node.name in self.ran
@@ -245,29 +256,58 @@ class _Run:
                 self.callbacks.stored(value.name)
             elif not (value.resident and value.name in self.activations):
                 # Of a resident value the first instance stays.
+                self._settle(value.name)
                 self.activations.add(value, outputs[value.name])
 
     def _move(self, name: str, step: int, *, out: bool) -> None:
         value = self.graph.values[name]
         if out:
+            if self.plan.host is not None and self.plan.host.capacity is not None:
+                # Only then is what is fetched for the last time gone.
+                for other in [other for other, (_, last) in self.arriving.items() if last]:
+                    self._settle(other)
+            content = self._content(name)
             with self.profiler.event(name, "store"):
-                self.copies.add(value, self.activations.get(name), step)
-                # The plan frees the value next: until the copy is there, it would not be gone.
-                self.copies.storage.flush()
+                self.copies.add(value, content, step)
+                self.leaving.add(name)
+                if not self.plan.overlap:
+                    # The plan frees the value next: until the copy is there, it would not be gone.
+                    self.copies.storage.flush()
             self.profiler.sample(self.activations.held, self.stored)
+        elif self.plan.overlap:
+            self.activations.add(value, None)
+            self.arriving[name] = self.copies.begin(name), step in self.ends
+            return
         else:
             with self.profiler.event(name, "fetch"):
                 self.activations.add(value, self.copies.get(name))
         if step in self.ends:
             self.copies.drop(name)
 
+    def _settle(self, name: str) -> None:
+        """Waits for the copies of a value that are under way."""
+        if name in self.arriving:
+            wait, last = self.arriving.pop(name)
+            with self.profiler.event(name, "fetch"):
+                self.activations.add(self.graph.values[name], wait())
+            if last:
+                self.copies.drop(name)
+        if name in self.leaving:
+            self.leaving.discard(name)
+            if name in self.copies:
+                with self.profiler.event(name, "store"):
+                    self.copies.storage.wait(name)
+
     def _content(self, name: str) -> Content:
+        if name in self.arriving:
+            self._settle(name)
         if name in self.activations:
             return self.activations.get(name)
         with self.profiler.event(name, "fetch"):
             return self.checkpoints.get(name)
 
     def _free(self, name: str) -> None:
+        self._settle(name)
         (self.checkpoints if name in self.checkpoints else self.activations).drop(name)
         self.callbacks.free(name)
 

@@ -1,6 +1,7 @@
 """Where the values of a running schedule are: activations at hand, and checkpoints in storage."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hcp.graph.ir import Graph, Value
@@ -79,9 +80,13 @@ class CheckpointRegistry:
 
     def get(self, name: str) -> Content:
         """A stored value."""
-        record = self.records[name]
-        self.records[name] = CheckpointRecord(record.value, record.tier, record.step, record.fetched + 1)
+        self._count(name)
         return self.storage.get(name)
+
+    def begin(self, name: str) -> Callable[[], Content]:
+        """Begins to read a stored value; what is returned waits for it."""
+        self._count(name)
+        return self.storage.begin(name)
 
     def drop(self, name: str) -> None:
         """Deletes a stored value."""
@@ -92,6 +97,9 @@ class CheckpointRegistry:
         """Deletes what is left."""
         for name in list(self.records):
             self.drop(name)
+
+    def _count(self, name: str) -> None:
+        self.records[name] = replace(self.records[name], fetched=self.records[name].fetched + 1)
 
     def __contains__(self, name: str) -> bool:
         return name in self.records

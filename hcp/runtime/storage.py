@@ -1,6 +1,7 @@
 """Checkpoint storage: one place to put, get and delete values on the device, on the host or on disk."""
 
 import os
+from collections.abc import Callable
 from typing import Final, Literal
 
 from hcp.runtime.codec import Codec, Content, NumpyCodec
@@ -59,6 +60,28 @@ class CheckpointStorage:
             DamagedCheckpoint: If its file is not what was written.
         """
         return self._tiers[self.tier_of(key)].get(key)
+
+    def begin(self, key: str) -> Callable[[], Content]:
+        """Begins to read a value, where its tier works in the background; what is returned waits for it.
+
+        Raises:
+            MissingCheckpoint: If there is none under this key.
+        """
+        tier = self._tiers[self.tier_of(key)]
+        if isinstance(tier, Background):
+            return tier.begin(key).result
+        value = tier.get(key)
+        return lambda: value
+
+    def wait(self, key: str) -> None:
+        """Waits until a value is where it should be, or cannot be stored: it can be read then, and ``flush`` raises.
+
+        Raises:
+            MissingCheckpoint: If there is none under this key.
+        """
+        tier = self._tiers[self.tier_of(key)]
+        if isinstance(tier, Background):
+            tier.wait(key)
 
     def delete(self, key: str) -> None:
         """Drops a value.

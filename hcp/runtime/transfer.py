@@ -1,4 +1,4 @@
-"""Storing in the background: a thread does it while the computation goes on."""
+"""Storing and reading in the background: a thread for each does it while the computation goes on."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
@@ -9,7 +9,7 @@ from hcp.runtime.tiers import Tier
 
 
 class Background:
-    """A tier whose puts return at once; one thread does them in order.
+    """A tier whose puts return at once; one thread does them in order, and another one reads.
 
     Until a value is stored it is held here, and given back by reference where it is asked for: a failed transfer loses
     nothing. Values must not be changed in place meanwhile.
@@ -21,6 +21,7 @@ class Background:
     def __init__(self, tier: Tier) -> None:
         self.tier = tier
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hcp-transfer")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="hcp-read")
         self._lock = Lock()
         self._pending: dict[str, tuple[Content, Future[None]]] = {}
         self._failed: dict[str, BaseException] = {}
@@ -38,6 +39,17 @@ class Background:
             if key in self._pending:
                 return self._pending[key][0]
         return self.tier.get(key)
+
+    def begin(self, key: str) -> "Future[Content]":
+        """Begins to read a value."""
+        return self._reader.submit(self.get, key)
+
+    def wait(self, key: str) -> None:
+        """Waits until a value is stored, or cannot be: then it is held here, and ``flush`` says so."""
+        with self._lock:
+            pending = self._pending.get(key)
+        if pending is not None:
+            pending[1].exception()
 
     def delete(self, key: str) -> None:
         """Drops a value, once it has arrived."""
@@ -66,8 +78,9 @@ class Background:
         self.tier.flush()
 
     def close(self) -> None:
-        """Waits for transfers and ends the thread."""
+        """Waits for transfers and ends the threads."""
         self._thread.shutdown(wait=True)
+        self._reader.shutdown(wait=True)
         with self._lock:
             self._pending.clear()
         self.tier.close()

@@ -6,14 +6,17 @@ result is improved again, and the best is kept. Where moving helps nowhere, the 
 
 Surrogates know costs alone. Where copies overlap the computation, a copy costs nothing while its engine would be idle,
 and waiting otherwise: surrogates in which copies have a price below or above their cost are planned, and what comes of
-it is judged by its makespan. The price is right where as much is lost by waiting as by computing again.
+it is judged by its makespan. The price is right where as much is lost by waiting as by computing again. Where the link
+is slow, what matters is which values move: those that are idle for longest leave it the most time.
 
 Paging is planned together with rematerialization by integer programmes in POET (Patil et al. 2022), and alone in vDNN
 (Rhu et al. 2016); here any planner does it, on graphs of any size, without a guarantee but for the bounds.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final
 
 from hcp.graph.errors import HcpError
@@ -55,7 +58,7 @@ class HostParams(Params):
     conflict_share: Share = 0.3
     chain_share: Share = 0.2
     surrogate_share: Share = 0.5
-    rounds: Count = 6
+    rounds: Count = 7
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ class _Search:
         if self._over():
             return
         if self.host.overlap:
-            self._search_price()
+            self._search_overlapping()
         else:
             self._search_choices()
         if not self._over() and not self._fetched():
@@ -149,20 +152,38 @@ class _Search:
                 tried.add(chosen)
                 self._ask_again(self._surrogate(chosen), self.params.surrogate_share)
 
-    def _search_price(self) -> None:
-        """Surrogates for prices of copies between the highest and the lowest, by halves."""
-        low, high = PRICES
-        for left in range(self.params.rounds, 0, -1):
+    def _search_overlapping(self) -> None:
+        """Surrogates for ever better shares of the link's time, and then prices of copies, each between two by halves.
+
+        Some rounds give copies next to no price, of as many values as a share of the link's time is enough for, those
+        first that are idle for longest, and know how long these take to leave; the others any value, with a price.
+        """
+        rounds = self.params.rounds
+        share = _Halves(0.0, 1.0)
+        price = _Halves(*PRICES)
+        for place in range(rounds):
             if self._over():
                 return
-            middle = (low + high) / 2
-            self.price = self.host.priced(2.0**middle)
-            usage = self._ask_again(self._surrogate(next(self._choices())), 1 / left)
-            if usage is None or 2 * _again(usage, self.graph) >= usage.makespan - self.graph.base_cost:
-                # More is lost by computing again, or there is no plan.
-                high = middle
-            else:
-                low = middle
+            of_time = place < rounds // 2
+            self.price = self.host.priced(2.0 ** (PRICES[0] if of_time else price.middle))
+            chosen = self._idle(share.middle) if of_time else next(self._choices())
+            usage = self._ask_again(self._surrogate(chosen, leaving=of_time), 1 / (rounds - place))
+            # Whether more is lost by computing again than by waiting for copies, or there is no plan.
+            again = usage is None or 2 * _again(usage, self.graph) >= usage.makespan - self.graph.base_cost
+            (share if of_time else price).halve(again if of_time else not again)
+
+    def _idle(self, share: float) -> frozenset[str]:
+        """Nodes whose values are idle for longer than it takes to move them, as many as the link has the time for."""
+        idle = _idle_times(self.graph)
+        left = share * self.graph.base_cost
+        found = []
+        for node in sorted(self._movable(), key=lambda node: -idle[node.name]):
+            sizes = [value.bytes for value in fetchable(self.graph, node)]
+            out, both = sum(map(self.host.offload_cost, sizes)), sum(map(self.host.round_trip_cost, sizes))
+            if both < idle[node.name] and out <= left:
+                left -= out
+                found.append(node)
+        return self._affordable(found)
 
     def _over(self) -> bool:
         return self.tracker.over
@@ -236,12 +257,13 @@ class _Search:
                 found.add(node.name)
         return frozenset(found)
 
-    def _surrogate(self, chosen: frozenset[str] = frozenset()) -> Surrogate:
-        """The graph to plan, in the order of the best plan."""
+    def _surrogate(self, chosen: frozenset[str] = frozenset(), *, leaving: bool = False) -> Surrogate:
+        """The graph to plan, in the order of the best plan; in it, values may take time to leave."""
         order = self.graph.order if self.problem.order is None else self.problem.order
         best = self.tracker.schedule
         order = order if best is None else tuple(dict.fromkeys(best.computes))
-        return Surrogate(self.graph, self.price, chosen, order)
+        meanwhile = _leaving(self.graph, order, self.host, chosen) if leaving else {}
+        return Surrogate(self.graph, self.price, chosen, order, meanwhile)
 
     def _ask_again(self, surrogate: Surrogate, share: float) -> Usage | None:
         """Has a surrogate planned in a share of the time that is left; what the best that comes of it uses."""
@@ -305,6 +327,57 @@ class _Search:
         tracker.control.monitor(
             replace(progress, seconds=tracker.deadline.seconds, incumbent=cost, bound=tracker.bound)
         )
+
+
+@dataclass
+class _Halves:
+    """A search between two numbers by halves."""
+
+    low: float
+    high: float
+
+    @property
+    def middle(self) -> float:
+        return (self.low + self.high) / 2
+
+    def halve(self, upper: bool) -> None:
+        """Goes on in the upper half, or in the lower one."""
+        self.low, self.high = (self.middle, self.high) if upper else (self.low, self.middle)
+
+
+def _idle_times(graph: Graph) -> dict[str, int]:
+    """By node, for how long its values are not read at a time, where every node runs once in the graph's order."""
+    begins: dict[str, int] = {}
+    now = 0
+    for name in graph.order:
+        begins[name] = now
+        now += graph.node[name].cost
+    found = {}
+    for node in graph.nodes:
+        end = begins[node.name] + node.cost
+        idle = []
+        for value in fetchable(graph, node):
+            uses = [end, *sorted(begins[reader] for reader in graph.readers[value.name])]
+            idle.append(max((later - earlier for earlier, later in pairwise(uses)), default=0))
+        found[node.name] = min(idle, default=0)
+    return found
+
+
+def _leaving(graph: Graph, order: tuple[str, ...], host: HostLink, chosen: frozenset[str]) -> dict[str, str]:
+    """By chosen node, the last one that runs while its values are on their way out, where every node runs once."""
+    ends = [0]
+    for name in order:
+        ends.append(ends[-1] + graph.node[name].cost)
+    found, free = {}, 0
+    for place, name in enumerate(order):
+        if name in chosen:
+            sizes = [value.bytes for value in fetchable(graph, graph.node[name])]
+            free = max(free, ends[place + 1]) + sum(map(host.offload_cost, sizes))
+            # Nodes that begin before that.
+            last = bisect_left(ends, free, hi=len(order)) - 1
+            if last > place:
+                found[name] = order[last]
+    return found
 
 
 def _again(usage: Usage, graph: Graph) -> int:

@@ -4,10 +4,13 @@ A chosen node runs once. Each of its values comes from a node of its own, *fetch
 copy on the host and may run as often as the planner likes, for the cost of one transfer out and one back. The first run
 of a fetch stands for the value's production itself: the next node of a given order waits for it, so that it cannot be
 put off for free.
+
+Where copies overlap the computation, a value is there until its copy is complete, whether it is dropped or not: what
+leaves stands for itself until a node of its own has run, *left*, which comes after the one that runs meanwhile.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -26,12 +29,14 @@ class Surrogate:
         host: What transfers cost.
         chosen: Names of the nodes that run once, and whose values are fetched.
         order: All nodes; each waits for the first fetches of the one before it.
+        leaving: For chosen nodes, the last node of the order that runs while their values are on their way out.
     """
 
     original: Graph
     host: HostLink
     chosen: frozenset[str]
     order: tuple[str, ...]
+    leaving: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def graph(self) -> Graph:
@@ -41,6 +46,13 @@ class Surrogate:
             there = tuple(part.outputs[1].name for part in parts[before][1:])
             first, *rest = parts[after]
             parts[after] = [replace(first, inputs=(*first.inputs, *there)), *rest]
+        for name, last in self.leaving.items():
+            first, *rest = parts[last]
+            ran = Value(f"{self._word} ran {last}", 0, resident=True)
+            if ran not in first.outputs:
+                first = replace(first, outputs=(*first.outputs, ran))
+            inputs = (self._leaving_of(name), ran.name)
+            parts[last] = [first, *rest, Node(self._left[name], "left", inputs, (), recomputable=False)]
         nodes = tuple(part for name in self.order for part in parts[name])
         return replace(self.original, nodes=nodes, order=tuple(node.name for node in nodes))
 
@@ -55,6 +67,8 @@ class Surrogate:
         fresh: set[str] = set()
         for name in schedule.computes:
             value = self._value_of.get(name)
+            if name in self._is_left:
+                continue
             if value is None:
                 found.append(Compute(name))
                 fresh = {moved.name for moved in self._moved(name)} if name in self.chosen else set()
@@ -78,6 +92,7 @@ class Surrogate:
                 again = step.node in self.chosen and step.node in ran
                 names += [] if again else [step.node]
                 names += self._fetches(step.node)
+                names += [] if step.node in ran else self._left_after.get(step.node, ())
                 ran.add(step.node)
         return Schedule.from_computes(self.graph, names)
 
@@ -89,6 +104,26 @@ class Surrogate:
             for value in self._moved(name) if name in self.chosen else ():
                 found[value.name] = f"{self._word} {value.name}"
         return found
+
+    @cached_property
+    def _left(self) -> dict[str, str]:
+        """Names of the nodes with which values have left, by node."""
+        return {name: f"{self._word} left {name}" for name in self.leaving}
+
+    @cached_property
+    def _is_left(self) -> frozenset[str]:
+        return frozenset(self._left.values())
+
+    @cached_property
+    def _left_after(self) -> dict[str, list[str]]:
+        """The same, by the node that they come after."""
+        found: dict[str, list[str]] = {}
+        for name, last in self.leaving.items():
+            found.setdefault(last, []).append(self._left[name])
+        return found
+
+    def _leaving_of(self, name: str) -> str:
+        return f"{self._word} leaving {name}"
 
     @cached_property
     def _word(self) -> str:
@@ -110,11 +145,13 @@ class Surrogate:
         moved = self._moved(node.name)
         copies = {value.name: f"{self._word} copy {value.name}" for value in moved}
         rest = tuple(value for value in node.outputs if value not in moved)
+        total = sum(value.bytes for value in moved)
+        leaving = (Value(self._leaving_of(node.name), total),) if node.name in self.leaving else ()
         parts = [
             replace(
                 node,
-                outputs=(*rest, *(Value(name, 0) for name in copies.values())),
-                workspace=node.workspace + sum(value.bytes for value in moved),
+                outputs=(*rest, *(Value(name, 0) for name in copies.values()), *leaving),
+                workspace=node.workspace + (0 if leaving else total),
                 recomputable=False,
             )
         ]

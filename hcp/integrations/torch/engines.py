@@ -48,7 +48,7 @@ def send(tensor: torch.Tensor, *, limited: bool = False) -> torch.Tensor:
         _UNDER_WAY[_address(copy)] = _streamed("out", copy, source, tensor.device, limited)
     elif source.numel():
         after = _last_fetch() if limited else None
-        _UNDER_WAY[_address(copy)] = _of(_thread("out").submit(_copy, copy.numpy(), source.numpy(), after))
+        _UNDER_WAY[_address(copy)] = _of(_thread("out").submit(copy_bytes, copy.numpy(), source.numpy(), after))
     return placed(copy, tensor)
 
 
@@ -64,7 +64,7 @@ def fetch(copy: torch.Tensor, device: torch.device) -> torch.Tensor:
     if target.is_cuda:
         _UNDER_WAY[_address(target)] = _streamed("back", target, source, target.device, limited=False)
     elif source.numel():
-        future = _thread("back").submit(_copy, target.numpy(), source.numpy(), None)
+        future = _thread("back").submit(copy_bytes, target.numpy(), source.numpy(), None)
         _FETCHED[:] = [future]
         _UNDER_WAY[_address(target)] = _of(future)
     return placed(target, copy)
@@ -103,7 +103,8 @@ def _address(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def _copy(target: np.ndarray, source: np.ndarray, after: "Future[None] | None") -> None:
+def copy_bytes(target: np.ndarray, source: np.ndarray, after: "Future[None] | None") -> None:
+    """Copies, once another copy is complete."""
     if after is not None:
         after.exception()
     # In this thread alone, and without the interpreter's lock.

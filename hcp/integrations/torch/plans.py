@@ -66,6 +66,7 @@ class TorchPlan(Planned):
         """What the plan costs, how far from optimal it can be, and what it recomputes; several lines."""
         usage, graph = self.plan.usage, self.graph
         assert usage is not None
+        cost, base = usage.makespan, graph.base_cost
         priced = _PRICED[self.cost] if isinstance(self.cost, str) else "by the cost function given"
         extra = Counter[str]()
         for name, count in usage.recomputed.items():
@@ -79,7 +80,7 @@ class TorchPlan(Planned):
             *self._between(),
             f"  gradients  {self.gradient_bytes:,} bytes; where they add up over several steps, "
             f"{self.accumulating_peak_bytes:,} bytes at most",
-            f"  overhead   {percent_text(self.overhead)}: {usage.cost:,} ns against {graph.base_cost:,} ns, {priced}",
+            f"  overhead   {percent_text(self.overhead)}: {cost:,} ns against {base:,} ns, {priced}",
             f"  gap        {percent_text(self.gap)} ({self.gap_scope}){self._proof()}",
             f"  recomputes {sum(usage.recomputed.values()):,} operations; most time goes to "
             + (", ".join(f"{op} ({cost:,} ns)" for op, cost in extra.most_common(_OPERATIONS_SHOWN)) or "none"),
@@ -128,7 +129,9 @@ class TorchPlan(Planned):
         usage = self.plan.usage
         if self.plan.problem.host is None or usage is None:
             return []
+        beside = f", beside the computation, which waits {sum(usage.waited.values()):,} ns for it"
         return [
             f"  moves      {usage.transferred:,} bytes ({bytes_text(usage.transferred)}) to the host and back in "
-            f"{usage.transfer_cost:,} ns; the host holds at most {usage.host_peak:,}"
+            f"{usage.transfer_cost:,} ns{beside if self.plan.problem.host.overlap else ''}; the host holds at most "
+            f"{usage.host_peak:,}"
         ]

@@ -25,7 +25,12 @@ GRAPHS = st.one_of(graphs(), seeded_graphs())
 def surrogate_of(graph, data):
     names = [node.name for node in graph.nodes if fetchable(graph, node)]
     chosen = data.draw(st.sets(st.sampled_from(names))) if names else set()
-    return Surrogate(graph, LINK, frozenset(chosen), other_order(graph, data))
+    order = other_order(graph, data)
+    slow = data.draw(st.sets(st.sampled_from(sorted(chosen)))) if chosen else set()
+    # Each leaves while some node runs that comes after it.
+    later = {name: order[order.index(name) + 1 :] for name in sorted(slow)}
+    leaving = {name: data.draw(st.sampled_from(rest)) for name, rest in later.items() if rest}
+    return Surrogate(graph, LINK, frozenset(chosen), order, leaving)
 
 
 def other_order(graph, data):
@@ -72,6 +77,19 @@ def test_improving_keeps_the_budget_and_never_costs_more(graph, seed, spare):
     after = replay(graph, improved(graph, schedule.steps, before.peak + spare, LINK), LINK)
     assert after.peak <= before.peak + spare
     assert after.cost <= before.cost
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(GRAPHS, st.data())
+def test_what_leaves_is_held_until_then(graph, data):
+    surrogate = surrogate_of(graph, data)
+    steps = tuple(map(Compute, surrogate.order))
+    inside = surrogate.schedule(steps)
+    assert replay(surrogate.graph, inside).cost == surrogate.graph.base_cost
+    assert surrogate.steps(inside) == steps
+    order = inside.computes
+    for name, last in surrogate.leaving.items():
+        assert order.index(name) < order.index(last) < order.index(f"fetch left {name}")
 
 
 def test_what_costs_more_to_make_than_to_move_is_fetched():

@@ -55,3 +55,18 @@ def test_the_host_does_not_count_as_the_device():
 def test_lazy_tensors_are_refused(lazy):
     with pytest.raises(ExecutionError, match="lazily conjugated or negated"):
         to_host(lazy(torch.ones(3, dtype=torch.complex64)))
+
+
+def test_memory_of_copies_that_are_gone_serves_others():
+    tensor = torch.arange(50_000.0)
+    there = to_host(tensor)
+    place = there.data_ptr()
+    other = to_host(tensor + 1)
+    assert other.data_ptr() != place
+    view = placed(there, tensor[1:])
+    del there
+    # A view holds it still.
+    assert to_host(tensor).data_ptr() != place
+    assert torch.equal(view, tensor[1:])
+    del view
+    assert to_host(tensor).data_ptr() == place

@@ -21,8 +21,6 @@ from hcp.schedule.replay import replay
 
 # The programme looks at all pairs of blocks; longer chains are divided into fewer.
 MOST_BLOCKS: Final = 400
-# How often the price of the host's memory is raised until its capacity is kept.
-_PRICES: Final = 40
 
 
 def chain_schedules(problem: Problem, host: HostLink) -> Iterator[Schedule]:
@@ -88,12 +86,12 @@ class Parts:
     def within_capacity(self) -> list[int]:
         """The first blocks of the parts, such that the states between fit the host."""
         capacity, price = self.host.capacity, 0
-        for _ in range(_PRICES):
+        while True:
             starts = self.best(price)
+            # With a high price there is one part.
             if capacity is None or sum(self.bytes[start] for start in starts[1:]) <= capacity:
                 return starts
-            price = max(1, 2 * price)
-        return [0]
+            price = 2 * price or max(1, self.before[-1] // (64 * max(1, sum(self.bytes))))
 
     def best(self, price: int) -> list[int]:
         """The first blocks of the cheapest parts, where a byte on the host has a price besides."""

@@ -166,7 +166,7 @@ class _Search:
                 return
             of_time = place < rounds // 2
             self.price = self.host.priced(2.0 ** (PRICES[0] if of_time else price.middle))
-            chosen = self._idle(share.middle) if of_time else next(self._choices())
+            chosen = self._idle(share.middle) if of_time else self._worth_it()
             usage = self._ask_again(self._surrogate(chosen, leaving=of_time), 1 / (rounds - place))
             # Whether more is lost by computing again than by waiting for copies, or there is no plan.
             again = usage is None or 2 * _again(usage, self.graph) >= usage.makespan - self.graph.base_cost
@@ -218,12 +218,16 @@ class _Search:
 
     def _choices(self) -> Iterator[frozenset[str]]:
         """Which nodes' values to fetch: those that seem worth it, and, where a plan is lacking, all."""
-        cheap = [node for node in self._movable() if not node.recomputable or self._cost(node) <= node.cost]
         for _ in range(self.params.rounds):
-            yield self._affordable([*self._moved(), *cheap])
+            yield self._worth_it()
             if self.tracker.schedule is None:
                 yield self._affordable(self._movable())
         yield self._affordable(self._movable())
+
+    def _worth_it(self) -> frozenset[str]:
+        """Nodes whose values the best plan moves, or that are cheaper to move than to make."""
+        cheap = [node for node in self._movable() if not node.recomputable or self._cost(node) <= node.cost]
+        return self._affordable([*self._moved(), *cheap])
 
     def _movable(self) -> list[Node]:
         """Nodes whose values can be moved, those first that cost least to move for their bytes."""

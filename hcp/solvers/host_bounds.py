@@ -83,7 +83,7 @@ class _Search:
                     # Whether the memory suffices does not depend on weights.
                     if relaxation is not None and relaxation.bound.of == "peak":
                         return self.proofs(weights, relaxation, each)
-            best = choices.index(max(solved, key=lambda weights: self._proved(weights, solved[weights])))
+            best = max(range(len(choices)), key=lambda place: self._proved(choices[place], solved.get(choices[place])))
             step //= 2
         weights = choices[best]
         conflicts = self.conflicts(weights, deadline.part(deadline.left * conflict_share))
@@ -113,15 +113,8 @@ class _Search:
         """
         most = LARGEST_TOTAL // 2 // max(1, self.graph.base_cost)
         total = 2 ** min(WEIGHT, max(1, most.bit_length() - 1))
-        powers = [2**power for power in range(total.bit_length() - 1)]
-        few, many = (
-            [Weights(*pair) for pair in pairs]
-            for pairs in (
-                [(total - power, 0, power) for power in powers],
-                [(power, 0, total - power) for power in reversed(powers)],
-            )
-        )
-        return [*few, *many]
+        few = [2**power for power in range(total.bit_length() - 1)]
+        return [Weights(total - fetch, 0, fetch) for fetch in (*few, *(total - each for each in reversed(few)))]
 
     def _proved(self, weights: Weights, relaxation: Relaxation | None) -> int:
         if relaxation is None:

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hcp.integrations.torch.host import bytes_of, host_memory, placed
 
@@ -48,7 +49,7 @@ def send(tensor: torch.Tensor, *, limited: bool = False) -> torch.Tensor:
         _UNDER_WAY[_address(copy)] = _streamed("out", copy, source, tensor.device, limited)
     elif source.numel():
         after = _last_fetch() if limited else None
-        _UNDER_WAY[_address(copy)] = _of(_thread("out").submit(copy_bytes, copy.numpy(), source.numpy(), after))
+        _UNDER_WAY[_address(copy)] = _of(_thread("out").submit(copy_bytes, [copy.numpy(), source.numpy()], after))
     return placed(copy, tensor)
 
 
@@ -64,7 +65,7 @@ def fetch(copy: torch.Tensor, device: torch.device) -> torch.Tensor:
     if target.is_cuda:
         _UNDER_WAY[_address(target)] = _streamed("back", target, source, target.device, limited=False)
     elif source.numel():
-        future = _thread("back").submit(copy_bytes, target.numpy(), source.numpy(), None)
+        future = _thread("back").submit(copy_bytes, [target.numpy(), source.numpy()], None)
         _FETCHED[:] = [future]
         _UNDER_WAY[_address(target)] = _of(future)
     return placed(target, copy)
@@ -103,8 +104,14 @@ def _address(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def copy_bytes(target: np.ndarray, source: np.ndarray, after: "Future[None] | None") -> None:
-    """Copies, once another copy is complete."""
+def copy_bytes(pair: list[NDArray[np.uint8]], after: "Future[None] | None") -> None:
+    """Copies the second of a pair into the first, once another copy is complete.
+
+    The pair is empty then: the thread has what it was called with for some time after others know that it is done, and
+    would keep memory alive that they have dropped.
+    """
+    target, source = pair
+    pair.clear()
     if after is not None:
         after.exception()
     # In this thread alone, and without the interpreter's lock.

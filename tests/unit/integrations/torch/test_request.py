@@ -14,9 +14,15 @@ GRAPH = training_chain(3)
 
 
 def test_the_link_can_be_measured(monkeypatch, tmp_path):
-    measured = HostLink(1, 2)
-    monkeypatch.setattr(module, "host_link", lambda device, cache: (device, cache) == ("cuda", tmp_path) and measured)
+    measured, beside = HostLink(1, 2), HostLink(1, 2, overlap=True)
+
+    def host_link(device, cache, *, overlap):
+        assert (device, cache) == ("cuda", tmp_path)
+        return beside if overlap else measured
+
+    monkeypatch.setattr(module, "host_link", host_link)
     assert TorchRequest(budget=1, host="measured", cache=tmp_path).link(GRAPH, "cuda") is measured
+    assert TorchRequest(budget=1, host="overlapped", cache=tmp_path).link(GRAPH, "cuda") is beside
     assert TorchRequest(budget=1, host="0.5").link(GRAPH, "cuda") is not measured
     assert TorchRequest(budget=1).link(GRAPH) is None
 
@@ -25,7 +31,7 @@ def test_the_link_can_be_measured(monkeypatch, tmp_path):
     ("options", "message"),
     [
         ({"cost": "slow"}, "'roofline', 'calibrated', 'measured', or a function"),
-        ({"host": 3}, "such as '12GiB/s', 'measured', or a HostLink"),
+        ({"host": 3}, "such as '12GiB/s', 'measured', 'overlapped', or a HostLink"),
         ({"fallback": None}, "give 'error' or 'warn'"),
         ({"budget": None}, "neither a budget nor a plan"),
     ],

@@ -16,7 +16,7 @@ Paging is planned together with rematerialization by integer programmes in POET 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final
 
 from hcp.graph.errors import HcpError
@@ -349,13 +349,14 @@ class _Halves:
         self.low, self.high = (self.middle, self.high) if upper else (self.low, self.middle)
 
 
+def _times(graph: Graph, order: tuple[str, ...]) -> list[int]:
+    """When each node begins, and the last one ends, where every node runs once."""
+    return [*accumulate((graph.node[name].cost for name in order), initial=0)]
+
+
 def _idle_times(graph: Graph) -> dict[str, int]:
     """By node, for how long its values are not read at a time, where every node runs once in the graph's order."""
-    begins: dict[str, int] = {}
-    now = 0
-    for name in graph.order:
-        begins[name] = now
-        now += graph.node[name].cost
+    begins = dict(zip(graph.order, _times(graph, graph.order), strict=False))
     found = {}
     for node in graph.nodes:
         end = begins[node.name] + node.cost
@@ -369,16 +370,14 @@ def _idle_times(graph: Graph) -> dict[str, int]:
 
 def _leaving(graph: Graph, order: tuple[str, ...], host: HostLink, chosen: frozenset[str]) -> dict[str, str]:
     """By chosen node, the last one that runs while its values are on their way out, where every node runs once."""
-    ends = [0]
-    for name in order:
-        ends.append(ends[-1] + graph.node[name].cost)
+    times = _times(graph, order)
     found, free = {}, 0
     for place, name in enumerate(order):
         if name in chosen:
             sizes = [value.bytes for value in fetchable(graph, graph.node[name])]
-            free = max(free, ends[place + 1]) + sum(map(host.offload_cost, sizes))
+            free = max(free, times[place + 1]) + sum(map(host.offload_cost, sizes))
             # Nodes that begin before that.
-            last = bisect_left(ends, free, hi=len(order)) - 1
+            last = bisect_left(times, free, hi=len(order)) - 1
             if last > place:
                 found[name] = order[last]
     return found

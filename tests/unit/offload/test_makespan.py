@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hcp
-from hcp import HostLink, InfeasibleBudget, Status, replay
+from hcp import HostLink, Status, replay
 from hcp.graph.instances import random_graph, training_chain, transformer
 from hcp.graph.ir import Graph, Node, Value
 from hcp.planning.deadline import Deadline
@@ -18,6 +18,7 @@ from tests.effort import examples, some
 from tests.host_oracle import cheapest_with_host, quickest_with_host
 from tests.strategies import graphs
 from tests.transfers import random_transfers
+from tests.unit.offload.test_planner import check_plan
 
 RATES = (PER // 4, PER, 3 * PER)
 
@@ -44,24 +45,6 @@ def test_bounds_below_the_optimum_and_the_optimum_below_plans(seeds):
             assert (optimum is None) if bound.of == "peak" else optimum is None or bound.value <= optimum
         for solver in ("exhaustive", "eviction"):
             check_plan(graph, budget, link, solver, optimum)
-
-
-def check_plan(graph, budget, link, solver, optimum):
-    try:
-        plan = hcp.solve(graph, budget, solver, host=link)
-    except InfeasibleBudget:
-        assert optimum is None
-        return
-    if plan.schedule is None:
-        return
-    assert plan.peak <= budget
-    assert plan.cost == plan.usage.makespan >= optimum
-    assert all(plan.verified(bound) for bound in plan.bounds)
-    try:
-        without = hcp.solve(graph, budget, solver)
-    except InfeasibleBudget:
-        return
-    assert without.cost is None or plan.cost <= without.cost
 
 
 @settings(max_examples=examples(400), deadline=None)

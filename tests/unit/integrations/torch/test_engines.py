@@ -13,8 +13,7 @@ from hcp.integrations.torch.calibration import host_link
 from hcp.integrations.torch.engines import arrived, fetch, send, sent, under_way
 from hcp.integrations.torch.errors import ExecutionError
 from hcp.integrations.torch.host import placed
-
-CPU = torch.device("cpu")
+from tests.unit.integrations.torch.test_host import CPU, check_copies, tensors
 
 
 @pytest.fixture
@@ -26,26 +25,13 @@ def held(monkeypatch):
     gate.set()
 
 
-@pytest.mark.parametrize(
-    "tensor",
-    [
-        torch.arange(12.0).reshape(3, 4),
-        torch.arange(12.0).reshape(3, 4)[1:, ::2],
-        torch.arange(12).to(torch.bfloat16).reshape(3, 4).t(),
-        torch.tensor(True),
-        torch.empty(0),
-    ],
-    ids=["plain", "view", "bfloat16", "scalar", "empty"],
-)
+@tensors
 def test_there_and_back(tensor):
     there = send(tensor)
     sent(there, tensor)
     back = fetch(there, CPU)
     arrived(back)
-    for copy in (there, back):
-        assert torch.equal(copy, tensor)
-        assert (copy.stride(), copy.storage_offset()) == (tensor.stride(), tensor.storage_offset())
-        assert not copy.numel() or copy.data_ptr() != tensor.data_ptr()
+    check_copies(tensor, there, back)
 
 
 def test_the_computation_goes_on_until_it_waits(held):

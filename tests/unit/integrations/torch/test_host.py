@@ -14,7 +14,7 @@ from hcp.integrations.torch.host import placed, to_device, to_host
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize(
+tensors = pytest.mark.parametrize(
     "tensor",
     [
         torch.arange(12.0).reshape(3, 4),
@@ -25,14 +25,21 @@ CPU = torch.device("cpu")
     ],
     ids=["plain", "view", "bfloat16", "scalar", "empty"],
 )
-def test_there_and_back(tensor):
-    there = to_host(tensor)
+
+
+def check_copies(tensor, there, back):
+    """Both are what the tensor is, with the whole storage behind it, in memory of their own."""
     assert there.untyped_storage().nbytes() == tensor.untyped_storage().nbytes()
-    back = to_device(there, CPU)
     for copy in (there, back):
         assert torch.equal(copy, tensor)
         assert (copy.stride(), copy.storage_offset()) == (tensor.stride(), tensor.storage_offset())
         assert not copy.numel() or copy.data_ptr() != tensor.data_ptr()
+
+
+@tensors
+def test_there_and_back(tensor):
+    there = to_host(tensor)
+    check_copies(tensor, there, to_device(there, CPU))
 
 
 def test_tensors_over_one_storage_share_a_copy():

@@ -6,6 +6,7 @@ Importing this package loads no framework and no solver; planners load theirs wh
 from hcp.analysis.report import GraphAnalysisReport, analyze_graph
 from hcp.compare import Comparison, Row, compare
 from hcp.graph.builders import from_networkx, from_onnx, graph_from_dict, graph_to_dict, load_graph, save_graph
+from hcp.graph.engines import on_engines
 from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.least_peak import LeastPeak, minimize_peak
@@ -68,6 +69,7 @@ __all__ = [
     "load_graph",
     "load_plan",
     "minimize_peak",
+    "on_engines",
     "register_planner",
     "replay",
     "save_graph",

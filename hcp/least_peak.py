@@ -151,6 +151,11 @@ def minimize_peak(
         planner_named(solver)
     if not overhead >= 0 or overhead == float("inf"):
         raise HcpError(f"overhead {overhead} is no extra cost; give zero or more, such as 0.1 for ten percent")
+    if graph.engines:
+        raise HcpError(
+            f"graph {graph.name!r} has nodes on engine {graph.engines[0]!r}, and the least peak is of graphs without; "
+            "give graph.serial"
+        )
     limits = Limits(time_limit, workers, seed)
     with stop_on_interrupt(stop) as asked:
         return _Search(graph, int(graph.base_cost * (1 + overhead)), limits, Control(asked, monitor)).run(solver)

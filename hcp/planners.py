@@ -11,6 +11,7 @@ from hcp.feasibility import check_budget, explain_infeasible
 from hcp.graph.errors import HcpError
 from hcp.graph.fields import shown
 from hcp.graph.ir import Graph
+from hcp.offload.beside import WithEngines
 from hcp.offload.planner import WithHost
 from hcp.planning.deadline import Deadline, Stop, never
 from hcp.planning.interrupts import stop_on_interrupt
@@ -247,9 +248,8 @@ def solve_problem(
     # What that took counts as well.
     limits = replace(limits, time_limit=max(least, clock.left))
     with stop_on_interrupt(control.stop) as asked:
-        wrapped = problem.host is None or isinstance(planner, WithHost)
         control = replace(control, stop=asked)
-        solution = ask(planner if wrapped else WithHost(planner), problem, limits, control)
+        solution = ask(_wrapped(planner, problem), problem, limits, control)
         # One that takes the problem alone does not know.
         solution = replace(solution, interrupted=solution.interrupted or asked())
     if solution.status is Status.INFEASIBLE:
@@ -257,3 +257,10 @@ def solve_problem(
     if isinstance(solver, str):
         solution = replace(solution, planner=solver)
     return judge(problem, solution)
+
+
+def _wrapped(planner: AnyPlanner, problem: Problem) -> AnyPlanner:
+    """A planner of what the problem has, copies and engines, made of one that recomputes."""
+    if problem.host is not None and not isinstance(planner, WithHost | WithEngines):
+        planner = WithHost(planner)
+    return WithEngines(planner) if problem.graph.engines and not isinstance(planner, WithEngines) else planner

@@ -51,14 +51,18 @@ def _steps(graph, budget, host, state):
 def quickest_with_host(graph, budget, host, known=None):
     """Least makespan over all sequences of single actions where copies overlap; None where none is below ``known``.
 
+    Without a host, where nodes have engines.
+
     The capacity is not looked at. What is under way counts from when the computation is where it is, so that states
     that look alike are alike. Those first that may be done first: no sooner than when every node has run, and every
     copy. What nobody reads is not moved.
     """
 
     def least(now, state):
-        rest = sum(node.cost for node in graph.nodes if node.name not in state.ran)
-        return now + max(rest, state.out, state.back)
+        rest = dict.fromkeys(("", *graph.engines), 0) | dict(state.beside)
+        for node in graph.nodes:
+            rest[node.engine] += 0 if node.name in state.ran else node.cost
+        return now + max(state.out, state.back, *rest.values())
 
     start = Clocked(frozenset(), frozenset(value.name for value in graph.inputs))
     best, tie, queue = {start: 0}, count(), [(least(0, start), 0, 0, start)]
@@ -71,7 +75,9 @@ def quickest_with_host(graph, budget, host, known=None):
         if len(state.ran) == len(graph.nodes):
             return bound
         for passed, after in state.steps(graph, budget, host):
-            if now + passed < best.get(after, now + passed + 1):
+            # Engines' queues could grow for ever.
+            late = known is not None and least(now + passed, after) >= known
+            if not late and now + passed < best.get(after, now + passed + 1):
                 best[after] = now + passed
                 heappush(queue, (least(now + passed, after), -next(tie), now + passed, after))
     return None
@@ -88,6 +94,7 @@ class Clocked:
     copied: frozenset = frozenset()
     arriving: frozenset = frozenset()
     leaving: frozenset = frozenset()
+    beside: frozenset = frozenset()
 
     def after(self, passed):
         """The same, so much later."""
@@ -98,6 +105,7 @@ class Clocked:
             copied=frozenset((name, max(0, left - passed)) for name, left in self.copied),
             arriving=frozenset((name, left - passed) for name, left in self.arriving if left > passed),
             leaving=frozenset((name, left - passed) for name, left in self.leaving if left > passed),
+            beside=frozenset((name, left - passed) for name, left in self.beside if left > passed),
         )
 
     def without(self, names):
@@ -114,7 +122,7 @@ class Clocked:
                 continue
             wait, later = self.without({name})
             yield wait, replace(later, live=self.live - {name})
-            if name not in on_host and graph.readers[name]:
+            if host is not None and name not in on_host and graph.readers[name]:
                 begin = max(self.out, dict(self.arriving).get(name, 0))
                 end = begin + host.offload_cost(value.bytes)
                 yield (
@@ -131,6 +139,24 @@ class Clocked:
                 continue
             makes = {value.name for value in node.outputs}
             if held + node.workspace + sum(value.bytes for value in node.outputs) <= budget:
+                if node.engine:
+                    yield self.started(graph, node, makes)
+                    continue
                 wait = max((left for name, left in self.arriving if name in node.inputs), default=0)
                 more, later = self.after(wait + node.cost).without(makes)
                 yield wait + node.cost + more, replace(later, ran=self.ran | {node.name}, live=self.live | makes)
+
+    def started(self, graph, node, makes):
+        """Time until a node can be put into its engine's queue, and what is known then."""
+        wait, later = self.without(makes)
+        beside, arriving = dict(later.beside), dict(later.arriving)
+        end = max([beside.get(node.engine, 0), *(arriving.get(name, 0) for name in node.inputs)]) + node.cost
+        reads = {name for name in node.inputs if not graph.values[name].resident}
+        return wait, replace(
+            later,
+            ran=later.ran | {node.name},
+            live=later.live | makes,
+            arriving=later.arriving | {(name, end) for name in makes},
+            leaving=later.leaving | {(name, end) for name in reads},
+            beside=frozenset((beside | {node.engine: end}).items()),
+        )

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ from types import ModuleType
 from hcp.graph.errors import HcpError
 from hcp.graph.format import graph_to_dict
 from hcp.graph.instances import random_graph
-from hcp.graph.ir import Graph
+from hcp.graph.ir import Graph, Node
 from hcp.planners import solve
 from hcp.planning.deadline import Deadline
 from hcp.planning.floor import floor_bound
@@ -86,6 +87,10 @@ def _cases(seed: int) -> Iterator[Case]:
         if bound.of == "cost" and bound.scope == ORDER_FREE and bound.certificate is not None:
             limited = CostLimitCertificate(budget, bound.value - 1, bound.certificate)
             yield graph, budget, None, Bound(budget + 1, "peak", within_cost(bound.value - 1), limited)
+    engines = replace(graph, nodes=tuple(_on_engine(node, place) for place, node in enumerate(graph.nodes)))
+    for solver in ("proof", "staged"):
+        for bound in _of_plan(engines, budget, solver):
+            yield engines, budget, None, bound
     for overlap in (False, True):
         link = HostLink(2 * PER, PER, seed % 3, overlap=overlap)
         for bound in (*host_bounds(graph, budget, link, Deadline(20)), floor_bound(graph)):
@@ -104,8 +109,18 @@ def _without_host(graph: Graph, budget: int) -> Iterator[Bound]:
     conflicts = conflict_bound(graph, budget, Deadline(20))
     if conflicts is not None:
         yield conflicts
+    yield from _of_plan(graph, budget, "staged")
+
+
+def _of_plan(graph: Graph, budget: int, solver: str) -> Iterator[Bound]:
+    """The bounds of a plan, apart from the one that every plan has."""
     try:
-        staged = solve(graph, budget, "staged", time_limit=20)
+        plan = solve(graph, budget, solver, time_limit=20)
     except HcpError:
         return
-    yield from (bound for bound in staged.bounds[:-1] if bound.certificate is not None)
+    yield from (bound for bound in plan.bounds[:-1] if bound.certificate is not None)
+
+
+def _on_engine(node: Node, place: int) -> Node:
+    """Every other node runs beside the computation."""
+    return replace(node, workspace=0, engine="network" if place % 2 else "")

@@ -150,6 +150,7 @@ class Node(NamedTuple):
     cost: int
     workspace: int
     again: bool
+    engine: str = ""
 
 
 class Value(NamedTuple):
@@ -170,7 +171,8 @@ class Graph:
         readers: Per value, nodes.
         maker: Per value, its producer, -1 for the graph's inputs.
         order: Nodes.
-        base, unit: Sum and greatest common divisor of the costs.
+        base, unit: Sum, of the busiest engine, and greatest common divisor of the costs.
+        engines: The computation's, which has an empty name, and what nodes run on beside it.
         held: Bytes of the inputs.
         extent: Nodes, values and reads together: what a pass over the graph takes.
     """
@@ -193,7 +195,8 @@ class Graph:
                     raise Wrong(f"value {self.values[x].name!r} is made twice")
                 self.maker[x] = v
         self.order = self.ordered(order)
-        self.base = sum(node.cost for node in nodes)
+        self.engines = ["", *sorted({node.engine for node in nodes} - {""})]
+        self.base = max(sum(node.cost for node in nodes if node.engine == name) for name in self.engines)
         self.unit = gcd(*(node.cost for node in nodes)) or 1
         self.held = sum(value.size for value, maker in zip(values, self.maker, strict=True) if maker < 0)
         self.extent = len(nodes) + len(values) + sum(map(len, self.reads))
@@ -224,7 +227,7 @@ class Graph:
         if any(maker < 0 and not value.fixed for value, maker in zip(self.values, self.maker, strict=True)):
             raise Wrong("the graph has a value that no node makes and that is not resident")
         sizes = sum(value.size for value in self.values) + sum(node.workspace for node in self.nodes)
-        if max(sizes, self.base) > LARGEST:
+        if max(sizes, sum(node.cost for node in self.nodes)) > LARGEST:
             raise Wrong("sizes or costs add up to more than 2^61")
 
     def size(self, values: Iterable[int]) -> int:
@@ -241,6 +244,7 @@ class Graph:
             [list(value) for value, maker in zip(self.values, self.maker, strict=True) if maker < 0],
             [
                 [n.name, n.inputs, [list(self.values[x]) for x in self.makes[v]], n.cost, n.workspace, n.again]
+                + ([n.engine] if n.engine else [])
                 for v, n in enumerate(self.nodes)
             ],
             [self.nodes[v].name for v in self.order],
@@ -280,6 +284,9 @@ def _node(data: Json) -> Node:
     name = as_text(data.get("name"), "the name of a node")
     if not name:
         raise Wrong("a node has no name")
+    engine = as_text(data.get("engine", ""), f"engine of node {name!r}")
+    if engine and data.get("workspace", 0):
+        raise Wrong(f"node {name!r} has an engine and a workspace")
     return Node(
         name,
         tuple(dict.fromkeys(as_texts(data.get("inputs"), f"inputs of node {name!r}"))),
@@ -287,6 +294,7 @@ def _node(data: Json) -> Node:
         as_amount(data.get("cost"), f"cost of node {name!r}"),
         as_amount(data.get("workspace", 0), f"workspace of node {name!r}"),
         as_flag(data.get("recomputable", True), f"recomputable of node {name!r}"),
+        engine,
     )
 
 
@@ -330,12 +338,14 @@ def read_host(found: object) -> Host | None:
 class Clock:
     """When things happen, with an engine for copies each way; where copies do not overlap, all wait their turn.
 
+    Nodes may have engines of their own.
+
     Attributes:
         now: When the computation is where it is.
         free: When each engine is done.
-        there: When values that are being fetched are there.
+        there: When values are there that are being fetched, or made beside the computation.
         out: When the copies on the host are complete.
-        leaving: When values may go that are being copied.
+        leaving: When values may go that are being copied, or read beside the computation.
         room: When the host has the memory that was given back.
     """
 
@@ -346,8 +356,18 @@ class Clock:
     leaving: dict[int, int] = field(default_factory=dict)
     room: int = 0
 
-    def run(self, reads: Iterable[int], makes: Iterable[int], cost: int) -> None:
+    def run(self, reads: Sequence[int], makes: Sequence[int], node: Node) -> None:
         """Runs a node, whose outputs replace what is under way."""
+        if node.engine:
+            for x in makes:
+                self.drop(x)
+            key = f"of nodes: {node.engine}"
+            begin = max([self.now, self.free.get(key, 0), *(self.there.get(x, 0) for x in reads)])
+            end = self.free[key] = begin + node.cost
+            self.leaving |= {x: max(end, self.leaving.get(x, 0)) for x in reads}
+            self.there |= dict.fromkeys(makes, end)
+            return
+        cost = node.cost
         self.now = max([self.now, *(self.there.get(x, 0) for x in reads)]) + cost
         for x in makes:
             self.drop(x)
@@ -361,7 +381,8 @@ class Clock:
         begin = max(self.now, self.free[kind])
         if kind == "offload":
             begin = max(begin, self.there.get(x, 0), self.room if host.capacity is not None else 0)
-            end = self.out[x] = self.leaving[x] = begin + host.offload(size)
+            end = self.out[x] = begin + host.offload(size)
+            self.leaving[x] = max(end, self.leaving.get(x, 0))
         else:
             end = self.there[x] = max(begin, self.out[x]) + host.fetch(size)
             self.room = max(self.room, end if last else 0)
@@ -417,7 +438,7 @@ class Replay:
         if v not in self.ran:
             self.ran.add(v)
             self.first.append(v)
-        self.clock.run(self.graph.reads[v], self.graph.makes[v], node.cost)
+        self.clock.run(self.graph.reads[v], self.graph.makes[v], node)
         self.peak = max(self.peak, self.held + node.workspace + self.graph.size(self.graph.makes[v]))
         fresh = [x for x in self.graph.makes[v] if x not in self.live]
         self.held += self.graph.size(fresh)
@@ -1713,9 +1734,11 @@ class Proof(NamedTuple):
 
 
 ORDER_FREE, FIXED_ORDER = "order-free", "fixed-order"
+ENGINES: Final = frozenset({"engines", "engines/1"})
+QUEUE: Final = frozenset({"queue", "queue/1"})
 OF_HOST: Final = frozenset({"host", "host/1", "overlap", "overlap/1"})
-WITH_PROOF: Final = OF_HOST | {"cost-limit", "cost-limit/1"}
-KINDS: Final = WITH_PROOF | {
+WITH_PROOF: Final = OF_HOST | ENGINES | {"cost-limit", "cost-limit/1"}
+KINDS: Final = WITH_PROOF | QUEUE | {
     "floor", "floor/1", "cut-relaxation/2", "tree/2", "conflicts/2", "staged-model/2"
 }  # fmt: skip
 
@@ -1734,11 +1757,25 @@ def prove(found: object, graph: Graph, budget: int, host: Host | None, work: Wor
     """
     data = as_object(found, "the certificate")
     kind = _known(data)
+    if kind in QUEUE:
+        return Proof("cost", ORDER_FREE, queue(graph, as_text(data.get("engine"), "the engine"), work))
+    if kind in ENGINES and host is None:
+        return _through_engines(data, graph, budget, work)
+    proof = _without_engines(data, graph, budget, host, work)
+    if proof.of == "cost" and len(graph.engines) > 1:
+        raise Wrong(f"certificate {kind!r} is about costs, and knows of no engines, but the graph has some")
+    return proof
+
+
+def _without_engines(data: Json, graph: Graph, budget: int, host: Host | None, work: Work) -> Proof:
+    kind = _known(data)
     if kind in OF_HOST:
         return _through_host(data, graph, budget, host, work)
     if kind in {"floor", "floor/1"}:
         return Proof("peak", ORDER_FREE, floor(graph, work))
     if kind in {"cost-limit", "cost-limit/1"}:
+        if len(graph.engines) > 1:
+            raise Wrong("limits of the cost are about graphs without engines")
         return _within_limit(data, graph, host, work)
     if host is not None:
         raise Wrong(f"certificate {kind!r} knows of no host, but the plan has one")
@@ -1800,6 +1837,63 @@ def _without_inputs(data: Json) -> bool:
     return data.get("kind") == "conflicts/2" and not any(
         isinstance(item, dict) and item.get("inputs", False) for item in entries
     )
+
+
+def _through_engines(data: Json, graph: Graph, budget: int, work: Work) -> Proof:
+    """All is done no sooner than any weighted mean of what the engines do."""
+    listed = as_object(data.get("weights"), "weights")
+    weights = {name: as_amount(item, "a weight") for name, item in listed.items()}
+    if weights.keys() != set(graph.engines) or not 0 < sum(weights.values()) <= 2**20:
+        raise Wrong(f"weights are of {shown(sorted(weights))}; expected one for each engine, with a sum to {2**20}")
+    inner = as_object(data.get("proof"), "the proof")
+    kind = as_text(inner.get("kind"), "the kind of the proof")
+    if kind.partition("/")[0] in {"host", "overlap", "engines", "queue", "cost-limit", "floor"}:
+        raise Wrong(f"the proof is of kind {shown(kind)}, which is not about another graph")
+    if max(weights.values()) * sum(node.cost for node in graph.nodes) > LARGEST // 2:
+        raise Wrong("the costs of the graph are too large for the weights of the certificate")
+    work.spend(20 * graph.extent)
+    nodes = [node._replace(cost=weights[node.engine] * node.cost, engine="") for node in graph.nodes]
+    other = Graph(nodes, graph.values, [graph.nodes[v].name for v in graph.order])
+    proof = _plain(kind, inner, other, budget, work)
+    if proof.of == "peak" or not proof.value:
+        return proof
+    return proof._replace(value=max(graph.base, -(-proof.value // sum(weights.values()))))
+
+
+def queue(graph: Graph, engine: str, work: Work) -> int:
+    """The most that an engine's nodes take from a head on: what comes before, they themselves, and what comes after."""
+    if engine not in graph.engines:
+        raise Wrong(f"the graph has no engine {shown(engine)}")
+    work.spend(2 * graph.extent * (len(graph.nodes) // 64 + 1))
+    before, after = [0] * len(graph.nodes), [0] * len(graph.nodes)
+    for v in graph.order:
+        for u in {graph.maker[x] for x in graph.reads[v]} - {-1}:
+            before[v] |= before[u] | 1 << u
+    for v in reversed(graph.order):
+        for u in {u for x in graph.makes[v] for u in graph.readers[x]}:
+            after[v] |= after[u] | 1 << u
+    mine = [v for v, node in enumerate(graph.nodes) if node.engine == engine]
+    work.spend(2 * len(mine) * (len(graph.nodes) + len(mine)))
+    heads = {v: _busiest(graph, before[v]) for v in mine}
+    tails = {v: _busiest(graph, after[v]) for v in mine}
+    best = 0
+    mine.sort(key=lambda v: -tails[v])
+    for head in set(heads.values()):
+        done = head
+        for v in mine:
+            if heads[v] >= head:
+                done += graph.nodes[v].cost
+                best = max(best, done + tails[v])
+    return best
+
+
+def _busiest(graph: Graph, members: int) -> int:
+    """What the engine with most to do has to do for a set of nodes, given as bits."""
+    done = dict.fromkeys(graph.engines, 0)
+    for v, digit in enumerate(reversed(f"{members:b}")):
+        if digit == "1":
+            done[graph.nodes[v].engine] += graph.nodes[v].cost
+    return max(done.values())
 
 
 def _within_limit(data: Json, graph: Graph, host: Host | None, work: Work) -> Proof:

@@ -1,7 +1,7 @@
 """Options that several commands share, and what they are given."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ import typer
 from hcp.cli.parameters import with_params
 from hcp.graph.builders import load_graph
 from hcp.graph.cancellation import Cancelled
+from hcp.graph.engines import on_engines
 from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json
 from hcp.graph.instances import INSTANCES, instance
@@ -73,7 +74,7 @@ ParamsFile = Annotated[
         "--params", metavar="FILE", help="TOML file with parameters of the planner, as `hcp planners NAME` prints it."
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Seed for planners that draw random numbers.")]
+Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 Workers = Annotated[int, typer.Option(help="Threads for solvers that can use several.", min=1)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print every step of the search on stderr.")]
@@ -84,6 +85,14 @@ HostBandwidth = Annotated[
 HostLatency = Annotated[int, typer.Option(help="Cost added to every transfer, in the graph's unit.", min=0)]
 HostMemory = Annotated[str | None, typer.Option(help="Capacity of the host, such as 8GiB.")]
 HostOverlap = Annotated[bool, typer.Option(help="Transfers overlap the computation.")]
+EngineNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine",
+        metavar="PATTERN=NAME",
+        help="Beside the computation: '*gather*=network'.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -95,6 +104,17 @@ def host_from(graph: Graph, bandwidth: str | None, latency: int, memory: str | N
         return None
     capacity = None if memory is None else parse_budget(memory, graph)
     return replace(parse_link(bandwidth, graph), latency=latency, capacity=capacity, overlap=overlap)
+
+
+def with_engines(graph: Graph, texts: Sequence[str] | None) -> Graph:
+    """The graph with what options say of engines."""
+    engines = {}
+    for text in texts or ():
+        pattern, _, name = text.rpartition("=")
+        if not pattern or not name:
+            raise HcpError(f"engine {text!r} is not understood; give PATTERN=NAME, such as '*all_gather*=network'")
+        engines[pattern] = name
+    return on_engines(graph, engines) if engines else graph
 
 
 @contextmanager

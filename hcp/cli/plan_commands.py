@@ -10,6 +10,7 @@ from hcp.cli.options import (
     AsJson,
     Backend,
     Budget,
+    EngineNames,
     GraphText,
     HostBandwidth,
     HostLatency,
@@ -30,6 +31,7 @@ from hcp.cli.options import (
     limited,
     order_from,
     planner_from,
+    with_engines,
 )
 from hcp.cli.output import print_json, print_table
 from hcp.graph.errors import HcpError
@@ -56,6 +58,7 @@ def solve_command(
     host_latency: HostLatency = 0,
     host_memory: HostMemory = None,
     host_overlap: HostOverlap = False,
+    engines: EngineNames = None,
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Write the plan to this file (hcp-plan/1).")] = None,
     quiet: Quiet = False,
@@ -72,7 +75,7 @@ def solve_command(
     deadline = Limits(time_limit).deadline()
     planner = planner_from(solver, backend, params)
     with limited(deadline, f"reading {graph}"):
-        loaded = graph_from(graph)
+        loaded = with_engines(graph_from(graph), engines)
     host = host_from(loaded, host_bandwidth, host_latency, host_memory, host_overlap)
     check_target(out)
     with live_progress(time_limit, quiet, verbose) as monitor:

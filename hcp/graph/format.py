@@ -65,6 +65,8 @@ def _node_to_dict(node: Node) -> dict[str, object]:
         "workspace": node.workspace,
         "recomputable": node.recomputable,
     }
+    if node.engine:
+        data["engine"] = node.engine
     if node.source_id is not None:
         data["source_id"] = node.source_id
     return data
@@ -100,4 +102,5 @@ def _node_from_dict(item: object, position: int, values: dict[str, Value]) -> No
         workspace=record.amount("workspace", 0),
         recomputable=record.flag("recomputable", True),
         source_id=source_id,
+        engine=record.text("engine", ""),
     )

@@ -7,7 +7,7 @@ and the weight gradient of a convolution's backward.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from math import gcd
@@ -61,6 +61,8 @@ class Node:
         cost: Time or work of one execution, in the graph's ``cost_unit``.
         workspace: Bytes needed only while it runs.
         recomputable: False where it must run exactly once.
+        engine: What it runs on beside the computation, such as ``"network"`` for collectives; empty for the computation
+            itself. One with an engine has no workspace: that would have to be held until the node is done.
         source_id: What the file it came from calls it, where that is not ``name`` (an integer in most networkx files).
     """
 
@@ -72,11 +74,19 @@ class Node:
     workspace: int = 0
     recomputable: bool = True
     source_id: int | str | None = field(default=None, compare=False)
+    engine: str = ""
 
     def __post_init__(self) -> None:
         _check_name("node", self.name)
         _check_amount(f"node {self.name!r}", "cost", self.cost)
         _check_amount(f"node {self.name!r}", "workspace", self.workspace)
+        if not isinstance(self.engine, str):
+            raise GraphError(f"node {self.name!r} has engine {self.engine!r}; expected a string, empty for none")
+        if self.engine and self.workspace:
+            raise GraphError(
+                f"node {self.name!r} on engine {self.engine!r} has a workspace of {self.workspace} bytes, which is "
+                "held until it is done; make that an output of its own"
+            )
         object.__setattr__(self, "inputs", tuple(dict.fromkeys(self.inputs)))
         object.__setattr__(self, "outputs", tuple(self.outputs))
 
@@ -181,9 +191,24 @@ class Graph:
         return gcd(*(node.cost for node in self.nodes)) or 1
 
     @cached_property
+    def engines(self) -> tuple[str, ...]:
+        """What nodes run on beside the computation; see ``hcp.schedule.engines``."""
+        return tuple(sorted({node.engine for node in self.nodes if node.engine}))
+
+    @cached_property
+    def serial(self) -> "Graph":
+        """The same graph with everything in the computation's turn; schedules have the same peaks."""
+        if not self.engines:
+            return self
+        return replace(self, nodes=tuple(replace(node, engine="") for node in self.nodes))
+
+    @cached_property
     def base_cost(self) -> int:
-        """Cost of running every node once: a lower bound on every schedule's cost."""
-        return sum(node.cost for node in self.nodes)
+        """Cost of running every node once: a lower bound on every schedule's cost.
+
+        Where nodes run beside the computation, what the engine with most to do takes.
+        """
+        return max(sum(node.cost for node in self.nodes if node.engine == engine) for engine in ("", *self.engines))
 
     @cached_property
     def index(self) -> GraphIndex:
@@ -217,6 +242,7 @@ class Graph:
                     n.cost,
                     n.workspace,
                     n.recomputable,
+                    *([n.engine] if n.engine else []),
                 ]
                 for n in self.nodes
             ],
@@ -260,7 +286,7 @@ class Graph:
         sizes = sum(value.bytes for value in self.values.values())
         totals = {
             "sizes and workspaces": sizes + sum(node.workspace for node in self.nodes),
-            "costs": self.base_cost,
+            "costs": sum(node.cost for node in self.nodes),
         }
         for what, total in totals.items():
             if total > LARGEST_TOTAL:

@@ -22,6 +22,7 @@ class EveryNodeOnce:
     of: ClassVar[Quantity] = "cost"
     scope: ClassVar[str] = ORDER_FREE
     any_host: ClassVar[bool] = True
+    with_engines: ClassVar[bool] = True
 
     def proven(self, graph: Graph, budget: int) -> int:  # noqa: ARG002 - holds for every budget
         """The cost of running every node once."""
@@ -58,7 +59,8 @@ class Plan(Solution):
     def cost(self) -> int | None:
         """What planners minimize, in the graph's unit: the makespan.
 
-        That is the sum of all executions and transfers, unless the host's copies overlap the computation.
+        That is the sum of all executions and transfers, unless the host's copies overlap the computation, or nodes run
+        beside it.
         """
         return None if self.usage is None else self.usage.makespan
 
@@ -126,13 +128,16 @@ class Plan(Solution):
     def proven(self, bound: Bound) -> int:
         """What a bound's certificate proves of this problem in exact arithmetic; 0 where it proves nothing.
 
-        A certificate that knows of recomputation alone proves nothing where values can be fetched. One for the order of
-        the graph proves nothing of another order. One that is beyond the limits of ``checks`` counts as none.
+        A certificate that knows of recomputation alone proves nothing where values can be fetched, and nothing of the
+        cost where nodes run beside the computation. One for the order of the graph proves nothing of another order. One
+        that is beyond the limits of ``checks`` counts as none.
         """
         proof, host = bound.certificate, self.problem.host
         if proof is not None and proof.scope == FIXED_ORDER and self.problem.given_order != self.graph.order:
             return 0
         if proof is None or (getattr(proof, "host", None) != host and not getattr(proof, "any_host", False)):
+            return 0
+        if self.graph.engines and proof.of == "cost" and not getattr(proof, "with_engines", False):
             return 0
         return self.checks.proven(bound, self.graph, self.problem.budget)
 
@@ -157,6 +162,7 @@ class Plan(Solution):
             "peak": self.peak,
             "overhead": self.overhead,
             **self._transfers(),
+            **self._engines(),
             "bounds": [
                 {
                     "of": bound.of,
@@ -193,6 +199,12 @@ class Plan(Solution):
                 for step in self.schedule.steps
             ],
         }
+
+    def _engines(self) -> dict[str, Any]:
+        usage = self.usage
+        if not self.graph.engines or usage is None:
+            return {}
+        return {"engines": list(self.graph.engines), "work": usage.cost, "waited": dict(usage.waited)}
 
     def _gap(self, bound: Bound | None) -> float | None:
         return None if self.cost is None or bound is None else excess(self.cost, bound.value)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from hcp.graph.cancellation import Cancelled
+from hcp.graph.errors import HcpError
 from hcp.planning.compilation import COMPILING, Part
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem, Progress
 from hcp.planning.sequences import evaluate
@@ -21,8 +22,19 @@ class Tracker:
     """
 
     def __init__(
-        self, problem: Problem, limits: Limits = DEFAULT_LIMITS, control: Control = DEFAULT_CONTROL, planner: str = ""
+        self,
+        problem: Problem,
+        limits: Limits = DEFAULT_LIMITS,
+        control: Control = DEFAULT_CONTROL,
+        planner: str = "",
+        *,
+        with_engines: bool = False,
     ) -> None:
+        if problem.graph.engines and not with_engines:
+            raise HcpError(
+                f"graph {problem.graph.name!r} has nodes on engine {problem.graph.engines[0]!r}, which planners by "
+                "themselves know nothing of; plan it with hcp.solve"
+            )
         self.problem = problem
         self.limits = limits
         self.control = control

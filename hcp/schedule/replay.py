@@ -29,10 +29,11 @@ class Usage:
         host_peak: Most bytes of copies that the host holds at any time.
         transferred: Bytes moved between device and host, both ways together.
         transfer_cost: The part of ``cost`` that transfers make up.
-        makespan: When all is done, in the graph's cost unit: the cost, unless copies overlap the computation; see
-            ``engines``.
-        waited: How much of that the computation waits for fetches, and for offloads of what is to be freed.
-        spans: When each action starts and ends; empty without a host.
+        makespan: When all is done, in the graph's cost unit: the cost, unless copies overlap the computation, or nodes
+            run beside it; see ``engines``.
+        waited: How much of that the computation waits for fetches, for offloads of what is to be freed, and for engines
+            that nodes run on, by name.
+        spans: When each action starts and ends; empty without a host or engines.
     """
 
     cost: int
@@ -59,7 +60,7 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
 
     An offload copies a live value to the host. A fetch makes an instance of a value of which the host has a copy and
     no instance is live, and adds its bytes. The cost is that of all executions and transfers; where the host's copies
-    overlap the computation, the makespan is shorter, and needs no more memory.
+    overlap the computation, or nodes have engines, the makespan is shorter, and needs no more memory.
 
     Args:
         graph: The computation.
@@ -75,7 +76,8 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
     runs: dict[str, int] = {}
     profile: list[int] = []
     cost = 0
-    copies = HostCopies.of(schedule, host)
+    copies = HostCopies.of(schedule, host, graph.engines)
+    engines = copies.engines
     for step, action in enumerate(schedule.actions):
         if step % TICK_EVERY == 0:
             tick()
@@ -119,9 +121,9 @@ def replay(graph: Graph, schedule: Schedule, host: HostLink | None = None) -> Us
         host_peak=copies.peak,
         transferred=copies.moved,
         transfer_cost=copies.cost,
-        makespan=cost if host is None else copies.engines.makespan,
-        waited=copies.engines.waited,
-        spans=tuple(copies.engines.spans),
+        makespan=cost if engines is None else engines.makespan,
+        waited={} if engines is None else engines.waited,
+        spans=() if engines is None else tuple(engines.spans),
     )
 
 

@@ -1,5 +1,6 @@
 """What a schedule keeps on the host, followed while it is replayed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hcp.graph.ir import Node, Value
@@ -34,7 +35,7 @@ class HostCopies:
         peak: Most bytes of copies at any time.
         moved: Bytes moved, in both directions together.
         cost: Of all transfers.
-        engines: When each of them, and each computation, happens.
+        engines: When each of them, and each computation, happens; None where all is done in the computation's turn.
     """
 
     link: HostLink | None
@@ -43,24 +44,24 @@ class HostCopies:
     peak: int = 0
     moved: int = 0
     cost: int = 0
-    engines: Engines = field(default_factory=Engines)
+    engines: Engines | None = None
     _copies: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, schedule: Schedule, link: HostLink | None) -> "HostCopies":
-        """No copies yet, for a schedule."""
+    def of(cls, schedule: Schedule, link: HostLink | None, engines: Iterable[str] = ()) -> "HostCopies":
+        """No copies yet, for a schedule of a graph with these engines."""
         if link is None:
-            return cls(None, frozenset())
+            return cls(None, frozenset(), engines=Engines() if engines else None)
         return cls(link, copy_ends(schedule), engines=Engines(link.capacity is not None, link.overlap))
 
     def compute(self, node: Node) -> None:
         """Takes note of a computation, beside which copies may go on."""
-        if self.link is not None:
-            self.engines.compute(node.inputs, (value.name for value in node.outputs), node.cost)
+        if self.engines is not None:
+            self.engines.compute(node.inputs, [value.name for value in node.outputs], node.cost, node.engine)
 
     def free(self, value: Value) -> None:
         """Takes note that a value goes."""
-        if self.link is not None:
+        if self.engines is not None:
             self.engines.free(value.name)
 
     def offload(self, position: int, value: Value) -> None:
@@ -72,7 +73,7 @@ class HostCopies:
         link = self._link(position)
         self.moved += value.bytes
         self.cost += link.offload_cost(value.bytes)
-        self.engines.offload(value.name, link.offload_cost(value.bytes))
+        self._engines.offload(value.name, link.offload_cost(value.bytes))
         self.held += value.bytes
         self.peak = max(self.peak, self.held)
         if link.capacity is not None and self.held > link.capacity:
@@ -98,10 +99,15 @@ class HostCopies:
             )
         self.moved += value.bytes
         self.cost += link.fetch_cost(value.bytes)
-        self.engines.fetch(value.name, link.fetch_cost(value.bytes), last=position in self.ends)
+        self._engines.fetch(value.name, link.fetch_cost(value.bytes), last=position in self.ends)
         if position in self.ends:
             self.held -= value.bytes
             self._copies.discard(value.name)
+
+    @property
+    def _engines(self) -> Engines:
+        assert self.engines is not None
+        return self.engines
 
     def _link(self, position: int) -> HostLink:
         if self.link is None:

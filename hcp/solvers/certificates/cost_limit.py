@@ -42,7 +42,7 @@ class CostLimitCertificate:
 
     def proven(self, graph: Graph, budget: int) -> int:  # noqa: ARG002 - speaks of its own budget
         """The bound on the peak; 0 where the proof does not exceed the limit."""
-        if self.proof.of != "cost" or self.proof.scope != ORDER_FREE:
+        if graph.engines or self.proof.of != "cost" or self.proof.scope != ORDER_FREE:
             return 0
         return self.budget + 1 if self.proof.proven(graph, self.budget) > self.limit else 0
 

@@ -12,6 +12,14 @@ from hcp.planning.solution import Certificate, Quantity
 from hcp.solvers.certificates.conflicts import CONFLICT_FORMAT, read_conflicts
 from hcp.solvers.certificates.cost_limit import COST_LIMIT_FORMAT, CostLimitCertificate, read_limit
 from hcp.solvers.certificates.cuts import CUT_FORMAT, read_cuts
+from hcp.solvers.certificates.engines import (
+    ENGINES_FORMAT,
+    QUEUE_FORMAT,
+    EnginesCertificate,
+    read_queue,
+    read_weights,
+    weighted,
+)
 from hcp.solvers.certificates.host import HOST_FORMAT, OVERLAP_FORMAT, HostCertificate, read_link
 from hcp.solvers.certificates.stages import STAGE_FORMAT, read_stages
 from hcp.solvers.certificates.tree import TREE_FORMAT, read_tree
@@ -19,6 +27,10 @@ from hcp.solvers.certificates.unknown import UnknownCertificate
 from hcp.solvers.formats import Format, NotChecked, entry_for
 
 FLOOR_FORMAT: Final = Format("floor", 1)
+
+# Those around another certificate, and those that speak of no graph that another one relaxes to.
+_AROUND: Final = {each.name for each in (HOST_FORMAT, OVERLAP_FORMAT, ENGINES_FORMAT, COST_LIMIT_FORMAT)}
+_OTHERS: Final = _AROUND | {FLOOR_FORMAT.name, QUEUE_FORMAT.name}
 
 Reader = Callable[[Record, Graph], Certificate]
 
@@ -38,7 +50,7 @@ def read_certificate(data: object, owner: str, graph: Graph) -> Certificate:
     record = Record(data, owner)
     reader = _reader(record)
     inner = record
-    while "proof" in inner and _name(inner) in {HOST_FORMAT.name, COST_LIMIT_FORMAT.name}:
+    while "proof" in inner and _name(inner) in _AROUND:
         inner = Record(inner.get("proof"), f"the proof in {inner.owner}")
         _reader(inner)
     return reader(record, graph)
@@ -68,7 +80,7 @@ def _read_host(record: Record, graph: Graph) -> HostCertificate:
     """A certificate around another one, about the graph that it relaxes to."""
     inner = Record(record.get("proof"), f"the proof in {record.owner}").text("kind").partition("/")[0]
     # A limit would be about the cost of the other graph's schedules.
-    if inner in {HOST_FORMAT.name, OVERLAP_FORMAT.name, COST_LIMIT_FORMAT.name, FLOOR_FORMAT.name}:
+    if inner in _OTHERS:
         raise GraphError(f"{record.owner} has a proof of kind {inner!r}; expected one of rows, conflicts or a tree")
     host, relaxed, weights, other = read_link(record, graph)
     proof = read_certificate(record.get("proof"), f"the proof in {record.owner}", other)
@@ -76,6 +88,16 @@ def _read_host(record: Record, graph: Graph) -> HostCertificate:
     if not certificate.holds:
         raise GraphError(f"{record.owner} counts on inputs, which a fetch needs none of; expected conflicts without")
     return certificate
+
+
+def _read_engines(record: Record, graph: Graph) -> EnginesCertificate:
+    """A certificate around another one, about the graph without engines."""
+    inner = Record(record.get("proof"), f"the proof in {record.owner}").text("kind").partition("/")[0]
+    if inner in _OTHERS:
+        raise GraphError(f"{record.owner} has a proof of kind {inner!r}; expected one of rows, conflicts or a tree")
+    weights = read_weights(record, graph)
+    proof = read_certificate(record.get("proof"), f"the proof in {record.owner}", weighted(graph, weights))
+    return EnginesCertificate(weights, proof)
 
 
 def _read_limit(record: Record, graph: Graph) -> CostLimitCertificate:
@@ -90,6 +112,8 @@ READERS: Final[Mapping[Format, Reader]] = {
     STAGE_FORMAT: read_stages,
     HOST_FORMAT: _read_host,
     OVERLAP_FORMAT: _read_host,
+    ENGINES_FORMAT: _read_engines,
+    QUEUE_FORMAT: read_queue,
     TREE_FORMAT: read_tree,
     COST_LIMIT_FORMAT: _read_limit,
     FLOOR_FORMAT: lambda _, __: FloorCertificate(),

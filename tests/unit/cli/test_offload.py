@@ -1,4 +1,4 @@
-"""``hcp solve`` with a host."""
+"""``hcp solve`` with a host, and with engines."""
 
 import json
 
@@ -42,3 +42,19 @@ def test_bad_links_are_one_line(hcp, arguments, text):
     assert (code, out) == (2, "")
     assert text in err
     assert err.count("\n") == 1
+
+
+def test_engines_are_named_by_operation(hcp, tmp_path):
+    file = tmp_path / "p.json"
+    engines = ("--engine", "down=other", "--engine", "add*=network")
+    code, out, err = hcp("solve", "transformer:2", "-b", "80%", "-s", "eviction", *engines, "--json", "--out", file)
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["engines"] == ["network", "other"]
+    assert found["cost"] < found["work"]
+    for command in ("show", "verify"):
+        assert hcp(command, file)[0] == 0
+    for text, said in (("down", "give PATTERN=NAME"), ("nobody=network", "no operation or node")):
+        code, out, err = hcp("solve", "transformer:2", "-b", "80%", "--engine", text)
+        assert (code, out) == (2, "")
+        assert said in err

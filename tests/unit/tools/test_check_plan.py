@@ -38,6 +38,7 @@ from hcp.solvers.host_bounds import host_bounds
 from hcp.solvers.tree.certify import certificate_of
 from hcp.solvers.tree.search import Tree
 from tests.effort import THOROUGH, examples
+from tests.host_oracle import quickest_with_host
 from theory_checks.checkers import standalone
 
 ROOT = Path(__file__).parents[3]
@@ -46,6 +47,12 @@ WRITTEN = json.loads((ROOT / "tests/unit/solvers/certificates/written.json").rea
 
 
 tool = standalone()
+
+
+def graph_of(entry):
+    """The graph of which a written certificate speaks."""
+    return hcp.on_engines(instance(entry["graph"]), entry.get("engines", {}))
+
 
 GRAPHS = ("unet:3", "transformer:3", "residual-net:6", "training-chain:12")
 
@@ -114,12 +121,12 @@ def test_both_checkers_agree_on_plans(plans):
 def test_a_written_certificate_proves_the_same(entry):
     data = entry["certificate"]
     host = HostLink(**data["host"]) if "host" in data else None
-    assert proven(data, instance(entry["graph"]), entry["budget"], host) == entry["value"]
+    assert proven(data, graph_of(entry), entry["budget"], host) == entry["value"]
 
 
 @pytest.mark.parametrize("entry", WRITTEN, ids=lambda entry: f"{entry['certificate']['kind']}-{entry['of']}")
 def test_the_order_in_which_nodes_and_values_are_listed_is_of_no_account(entry):
-    listed = graph_to_dict(instance(entry["graph"]))
+    listed = graph_to_dict(graph_of(entry))
     luck = random.Random(3)
     luck.shuffle(listed["nodes"])
     luck.shuffle(listed["values"])
@@ -171,13 +178,21 @@ def planned_bounds(seed):
         link = HostLink(2 * 10**9, 10**9, seed % 3, overlap=overlap)
         for bound in host_bounds(graph, budget, link, Deadline(20)):
             yield graph, budget, link, bound
-    for solver in ("proof", "staged"):
-        try:
-            plan = hcp.solve(graph, budget=budget, solver=solver, time_limit=20)
-        except HcpError:
-            continue
-        for bound in plan.bounds[:-1]:
-            yield graph, budget, None, bound
+    for other in (graph, some_beside(graph)):
+        for solver in ("proof", "staged"):
+            try:
+                plan = hcp.solve(other, budget=budget, solver=solver, time_limit=20)
+            except HcpError:
+                continue
+            for bound in plan.bounds[:-1]:
+                yield other, budget, None, bound
+
+
+def some_beside(graph):
+    """The same graph with every other node on an engine."""
+    engines = ("", "network") * len(graph.nodes)
+    nodes = (replace(node, workspace=0, engine=name) for node, name in zip(graph.nodes, engines, strict=False))
+    return replace(graph, nodes=tuple(nodes))
 
 
 def test_certificates_of_random_graphs_prove_the_same():
@@ -190,7 +205,7 @@ def test_certificates_of_random_graphs_prove_the_same():
                 assert proven(data, graph, budget, host) == bound.certificate.proven(graph, budget), (seed, data)
     assert {kind for kind, _ in kinds} == {
         *("cut-relaxation/2", "conflicts/2", "host/1", "overlap/1", "staged-model/2", "tree/2"),
-        *("cost-limit/1", "floor/1"),
+        *("engines/1", "queue/1", "cost-limit/1", "floor/1"),
     }
     assert {of for _, of in kinds} == {of for kind, of in kinds if kind == "tree/2"} == {"cost", "peak"}
 
@@ -263,8 +278,14 @@ def test_damaged_certificates_of_random_graphs_against_the_oracle():
         for graph, budget, host, bound in bounds_of(seed):
             if bound is None or host is not None or bound.scope != "order-free" or bound.certificate is None:
                 continue
+            if graph.engines and len(graph.nodes) > 5:
+                # The search with engines takes long.
+                continue
             peak = least_peak(graph)
-            optimum = 10**40 if budget < peak else hcp.solve(graph, budget=budget, solver="exhaustive").cost
+            optimum = 10**40
+            if budget >= peak:
+                optimum = hcp.solve(graph.serial, budget=budget, solver="exhaustive").cost
+                optimum = quickest_with_host(graph, budget, None, optimum + 1) if graph.engines else optimum
             for _ in range(15):
                 data = json.loads(json.dumps(bound.certificate.to_dict(graph)))
                 for _ in range(luck.randint(1, 3)):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hcp.graph.engines import on_engines
 from hcp.graph.errors import GraphError
 from hcp.graph.instances import instance
 from hcp.solvers.certificates.file import READERS, read_certificate
@@ -23,13 +24,17 @@ CUT_ROWS = {2: "674e9177d1851986"}
 END_ROWS = {2: "44bb531130f0c92b"}
 
 
+def graph_of(entry):
+    return on_engines(instance(entry["graph"]), entry.get("engines", {}))
+
+
 def name_of(entry):
     return f"{entry['certificate']['kind']}-{entry['of']}-{entry['graph']}"
 
 
 @pytest.mark.parametrize("entry", WRITTEN, ids=name_of)
 def test_a_file_written_before_still_proves_its_bound(entry):
-    graph = instance(entry["graph"])
+    graph = graph_of(entry)
     certificate = read_certificate(entry["certificate"], "the certificate", graph)
     assert certificate.of == entry["of"]
     assert certificate.proven(graph, entry["budget"]) == entry["value"]
@@ -60,7 +65,7 @@ def test_another_version_is_refused_with_what_to_do(known):
     entry = next(entry for entry in WRITTEN if entry["certificate"]["kind"].startswith(known.name))
     later = f"{known.name}/{known.version + 1}"
     with pytest.raises(GraphError, match=f"'{later}', but this hcp reads '{known}': plan again"):
-        read_certificate(entry["certificate"] | {"kind": later}, "the certificate", instance(entry["graph"]))
+        read_certificate(entry["certificate"] | {"kind": later}, "the certificate", graph_of(entry))
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():

@@ -92,11 +92,11 @@ def add_options(
     parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
 
 
-def piece(options: argparse.Namespace, module: str, name: str, given: Mapping[str, object]) -> Piece:
+def piece(options: argparse.Namespace, module: str, name: str, given: Mapping[str, object], *flags: str) -> Piece:
     """The command that measures one way of one model: a benchmark with the options given, and those at hand."""
     flat = [item for pair in given.items() for item in pair]
     tiny = ["--tiny"] if options.tiny else []
-    command = python_module(module, "--device", options.device, *flat, *tiny)
+    command = python_module(module, "--device", options.device, *flat, *tiny, *flags)
     return Piece(name, command, options.each)
 
 

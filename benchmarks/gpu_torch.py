@@ -2,6 +2,7 @@
 
 Run as ``python -m benchmarks.gpu_torch [--model llama] [--way compile] [--seconds 240] [--out FOLDER]`` on a machine
 with a GPU and a PyTorch that knows it; elsewhere it says so and exits with 1. ``--device cpu --tiny`` rehearses it.
+``--host`` compares plans that move values to the host beside the computation with those that do not.
 
 Each way is measured in a process of its own with a limit of its own, with eager beside it there: the peak by
 ``torch.cuda.max_memory_allocated`` and what was reserved for it, both above what is allocated when a step starts; times
@@ -155,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = executed_options(__doc__, MODELS, profile=None)
     add_options(parser, ("cuda", "cpu"), SECONDS, EACH)
     parser.add_argument("--solver", default="auto", help="hcp's planner")
+    parser.add_argument("--host", action="store_true", help="compare ways that move values to the host")
     return parser
 
 
@@ -162,7 +164,7 @@ def main() -> int:
     """Runs the comparison; 0 where no way failed."""
     parser = _parser()
     options = parser.parse_args()
-    known = ways(options.tiny)
+    known = ways(options.tiny, options.host)
     unknown = next((way for way in options.way or () if way not in known), None)
     if unknown is not None:
         parser.error(f"no way {unknown!r}; choose from {', '.join(map(repr, known))}")
@@ -172,7 +174,7 @@ def main() -> int:
     if options.answer is not None:
         return _answer(options)
     return compare(
-        "gpu_torch",
+        "gpu_torch_host" if options.host else "gpu_torch",
         # Where time runs out, every model has the first ways.
         [(model, way) for way in options.way or known for model in options.model or MODELS],
         partial(_piece, options),
@@ -193,7 +195,7 @@ def _answer(options: argparse.Namespace) -> int:
         torch.set_num_threads(1)
     row = measured(
         works("large, tiny" if options.tiny else "large", options.device)[model],
-        ways(options.tiny)[way],
+        ways(options.tiny, options.host)[way],
         time_limit=options.time_limit,
         solver=options.solver,
         rounds=options.rounds,
@@ -211,7 +213,7 @@ def _piece(options: argparse.Namespace, model: str, way: str, path: Path) -> Pie
         "--rounds": options.rounds or ROUNDS,
         "--answer": path,
     }
-    return piece(options, "benchmarks.gpu_torch", f"{model} {way}", given)
+    return piece(options, "benchmarks.gpu_torch", f"{model} {way}", given, *(["--host"] if options.host else []))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from benchmarks.torch_peers import Wrap, by_block_compiled, inductor, planned
+from benchmarks.torch_peers import Wrap, by_block_compiled, inductor, planned, saved_on_host
 from hcp.integrations.torch.request import Compiler
 
 
@@ -33,8 +33,10 @@ SHARES: Final[Mapping[Compiler, tuple[float, ...]]] = {"inductor": (0.5, 0.35), 
 TINY_SHARES: Final[Mapping[Compiler, tuple[float, ...]]] = {"inductor": (0.85,), "aot_eager": (0.8,)}
 
 
-def ways(tiny: bool) -> dict[str, Choice]:
-    """Every way by its name, those first without which a comparison says nothing."""
+def ways(tiny: bool, host: bool = False) -> dict[str, Choice]:
+    """Every way by its name, those first without which a comparison says nothing; with a host, those for it."""
+    if host:
+        return host_ways(tiny)
     found: dict[str, Choice] = {"compile": partial(_other, inductor)}
     shares = TINY_SHARES if tiny else SHARES
 
@@ -51,12 +53,21 @@ def ways(tiny: bool) -> dict[str, Choice]:
     return found
 
 
+def host_ways(tiny: bool) -> dict[str, Choice]:
+    """Plans with copies beside the computation and without any, and PyTorch's own move of all that is saved."""
+    found: dict[str, Choice] = {}
+    for share in (TINY_SHARES if tiny else SHARES)["aot_eager"]:
+        found[f"hcp, host, {share:.0%}"] = partial(_planned, "aot_eager", share, host="overlapped")
+        found[f"hcp, no host, {share:.0%}"] = partial(_planned, "aot_eager", share)
+    return found | {"save_on_cpu": partial(_other, saved_on_host)}
+
+
 def _other(wrap: Wrap, asked: Asked) -> tuple[Wrap, None]:  # noqa: ARG001 - a choice
     return wrap, None
 
 
-def _planned(compiler: Compiler, share: float, asked: Asked) -> tuple[Wrap, int]:
+def _planned(compiler: Compiler, share: float, asked: Asked, host: str | None = None) -> tuple[Wrap, int]:
     budget = int(share * asked.eager_bytes)
     # Plans that were kept may be of an older planner.
-    options = {"solver": asked.solver, "time_limit": asked.time_limit, "cache": False}
+    options = {"solver": asked.solver, "time_limit": asked.time_limit, "cache": False, "host": host}
     return partial(planned, budget=budget, compiler=compiler, **options), budget

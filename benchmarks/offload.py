@@ -16,8 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from hcp.report.text import bytes_text, percent_text
-
 from benchmarks.harness import graphs_in, publish
 from hcp.graph.instances import instance
 from hcp.graph.ir import Graph
@@ -25,6 +23,7 @@ from hcp.planners import solve
 from hcp.planning.plan import Plan, excess
 from hcp.planning.problem import InfeasibleBudget
 from hcp.report.tables import Table
+from hcp.report.units import bytes_text, percent_text
 from hcp.schedule.host import PER, HostLink
 
 GENERATED: Final = ("unet:5", "transformer:6")

@@ -100,6 +100,16 @@ def _checkpointed(module: Callable[..., Any], *args: Any) -> Any:  # noqa: ANN40
     return torch_checkpoint.checkpoint(module, *args, use_reentrant=False)
 
 
+def saved_on_host(work: Work, model: nn.Module) -> Call:  # noqa: ARG001 - a wrap
+    """The model, and all that its backward pass needs in page-locked memory of the host meanwhile."""
+
+    def run(*batch: Tensor) -> Tensor:
+        with torch.autograd.graph.save_on_cpu(pin_memory=torch.cuda.is_available()):
+            return model(*batch)  # type: ignore[no-any-return]
+
+    return run
+
+
 def by_block_compiled(work: Work, model: nn.Module) -> Call:
     """The same under ``torch.compile``."""
     return inductor(work, by_block(work, model))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """The host's memory as programs for some platforms can use it: arrays that are moved there and back within a jit."""
 
 from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,11 @@ HOST = jax.memory.Space.Host
 DEVICE = jax.memory.Space.Device
 
 _PROBED = (64, 1024)
+
+
+def on_host(var: Any) -> bool:  # noqa: ANN401 - a variable of a jaxpr
+    """Whether an array is in the host's memory."""
+    return bool(getattr(var.aval, "memory_space", None) == HOST)
 
 
 def check_host_memory(name: str) -> None:

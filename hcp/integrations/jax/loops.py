@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from hcp.integrations.jax.host import on_host
 from hcp.integrations.jax.internals import Scan, has_effects, is_scan, run_jaxpr
 from hcp.integrations.jax.platform import is_key, zeros
 
@@ -20,7 +21,8 @@ def stacks(equation: Any) -> bool:  # noqa: ANN401
     if not is_scan(equation) or has_effects(equation) or not Scan.of(equation).length:
         return False
     stacked = Scan.of(equation).stacks
-    return bool(stacked) and not any(is_key(var.aval.dtype) for var in stacked)
+    # On the host they are allocated elsewhere.
+    return bool(stacked) and not any(is_key(var.aval.dtype) or on_host(var) for var in stacked)
 
 
 def carried(equation: Any, read: Set[Any]) -> tuple[Callable[..., list[Any]], list[Any]]:  # noqa: ANN401

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import pytest
 from jax.ad_checkpoint import checkpoint_name
 
-from hcp.integrations.jax import JaxError, UnreachableBudget, jit, name_policy
+import hcp
+from hcp.integrations.jax import ExecutionError, JaxError, UnreachableBudget, jit, name_policy
 from hcp.integrations.jax.measure import memory_of
 from tests.effort import some
 
@@ -74,6 +75,33 @@ def test_with_many_names_one_after_the_other_is_saved():
     assert found.saved
     assert found.tried < 2**6
     assert found.peak <= found.plan.budget_bytes
+
+
+@pytest.mark.parametrize("make", some([make, scanned], 2))
+def test_names_are_offloaded_where_the_link_is_quick(make):
+    options = OPTIONS | {"measure": False, "time_limit": 20}
+    computes = name_policy(make, WS, X, budget="60%", **options)
+    assert computes.recomputed
+    rate = 10**15
+    moves = name_policy(make, WS, X, budget="60%", host=hcp.HostLink(rate, rate, overlap=True), **options)
+    assert moves.offloaded
+    assert moves.peak <= moves.plan.budget_bytes
+    assert moves.cost < computes.cost
+    assert {name: what for name, what in moves.settings.items() if what == "offload"}.keys() == {*moves.offloaded}
+    # Each name that is moved is moved in every layer.
+    sizes = {"up": 128 * 256 * 4, "down": 128 * 64 * 4}
+    assert moves.host_bytes == len(WS) * sum(sizes[name] for name in moves.offloaded)
+    assert f"offloads {', '.join(moves.offloaded)} ({moves.host_bytes:,} bytes)" in str(moves)
+    slow = name_policy(make, WS, X, budget="60%", host=hcp.HostLink(10**6, 10**6), **options)
+    assert (slow.offloaded, slow.cost) == ((), computes.cost)
+    # The policy is one that JAX takes, with the same gradients.
+    mine, theirs = (jax.jit(jax.grad(make(each.policy)))(WS, X) for each in (moves, computes))
+    assert jnp.allclose(mine, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_a_host_that_programs_cannot_use_is_refused():
+    with pytest.raises(ExecutionError, match="hold nothing in the memory of the host"):
+        name_policy(make, WS, X, budget="70%", host="12GiB/s", time_limit=10, **OPTIONS)
 
 
 def test_errors_name_the_mend():

@@ -9,6 +9,7 @@ from hcp.heuristics.chen_greedy import ChenGreedy
 from hcp.heuristics.eviction import Eviction
 from hcp.heuristics.interval_tree import IntervalTree
 from hcp.heuristics.lower_sets import LowerSets
+from hcp.heuristics.mixed import Mixed
 from hcp.heuristics.recompute_all import RecomputeAll
 from hcp.heuristics.reorder import Reorder
 from hcp.heuristics.revolve import Revolve
@@ -23,6 +24,7 @@ from hcp.schedule.actions import keep_everything
 
 # Those first that are the best for the time that they take: on graphs of many thousands of nodes there is none for all.
 QUICK: Final[tuple[Planner, ...]] = (
+    Mixed(),
     Rotor(),
     LowerSets(),
     Eviction(),

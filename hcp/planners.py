@@ -75,6 +75,10 @@ _TABLE: Final[dict[str, tuple[str | Factory, str]]] = {
     "interval_tree": ("hcp.heuristics.interval_tree:IntervalTree", "height-compressed balanced interval tree"),
     "recompute_all": ("hcp.heuristics.recompute_all:RecomputeAll", "keep nothing for the backward pass"),
     "revolve": ("hcp.heuristics.revolve:Revolve", "binomial checkpointing of a chain, Griewank and Walther 2000"),
+    "mixed": (
+        "hcp.heuristics.mixed:Mixed",
+        "chains by states and what backwards read, Maddison 2024",
+    ),
     "rotor": ("hcp.heuristics.rotor:Rotor", "optimal persistent checkpointing of a chain, Beaumont et al. 2019"),
     "lower_sets": ("hcp.heuristics.lower_sets:LowerSets", "sequences of lower sets, Kusumoto et al. 2019"),
     "treewidth": ("hcp.heuristics.treewidth:Treewidth", "separators of a tree decomposition, Kumar et al. 2019"),

@@ -9,6 +9,7 @@ from functools import partial
 
 from hcp.heuristic_portfolio import QUICK
 from hcp.heuristics.interval_tree import IntervalTree
+from hcp.heuristics.mixed import Mixed
 from hcp.heuristics.recompute_all import RecomputeAll
 from hcp.heuristics.reorder import Reorder
 from hcp.heuristics.revolve import Revolve
@@ -192,7 +193,7 @@ class _Portfolio:
                 return result
         # Where time was short for all of them, the one that finds most often, those for chains, and one whose schedules
         # are far too long to be worth a look where anything else fits.
-        for planner in (Reorder(), Revolve(), IntervalTree(), RecomputeAll()):
+        for planner in (Reorder(), Mixed(), Revolve(), IntervalTree(), RecomputeAll()):
             result = None if self.found else self.turn(planner, self.params.first_share)
             if result is not None:
                 return result

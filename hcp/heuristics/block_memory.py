@@ -167,6 +167,7 @@ class _FallMemory:
         sequence, index = self.sequence, self.sequence.walk.graph.index
         here, self.position = self.position, self.position + 1
         outputs, reads = index.outputs[node].tolist(), set(index.inputs[node].tolist())
-        done = {x for x in reads & sequence.walk.made_in_fall if self.last[x] == here} - sequence.lasting
-        self.bytes += sequence.bytes_of(x for x in outputs if x in sequence.lasting or self.last.get(x, -1) > here)
+        # Every fall runs once, so that nothing has to stay for another run of it.
+        done = {x for x in reads & sequence.walk.made_in_fall if self.last[x] == here and not index.resident[x]}
+        self.bytes += sequence.bytes_of(x for x in outputs if index.resident[x] or self.last.get(x, -1) > here)
         self.bytes -= sequence.bytes_of(done)

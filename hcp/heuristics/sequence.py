@@ -6,6 +6,7 @@ if all it reads of the rise was made in that block or is the block's entry. Chai
 are sequences of blocks; a network with long skips, such as a U-Net, is not.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
@@ -108,6 +109,8 @@ class StepKind(Enum):
     SAVE_ON = "run the rise for what its fall reads and for its exit"
     BACK = "run the fall"
     HOLD_EXIT = "keep the exit until it is released"
+    HOLD_READ = "keep what the fall reads until it is released"
+    HOLD_INSTEAD = "keep what the fall reads in place of what the last hold kept"
     HOLD_SAVED = "keep the exit and what the fall reads until they are released"
     RELEASE = "drop what the matching hold kept"
     OFFLOAD = "copy the exit to the host"
@@ -191,6 +194,10 @@ class _Machine:
                 self.keep(_EMPTY)
             case StepKind.HOLD_EXIT:
                 self.holds.append(sequence.exits[block])
+            case StepKind.HOLD_READ:
+                self.holds.append(sequence.saved[block])
+            case StepKind.HOLD_INSTEAD:
+                self.holds[-1] = sequence.saved[block]
             case StepKind.HOLD_SAVED:
                 self.holds.append(sequence.exits[block] | sequence.saved[block])
             case StepKind.RELEASE:
@@ -287,18 +294,24 @@ def _divide(walk: Walk, most_blocks: int | None) -> BlockSequence | None:
                 total[place] += sign * x
     crossing, total = list(accumulate(crossing)), list(accumulate(total))
     cuts = [cut for cut in range(1, walk.rise) if crossing[cut] <= 1]
-    if most_blocks is not None and len(cuts) >= most_blocks:
-        cuts = [cuts[i * len(cuts) // most_blocks] for i in range(1, most_blocks)]
-    label = [0] * walk.rise
-    for cut in cuts:
-        label[cut] = 1
-    for i in range(1, walk.rise):
-        label[i] += label[i - 1]
+    cuts = _thinned(cuts, most_blocks)
+    label = [bisect_right(cuts, place) for place in range(walk.rise)]
     fall = _label_fall(walk, label, stays)
     if fall is None:
         return None
+    if len(cuts) > 1 and len(cuts) not in fall:
+        # What nothing comes back to, such as a loss, goes with the block before: its results are still there then.
+        cuts.pop()
+        label = [min(each, len(cuts)) for each in label]
     exits = (*(frozenset([total[cut]] if crossing[cut] else []) for cut in cuts), _EMPTY)
     return BlockSequence(walk, (*label, *fall), exits)
+
+
+def _thinned(cuts: list[int], most_blocks: int | None) -> list[int]:
+    """Cuts for no more blocks than that."""
+    if most_blocks is None or len(cuts) < most_blocks:
+        return cuts
+    return [cuts[i * len(cuts) // most_blocks] for i in range(1, most_blocks)]
 
 
 def _label_fall(walk: Walk, label: Sequence[int], stays: Set[int]) -> list[int] | None:

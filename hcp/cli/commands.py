@@ -12,8 +12,10 @@ from hcp.bounds import solved_bounds
 from hcp.cli.options import (
     AsJson,
     GraphText,
+    InputShapes,
     Quiet,
     Seed,
+    TrainingText,
     check_plot,
     check_target,
     graph_from,
@@ -46,6 +48,8 @@ def show(
     figure: Annotated[
         list[str] | None, typer.Option(help="What to draw: memory, schedule, graph, search; repeat for several.")
     ] = None,
+    input_shapes: InputShapes = None,
+    training: TrainingText = None,
 ) -> None:
     """Show a graph, a plan (replayed again), or measured runs.
 
@@ -70,7 +74,7 @@ def show(
     else:
         if plot is not None or figure:
             raise HcpError(f"{target!r} is a graph, and only plans can be plotted; give a plan file, or use --svg")
-        graph, schedule, host = graph_from(target), None, None
+        graph, schedule, host = graph_from(target, input_shapes, training), None, None
         print_table(graph_table(graph))
     marks = plan_marks(graph, keep_everything(graph) if schedule is None else schedule, host)
     for file, draw in ((dot, to_dot), (svg, to_svg)):
@@ -125,6 +129,8 @@ def analyze(
     ] = None,
     time_limit: Annotated[float, typer.Option("--time-limit", "-t", help="Seconds for the whole call.")] = 60.0,
     seed: Seed = 0,
+    input_shapes: InputShapes = None,
+    training: TrainingText = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyse a graph: frontier, orders, height-compressibility, lower bounds.
@@ -134,7 +140,7 @@ def analyze(
     """
     deadline = Limits(time_limit).deadline()
     with limited(deadline, f"analysing {graph}"):
-        loaded = graph_from(graph)
+        loaded = graph_from(graph, input_shapes, training)
         report = analyze_graph(loaded, seed)
     if budget is not None:
         # Two solvers share what is left.

@@ -10,10 +10,12 @@ import typer
 from hcp.cli.config import read_config
 from hcp.cli.options import (
     GRAPH_HELP,
+    InputShapes,
     Quiet,
     Seed,
     Solvers,
     TimeLimit,
+    TrainingText,
     Verbose,
     Workers,
     check_plot,
@@ -73,6 +75,8 @@ def compare_command(
     latex: Annotated[Path | None, _target("Write the table as LaTeX (booktabs).")] = None,
     caption: Annotated[str, typer.Option(help="Caption of the LaTeX table.")] = "",
     label: Annotated[str, typer.Option(help="Label of the LaTeX table.")] = "tab:hcp",
+    input_shapes: InputShapes = None,
+    training: TrainingText = None,
     html: Annotated[Path | None, _target("Write one page with tables and figures.")] = None,
     plot: Annotated[Path | None, _target("Draw cost against budget (pdf, svg, png).")] = None,
     quiet: Quiet = False,
@@ -87,7 +91,7 @@ def compare_command(
     """
     for name in solver:
         planner_from(name)
-    loaded = [graph_from(text) for text in graphs]
+    loaded = [graph_from(text, input_shapes, training) for text in graphs]
     check_target(json_file, csv_file, markdown, latex, html)
     check_plot(plot)
     budgets = budget or ([_PARETO_BUDGETS] if pareto else [])

@@ -17,6 +17,7 @@ from hcp.graph.errors import HcpError
 from hcp.graph.files import read_json
 from hcp.graph.instances import INSTANCES, instance
 from hcp.graph.ir import Graph
+from hcp.graph.mirror import trained
 from hcp.planners import PLANNERS, planner_named
 from hcp.planning.deadline import Deadline
 from hcp.planning.planner import AnyPlanner
@@ -58,9 +59,7 @@ WorkLimit = Annotated[
 ]
 Order = Annotated[
     str,
-    typer.Option(
-        help="'free', or 'given' to have first executions follow the graph's own order.", metavar="free|given"
-    ),
+    typer.Option(help="'free', or 'given' to follow the graph's own.", metavar="free|given"),
 ]
 Backend = Annotated[
     str | None,
@@ -70,9 +69,7 @@ Backend = Annotated[
 ]
 ParamsFile = Annotated[
     Path | None,
-    typer.Option(
-        "--params", metavar="FILE", help="TOML file with parameters of the planner, as `hcp planners NAME` prints it."
-    ),
+    typer.Option("--params", metavar="FILE", help="TOML file, as `hcp planners NAME` prints it."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 Workers = Annotated[int, typer.Option(help="Threads for solvers that can use several.", min=1)]
@@ -82,7 +79,7 @@ HostBandwidth = Annotated[
     str | None,
     typer.Option(help="Allow transfers to the host: 12GiB/s, or bytes moved per unit of cost, such as 2."),
 ]
-HostLatency = Annotated[int, typer.Option(help="Cost added to every transfer, in the graph's unit.", min=0)]
+HostLatency = Annotated[int, typer.Option(help="Cost of each transfer.", min=0)]
 HostMemory = Annotated[str | None, typer.Option(help="Capacity of the host, such as 8GiB.")]
 HostOverlap = Annotated[bool, typer.Option(help="Transfers overlap the computation.")]
 EngineNames = Annotated[
@@ -92,6 +89,13 @@ EngineNames = Annotated[
         metavar="PATTERN=NAME",
         help="Beside the computation: '*gather*=network'.",
     ),
+]
+InputShapes = Annotated[
+    list[str] | None,
+    typer.Option("--input-shape", metavar="NAME:SIZES", help="Of an ONNX model: x:1,3,48,320."),
+]
+TrainingText = Annotated[
+    str | None, typer.Option("--training", metavar="mirror", help="Mirror a forward graph's backward.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -157,12 +161,30 @@ def order_from(text: str, graph: Graph) -> tuple[str, ...] | None:
     return graph.order if text == "given" else None
 
 
-def graph_from(text: str) -> Graph:
-    """The graph of a file or a generator."""
+def graph_from(text: str, shapes: Sequence[str] | None = None, training: str | None = None) -> Graph:
+    """The graph of a file or a generator.
+
+    Args:
+        text: Of the command line.
+        shapes: Of an ONNX model's inputs, as ``InputShapes`` has them.
+        training: As ``hcp.load_graph`` takes it.
+    """
     name = text.partition(":")[0]
+    given = dict(map(_input_shape, shapes or ()))
     if ":" in text and name in INSTANCES and not Path(text).exists():
-        return instance(text)
-    return load_graph(text)
+        if given:
+            raise HcpError(f"{text!r} is a generator, and --input-shape is for ONNX models; leave it out")
+        return trained(instance(text), training)
+    return load_graph(text, input_shapes=given, training=training)
+
+
+def _input_shape(text: str) -> tuple[str, list[int]]:
+    """An input's name, which may have colons, and its sizes."""
+    name, _, sizes = text.rpartition(":")
+    try:
+        return name, [int(size) for size in sizes.split(",") if size.strip()]
+    except ValueError:
+        raise HcpError(f"input shape {text!r} is not understood; give NAME:SIZES, such as x:1,3,48,320") from None
 
 
 def json_of(text: str) -> dict[str, object] | None:

@@ -16,12 +16,14 @@ from hcp.cli.options import (
     HostLatency,
     HostMemory,
     HostOverlap,
+    InputShapes,
     Order,
     ParamsFile,
     Quiet,
     Seed,
     Solver,
     TimeLimit,
+    TrainingText,
     Verbose,
     Workers,
     WorkLimit,
@@ -59,6 +61,8 @@ def solve_command(
     host_memory: HostMemory = None,
     host_overlap: HostOverlap = False,
     engines: EngineNames = None,
+    input_shapes: InputShapes = None,
+    training: TrainingText = None,
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Write the plan to this file (hcp-plan/1).")] = None,
     quiet: Quiet = False,
@@ -75,7 +79,7 @@ def solve_command(
     deadline = Limits(time_limit).deadline()
     planner = planner_from(solver, backend, params)
     with limited(deadline, f"reading {graph}"):
-        loaded = with_engines(graph_from(graph), engines)
+        loaded = with_engines(graph_from(graph, input_shapes, training), engines)
     host = host_from(loaded, host_bandwidth, host_latency, host_memory, host_overlap)
     check_target(out)
     with live_progress(time_limit, quiet, verbose) as monitor:
@@ -110,6 +114,8 @@ def minimize(
     workers: Workers = DEFAULT_WORKERS,
     backend: Backend = None,
     params: ParamsFile = None,
+    input_shapes: InputShapes = None,
+    training: TrainingText = None,
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option(help="Write the plan to this file (hcp-plan/1).")] = None,
     quiet: Quiet = False,
@@ -124,7 +130,7 @@ def minimize(
     planner = planner_from(solver, backend, params)
     allowed = _fraction(overhead)
     with limited(deadline, f"reading {graph}"):
-        loaded = graph_from(graph)
+        loaded = graph_from(graph, input_shapes, training)
     check_target(out)
     with live_progress(time_limit, quiet, verbose) as monitor:
         found = minimize_peak(

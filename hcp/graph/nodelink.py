@@ -9,29 +9,35 @@ from typing import TYPE_CHECKING
 from hcp.graph.errors import GraphError
 from hcp.graph.fields import Record, as_list, shown
 from hcp.graph.ir import Graph, Node, Value
+from hcp.graph.mirror import trained
 
 if TYPE_CHECKING:
     import networkx as nx
 
 
-def from_networkx(digraph: "nx.DiGraph") -> Graph:
+def from_networkx(digraph: "nx.DiGraph", *, training: str | None = None) -> Graph:
     """The graph of a networkx directed graph.
 
     Nodes need the attributes ``cost`` and ``bytes`` (whole numbers); ``name`` becomes the operation. The graph
     attributes ``name``, ``order`` (a topological order of the nodes) and ``cost_unit`` are optional. Nodes must be
     ints or strings.
 
+    Args:
+        digraph: The graph.
+        training: ``"mirror"`` to add a backward pass to a forward one (``hcp.graph.mirror``).
+
     Raises:
         GraphError: On an undirected graph, a missing or bad attribute, or a cycle.
     """
     if not digraph.is_directed():
         raise GraphError("the networkx graph is undirected; give a DiGraph whose edges point from producer to reader")
-    return _build(
+    found = _build(
         Record(dict(digraph.graph), "the networkx graph"),
         [(node, Record(dict(attributes), f"node {node!r}")) for node, attributes in digraph.nodes(data=True)],
         [(source, target) for source, target in digraph.edges()],
         name="graph",
     )
+    return trained(found, training)
 
 
 def from_node_link(data: object, name: str = "graph") -> Graph:

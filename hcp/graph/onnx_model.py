@@ -1,20 +1,22 @@
 """ONNX models as hcp graphs; needs the extra ``onnx``.
 
-Shapes come from ONNX's own shape inference. Every node becomes a node, every tensor a value: graph inputs are inputs,
-initializers and constants are parameters, graph outputs stay to the end. Costs are floating-point operations where they
-are easily told (convolutions and matrix products), else one operation an element of the largest tensor involved; bodies
-of ``If``, ``Loop`` and ``Scan`` are not looked into, but for the values that they take from outside.
+Shapes come from ONNX's own shape inference, for the shapes that inputs have (``onnx_shapes``). Every node becomes a
+node, every tensor a value: graph inputs are inputs, initializers and constants are parameters, graph outputs stay to
+the end. Costs are floating-point operations where they are easily told (convolutions and matrix products), else one
+operation an element of the largest tensor involved. An ``If`` whose branch cannot be told, a ``Loop`` or a ``Scan`` is
+one operation, whose bodies are not looked into, but for the values that they take from outside.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Final, cast
 
 from hcp.graph.errors import GraphError
 from hcp.graph.ir import Graph, Node, Value
+from hcp.graph.mirror import trained
+from hcp.graph.onnx_shapes import onnx_package, open_inputs, reads, with_shapes
 
 if TYPE_CHECKING:
     import onnx
@@ -32,7 +34,12 @@ _BITS: Final = {"INT2": 2, "UINT2": 2, "INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "
 
 
 def from_onnx(
-    model: "onnx.ModelProto | str | os.PathLike[str]", dims: Mapping[str, int] | None = None, name: str | None = None
+    model: "onnx.ModelProto | str | os.PathLike[str]",
+    dims: Mapping[str, int] | None = None,
+    name: str | None = None,
+    *,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    training: str | None = None,
 ) -> Graph:
     """The graph of an ONNX model.
 
@@ -40,16 +47,19 @@ def from_onnx(
         model: The model, or the path of its file; weights in files beside it are not read.
         dims: Sizes of symbolic dimensions, such as ``{"batch": 8}``.
         name: The graph's name; the model's own where not given.
+        input_shapes: Shapes of inputs, such as ``{"x": [1, 3, 48, 320]}``.
+        training: ``"mirror"`` for a training step: with a backward pass that mirrors the model (``hcp.graph.mirror``).
 
     Raises:
         GraphError: If onnx is not installed, the file is no model, or the size of a tensor cannot be told.
     """
     if isinstance(model, str | os.PathLike):
         name, model = name or Path(model).stem, _load(model)
-    graph = _with_shapes(_with_dims(model, dims or {})).graph
+    graph = with_shapes(model, dims or {}, input_shapes or {}).graph
     tensors = _Tensors(graph)
     nodes, sources = _nodes(graph, tensors), _sources(graph, tensors)
-    return Graph(nodes, sources, name=name or graph.name or "onnx", cost_unit="flops")
+    found = Graph(nodes, sources, name=name or graph.name or "onnx", cost_unit="flops")
+    return trained(found, training, (name for name in found.values if not tensors.is_real(name)))
 
 
 def _nodes(graph: "onnx.GraphProto", tensors: "_Tensors") -> tuple[Node, ...]:
@@ -64,7 +74,7 @@ def _nodes(graph: "onnx.GraphProto", tensors: "_Tensors") -> tuple[Node, ...]:
         Node(
             name=names.unique(node.name or f"{node.op_type}_{i}"),
             op=node.op_type,
-            inputs=tuple(_reads(node)),
+            inputs=tuple(reads(node)),
             outputs=tuple(value(output) for output in node.output if output),
             cost=_cost(node, tensors),
             recomputable=not _draws(node),
@@ -89,6 +99,7 @@ class _Tensors:
     def __init__(self, graph: "onnx.GraphProto") -> None:
         self._shape: dict[str, list[int | str]] = {}
         self._type: dict[str, int] = {}
+        self._open = open_inputs(graph)
         for value in (*graph.input, *graph.value_info, *graph.output):
             tensor = value.type.tensor_type
             if tensor.elem_type and tensor.HasField("shape"):
@@ -113,6 +124,27 @@ class _Tensors:
         """Number of elements; 0 where it is not known."""
         return prod(self.shape(name) or [0]) if self.shape(name) != [] else 1
 
+    def is_real(self, name: str) -> bool:
+        """Whether a tensor holds floating-point numbers."""
+        kind = self._type.get(name, 0)
+        label: str = onnx_package().TensorProto.DataType.Name(kind)
+        return "FLOAT" in label or label in {"DOUBLE", "BFLOAT16"}
+
+    def _remedy(self) -> str:
+        """How to say how large inputs are."""
+        if not self._open:
+            return "it depends on values that are known when the model runs; replace the operator that makes it"
+        name, dims = next(iter(self._open.items()))
+        listed = ", ".join(f"{name} [{', '.join(map(str, dims))}]" for name, dims in self._open.items())
+        shape = [dim if isinstance(dim, int) else 8 for dim in dims]
+        text = ",".join(map(str, shape))
+        symbol = next((dim for dim in dims if isinstance(dim, str) and dim != "?"), None)
+        by_name = "" if symbol is None else f", or dims={{{symbol!r}: 8}}"
+        return (
+            f"the model leaves open the shapes of {listed}; give them, as in input_shapes={{{name!r}: {shape}}} or "
+            f"--input-shape {name}:{text}{by_name}"
+        )
+
     def size(self, name: str) -> int:
         """Bytes.
 
@@ -124,11 +156,8 @@ class _Tensors:
                 f"the shape of tensor {name!r} cannot be inferred; add it to the model's value_info, "
                 "or replace the operator that makes it"
             )
-        unknown = next((dim for dim in self._shape[name] if isinstance(dim, str)), None)
-        if unknown is not None:
-            raise GraphError(
-                f"tensor {name!r} has a dimension {unknown!r} of unknown size; give it, as in dims={{{unknown!r}: 8}}"
-            )
+        if any(isinstance(dim, str) for dim in self._shape[name]):
+            raise GraphError(f"a dimension of tensor {name!r} has no size: {self._remedy()}")
         return -(-self.elements(name) * _bits(self._type[name], name) // 8)
 
 
@@ -151,44 +180,13 @@ class _Names:
 def _load(path: "str | os.PathLike[str]") -> "onnx.ModelProto":
     from google.protobuf.message import DecodeError
 
-    package = _onnx()
+    package = onnx_package()
     try:
         return cast("onnx.ModelProto", package.load(path, load_external_data=False))
     except OSError as error:
         raise GraphError(f"ONNX file {os.fspath(path)!r} cannot be read ({error}); check the path") from None
     except DecodeError as error:
         raise GraphError(f"file {os.fspath(path)!r} is no ONNX model ({error}); give an ONNX file") from None
-
-
-def _with_dims(model: "onnx.ModelProto", dims: Mapping[str, int]) -> "onnx.ModelProto":
-    """A copy whose symbolic dimensions have the given sizes."""
-    fixed: onnx.ModelProto = _onnx().ModelProto()
-    fixed.CopyFrom(model)
-    for value in (*fixed.graph.input, *fixed.graph.output, *fixed.graph.value_info):
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param in dims:
-                dim.dim_value = dims[dim.dim_param]
-    return fixed
-
-
-def _with_shapes(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    inference = _onnx().shape_inference
-    try:
-        return cast("onnx.ModelProto", inference.infer_shapes(model, data_prop=True))
-    except inference.InferenceError as error:
-        raise GraphError(f"onnx cannot infer the model's shapes ({error}); check the model with onnx.checker") from None
-
-
-def _reads(node: "onnx.NodeProto") -> Iterator[str]:
-    """A node's inputs, and what its bodies take from outside."""
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        for body in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-            made = {value.name for value in (*body.input, *body.initializer)}
-            for inner in body.node:
-                yield from (name for name in _reads(inner) if name not in made)
-                made.update(inner.output)
-            yield from (value.name for value in body.output if value.name not in made)
 
 
 def _draws(node: "onnx.NodeProto") -> bool:
@@ -214,7 +212,7 @@ def _cost(node: "onnx.NodeProto", tensors: _Tensors) -> int:
 
 def _constants(graph: "onnx.GraphProto") -> "Iterator[onnx.TensorProto]":
     """The tensors of constant nodes, under the names of their outputs."""
-    onnx = _onnx()
+    onnx = onnx_package()
     for node in graph.node:
         if node.op_type == "Constant":
             for attribute in node.attribute:
@@ -228,20 +226,10 @@ def _sparse(graph: "onnx.GraphProto") -> "Iterable[onnx.TensorProto]":
 
 
 def _bits(kind: int, name: str) -> int:
-    package = _onnx()
+    package = onnx_package()
     label: str = package.TensorProto.DataType.Name(kind)
     if label in _BITS:
         return _BITS[label]
     if label in {"STRING", "UNDEFINED"}:
         raise GraphError(f"tensor {name!r} has elements of type {label}, whose size is not known; leave it out")
     return 8 * int(package.helper.tensor_dtype_to_np_dtype(kind).itemsize)
-
-
-def _onnx() -> ModuleType:
-    """The onnx package, loaded when a model is read."""
-    try:
-        import onnx
-        import onnx.shape_inference
-    except ImportError:
-        raise GraphError("onnx is not installed; pip install 'hcp-checkpointing[onnx]'") from None
-    return onnx

@@ -58,8 +58,112 @@ def test_a_perceptron():
 
 
 def test_unknown_sizes_name_the_dimension():
-    with pytest.raises(GraphError, match=r"dimension 'batch' of unknown size; give it, as in dims=\{'batch': 8\}"):
+    said = (
+        r"the model leaves open the shapes of x \[batch, 8\]; give them, as in input_shapes=\{'x': \[8, 8\]\} or "
+        r"--input-shape x:8,8, or dims=\{'batch': 8\}"
+    )
+    with pytest.raises(GraphError, match=said):
         from_onnx(perceptron())
+
+
+def test_shapes_of_inputs_are_given():
+    graph = from_onnx(perceptron(), input_shapes={"x": [2, 8]})
+    assert graph == from_onnx(perceptron(), dims={"batch": 2})
+    for shapes, said in (
+        ({"z": [2, 8]}, "the model has no input 'z'; it has 'x'"),
+        ({"x": [2]}, "input 'x' has 2 dimensions, and the shape given has 1"),
+        ({"x": [2, 9]}, "input 'x' has size 8 in dimension 1, and the shape given has 9"),
+        ({"x": [-2, 8]}, "the shape of input 'x' has -2; expected whole numbers from 0"),
+    ):
+        with pytest.raises(GraphError, match=said):
+            from_onnx(perceptron(), input_shapes=shapes)
+
+
+def padded():
+    """A padding that is computed of constants, as exporters write it, and a shape that is computed of a shape."""
+    constants = {"zeros": [2], "pads": [0, 3], "first": [0], "last": [1], "minus": [-1]}
+    make = helper.make_node
+    nodes = [
+        make("Constant", [], [name], value=helper.make_tensor(name, TensorProto.INT64, [len(values)], values))
+        for name, values in constants.items()
+    ]
+    nodes += [
+        make("Concat", ["zeros_of", "pads"], ["padding"], axis=0),
+        make("ConstantOfShape", ["zeros"], ["zeros_of"], value=helper.make_tensor("zero", TensorProto.INT64, [1], [0])),
+        make("Pad", ["x", "padding"], ["wide"]),
+        make("Shape", ["wide"], ["shape"]),
+        make("Slice", ["shape", "first", "last"], ["batch"]),
+        make("Concat", ["batch", "minus"], ["flat"], axis=0),
+        make("Reshape", ["wide", "flat"], ["y"]),
+    ]
+    nodes[5], nodes[6] = nodes[6], nodes[5]
+    return model(nodes, [tensor("x", ["n", 5])], [tensor("y", ["m", "k"])])
+
+
+def test_computed_paddings_and_shapes_are_known():
+    graph = from_onnx(padded(), input_shapes={"x": [3, 5]})
+    assert graph.values["wide"].bytes == graph.values["y"].bytes == 4 * 3 * 8
+
+
+def branching(condition, more=()):
+    make = helper.make_node
+    then = helper.make_graph([make("Squeeze", ["x", "axis"], ["a"])], "then", [], [tensor("a", None)])
+    other = helper.make_graph([make("Concat", ["x", "x"], ["b"], axis=0)], "else", [], [tensor("b", None)])
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+    nodes = [*condition, make("If", ["c"], ["z"], then_branch=then, else_branch=other), make("Relu", ["z"], ["y"])]
+    return model(nodes, [tensor("x", [2, 1, "n"]), *more], [tensor("y", None)], [axis])
+
+
+def test_a_branch_that_is_known_stands_in_its_place():
+    make = helper.make_node
+    one = helper.make_tensor("one", TensorProto.INT64, [], [1])
+    place = helper.make_tensor("place", TensorProto.INT64, [], [1])
+    condition = [
+        make("Constant", [], ["one"], value=one),
+        make("Constant", [], ["place"], value=place),
+        make("Shape", ["x"], ["shape"]),
+        make("Gather", ["shape", "place"], ["size"]),
+        make("Equal", ["size", "one"], ["c"]),
+    ]
+    graph = from_onnx(branching(condition), input_shapes={"x": [2, 1, 7]})
+    assert [node.op for node in graph.nodes] == ["Shape", "Gather", "Equal", "Squeeze", "Identity", "Relu"]
+    assert graph.values["y"].bytes == 4 * 2 * 7
+
+
+def test_a_branch_that_is_not_known_is_one_operation_as_large_as_the_larger():
+    given = tensor("c", [], TensorProto.BOOL)
+    graph = from_onnx(branching([], [given]), input_shapes={"x": [2, 1, 7]})
+    assert [node.op for node in graph.nodes] == ["If", "Relu"]
+    assert set(graph.nodes[0].inputs) == {"c", "x", "axis"}
+    assert graph.values["y"].bytes == 4 * 4 * 7
+
+
+def test_functions_are_put_where_they_are_called():
+    make = helper.make_node
+    twice = helper.make_function(
+        "own", "Twice", ["a"], ["b"], [make("Add", ["a", "a"], ["b"])], [helper.make_opsetid("", 17)]
+    )
+    found = model([make("Twice", ["x"], ["y"], domain="own")], [tensor("x", ["n", 5])], [tensor("y", None)])
+    found.functions.append(twice)
+    found.opset_import.append(helper.make_opsetid("own", 1))
+    graph = from_onnx(found, input_shapes={"x": [3, 5]})
+    assert [(node.op, node.outputs[0].bytes) for node in graph.nodes] == [("Add", 60)]
+
+
+def test_training_mirrors_the_model():
+    graph = from_onnx(perceptron(), dims={"batch": 2}, training="mirror")
+    names = [node.name for node in graph.nodes]
+    assert names == ["product", "Relu_1", "Gemm_2", "loss", "Gemm_2:backward", "Relu_1:backward", "product:backward"]
+    gradients = {value.name.partition(":")[0]: value for value in graph.values.values() if value.kind == "gradient"}
+    # The model's input has none, and those of weights stay.
+    assert {name for name, value in gradients.items() if value.resident} == {"w", "v", "bias"}
+    assert "x" not in gradients
+    assert gradients["w"].bytes == graph.values["w"].bytes
+    assert not graph.values["y"].resident
+    plan = hcp.solve(graph, "100%", "exhaustive", time_limit=20)
+    assert plan.peak <= plan.problem.budget
+    with pytest.raises(GraphError, match="training 'magic' is not understood; give 'mirror'"):
+        from_onnx(perceptron(), dims={"batch": 2}, training="magic")
 
 
 def test_convolutions_are_costed():

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import product
 from typing import TypeVar, cast
 
@@ -41,7 +42,7 @@ def compare(
     """Runs every planner on every graph and budget, each by itself, and judges the schedules by replay.
 
     Args:
-        graphs: One graph or several, with different names.
+        graphs: One graph or several; of different ones with the same name the later ones are numbered.
         budgets: One budget or several, as ``solve`` takes them; ``"grid:8"`` stands for eight of each graph, from the
             smallest that is known to work to keep-everything.
         solvers: One name from ``PLANNERS`` or several.
@@ -60,10 +61,10 @@ def compare(
         A row for each; planners that do not apply and infeasible budgets give rows that say so.
 
     Raises:
-        HcpError: On bad budgets, unknown planners, or graphs of the same name.
+        HcpError: On bad budgets, unknown planners, or a graph that is given twice.
         StoreError: If the store cannot be used.
     """
-    graph_list = _listed("graph", graphs, Graph, key=lambda graph: graph.name)
+    graph_list = _named(_listed("graph", graphs, Graph, key=lambda graph: (graph.name, graph.fingerprint)))
     budget_list: list[int | str] = _listed("budget", budgets, (int, str))
     solver_list = _listed("solver", solvers, str)
     for solver in solver_list:
@@ -98,11 +99,24 @@ def _listed(
     if not items:
         raise HcpError(f"there is no {what} to compare; give at least one")
     seen: set[object] = set()
-    for item in map(key, items):
-        if item in seen:
-            raise HcpError(f"{what} {item!r} is given twice; give each once")
-        seen.add(item)
+    for item in items:
+        if key(item) in seen:
+            name = item.name if isinstance(item, Graph) else item
+            raise HcpError(f"{what} {name!r} is given twice; give each once")
+        seen.add(key(item))
     return items
+
+
+def _named(graphs: Iterable[Graph]) -> list[Graph]:
+    """The graphs with names that differ."""
+    found: dict[str, Graph] = {}
+    for graph in graphs:
+        name, number = graph.name, 1
+        while name in found:
+            number += 1
+            name = f"{graph.name} ({number})"
+        found[name] = graph if number == 1 else replace(graph, name=name)
+    return list(found.values())
 
 
 def _say_other_versions(store: Store, notice: Notice) -> None:

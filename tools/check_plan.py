@@ -2110,6 +2110,14 @@ def number(text: str) -> int | float:
     return int(found) if found.is_integer() else found
 
 
+def once(pairs: list[tuple[str, object]]) -> Json:
+    """An object whose fields are there once each."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has a field twice")
+    return found
+
+
 def no_number(text: str) -> float:
     """Refuses NaN and infinities."""
     raise ValueError(f"{text} is no number")
@@ -2127,7 +2135,9 @@ def check_file(path: Path, most_work: int = MOST_WORK, most_megabytes: int = MOS
     if len(content) > most_megabytes * 2**20:
         raise Beyond(f"the file has more than {most_megabytes} MiB; allow more with --megabytes")
     try:
-        data: object = json.loads(content.decode(), parse_float=number, parse_constant=no_number)
+        data: object = json.loads(
+            content.decode(), parse_float=number, parse_constant=no_number, object_pairs_hook=once
+        )
     except (ValueError, RecursionError) as error:
         return [Check("the file holds a plan", "FAIL", f"it is not JSON that readers take: {str(error)[:200]}")]
     return list(checks(data, Work.of(most_work)))

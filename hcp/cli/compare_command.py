@@ -30,7 +30,7 @@ from hcp.planning.compilation import STILL_COMPILING
 from hcp.planning.problem import DEFAULT_WORKERS
 from hcp.progress import sweep_progress
 from hcp.report.comparison import front_table, latex_comparison
-from hcp.report.tables import comparison_table
+from hcp.report.tables import comparison_numbers, comparison_table
 from hcp.sweeps.engines import ENGINES, engine_named
 from hcp.sweeps.front import pareto as front_of
 from hcp.sweeps.results import Comparison
@@ -117,8 +117,8 @@ def compare_command(
         tell(STILL_COMPILING)
     texts: dict[Path | None, Callable[[], str]] = {
         json_file: lambda: json.dumps(_data(comparison, pareto), indent=2) + "\n",
-        csv_file: table.to_csv,
-        markdown: table.to_markdown,
+        csv_file: comparison_numbers(comparison).to_csv,
+        markdown: comparison_numbers(comparison).to_markdown,
         latex: lambda: latex_comparison(comparison, caption, label),
         html: lambda: _page(comparison),
     }

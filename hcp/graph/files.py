@@ -31,15 +31,33 @@ def read_json(path: str | os.PathLike[str], what: str = "graph file", *, strict:
     except (OSError, ValueError) as error:
         raise GraphError(f"{what} {str(file)!r} cannot be read ({error}); check its path and permissions") from None
     try:
-        return json.loads(text, parse_float=_number, parse_constant=_no_number) if strict else json.loads(text)
+        if strict:
+            return json.loads(text, parse_float=_number, parse_constant=_no_number, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise GraphError(
             f"{what} {str(file)!r} is not JSON (line {error.lineno}, column {error.colno}: {error.msg}); "
             "it may be truncated: write it again"
         ) from None
+    except _Twice as error:
+        raise GraphError(f"{what} {str(file)!r}: {error}; write it once") from None
     except (ValueError, RecursionError) as error:
         # Numbers of thousands of digits and thousands of nested brackets are JSON, but no graph.
         raise GraphError(f"{what} {str(file)!r} is beyond what JSON readers take ({error}); write it again") from None
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object of which no field is given twice; readers would take one of them without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _Twice(f"an object has the field {twice!r} twice")
+    return found
+
+
+class _Twice(Exception):
+    """A field that is there twice."""
 
 
 def _number(text: str) -> int | float:

@@ -32,6 +32,9 @@ _LATEX: Final = str.maketrans(
 )
 
 
+# Columns of a table that fits one of two columns of text.
+_ONE_COLUMN: Final = 4
+
 COMPARISON_HEADERS: Final = (
     "graph",
     "budget",
@@ -43,10 +46,11 @@ COMPARISON_HEADERS: Final = (
     "best bound",
     "verified",
     "gap (order-free)",
+    "of extra cost",
     "time",
     "",
 )
-COMPARISON_NUMERIC: Final = (False, True, False, False, True, True, True, True, False, True, True, False)
+COMPARISON_NUMERIC: Final = (False, True, False, False, True, True, True, True, False, True, True, True, False)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class Table:
     numeric: tuple[bool, ...]
     title: str = ""
     bold: frozenset[tuple[int, int]] = frozenset()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", tuple(tuple(map(one_line, row)) for row in self.rows))
 
     def to_text(self) -> str:
         """Aligned columns, two spaces apart."""
@@ -108,8 +115,10 @@ class Table:
             named = [rf"\label{{{label}}}"] if label else []
             # Small enough for the text block of LaTeX's own article class.
             size = [r"\centering", r"\footnotesize", r"\setlength{\tabcolsep}{4pt}"]
-            head = [r"\begin{table}", *size, rf"\caption{{{latex_text(caption)}}}", *named]
-            lines = [*head, *lines, r"\end{table}"]
+            # A wide one takes both columns where there are two.
+            kind = "table*" if len(self.headers) > _ONE_COLUMN else "table"
+            head = [rf"\begin{{{kind}}}", *size, rf"\caption{{{latex_text(caption)}}}", *named]
+            lines = [*head, *lines, rf"\end{{{kind}}}"]
         return "\n".join(lines) + "\n"
 
     def to_rich(self) -> "rich.table.Table":
@@ -143,6 +152,30 @@ def comparison_table(comparison: Comparison) -> Table:
     )
 
 
+def comparison_numbers(comparison: Comparison) -> Table:
+    """A comparison in numbers, for programs: units are in the headers, and what is not known is empty."""
+    return Table(
+        ("graph", "budget", "budget [bytes]", "solver", "status", "cost", "extra cost [%]", "peak [bytes]", "bound",
+         "best bound", "best bound verified", "gap [%]", "gap of extra cost [%]", "gap fixed order [%]", "time [s]",
+         "winner"),
+        tuple(_numbers(row) for row in comparison.rows),
+        (False, False, True, False, False, *[True] * 5, False, *[True] * 4, False),
+    )  # fmt: skip
+
+
+def _numbers(row: Row) -> tuple[str, ...]:
+    plan = row.plan
+    fixed = None if plan is None else plan.gap_fixed_order
+    shares = [None if plan is None else plan.overhead, row.gap, row.gap_of_extra, fixed]
+    extra, gap, of_extra, in_order = ("" if share is None else f"{100 * share:.6g}" for share in shares)
+    counts = [None if plan is None else plan.cost, None if plan is None else plan.peak, row.bound, row.best_bound]
+    cost, peak, bound, best = ("" if count is None else str(count) for count in counts)
+    verified = {None: "", True: "yes", False: "no"}[row.best_bound_verified]
+    seconds = "" if plan is None else f"{plan.seconds:.3f}"
+    return (row.graph, str(row.budget), str(row.budget_bytes), row.solver, _row_status(row), cost, extra, peak, bound,
+            best, verified, gap, of_extra, in_order, seconds, "yes" if row.winner else "no")  # fmt: skip
+
+
 def plan_table(plan: Plan) -> Table:
     """What one plan found, as pairs."""
     base = plan.graph.base_cost
@@ -165,6 +198,7 @@ def plan_table(plan: Plan) -> Table:
             for bound, verified in _strongest(plan)
         ),
         *((name, percent_text(gap)) for name, gap in scopes if gap is not None),
+        *([] if not plan.gap_of_extra else [("gap of the extra cost", percent_text(plan.gap_of_extra))]),
         ("time", seconds_text(plan.seconds)),
     ]
     if plan.note:
@@ -259,6 +293,7 @@ def comparison_cells(row: Row) -> tuple[str, ...]:
         *map(_signed, bounds),
         {None: "-", True: "yes", False: "no"}[row.best_bound_verified],
         percent_text(row.gap),
+        percent_text(row.gap_of_extra),
         seconds_text(None if plan is None else plan.seconds),
         "*" if row.winner else "",
     )
@@ -271,6 +306,11 @@ def _row_status(row: Row) -> str:
 
 def _signed(fraction: float | None) -> str:
     return "-" if fraction is None else f"+{percent_text(fraction)}"
+
+
+def one_line(text: str) -> str:
+    """A text in which nothing breaks a line or moves a cursor: names come from files."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def latex_text(text: str) -> str:

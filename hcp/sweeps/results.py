@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hcp.graph.errors import HcpError
-from hcp.planning.plan import Plan, excess
+from hcp.planning.plan import Plan, excess, part_of_extra
 from hcp.planning.solution import Status, meets
 from hcp.schedule.scopes import ORDER_FREE
 
@@ -30,6 +30,7 @@ class Row:
         best_bound: The best order-free bound on the cost that any planner of the group found.
         best_bound_verified: Whether a certificate proves that bound in exact arithmetic; None without a bound.
         gap: Cost over ``best_bound``, minus 1.
+        gap_of_extra: The part of the extra cost that ``best_bound`` leaves; see ``Plan.gap_of_extra``.
         winner: Whether no planner of the group found a lower cost.
         message: What to know: a proof of infeasibility, why a planner does not apply, or its note.
     """
@@ -43,6 +44,7 @@ class Row:
     best_bound: int | None = None
     best_bound_verified: bool | None = None
     gap: float | None = None
+    gap_of_extra: float | None = None
     winner: bool = False
     message: str = ""
 
@@ -75,9 +77,11 @@ class Row:
             "best_bound": self.best_bound,
             "best_bound_verified": self.best_bound_verified,
             "gap": self.gap,
+            "gap_of_extra": self.gap_of_extra,
             "gap_scope": ORDER_FREE,
             "gap_fixed_order": None if plan is None else plan.gap_fixed_order,
             "seconds": None if plan is None else plan.seconds,
+            "trace": [] if plan is None else [[each.seconds, each.incumbent, each.bound] for each in plan.trace],
             "winner": self.winner,
             "message": self.message,
         }
@@ -128,11 +132,12 @@ def _with_group(row: Row, best_bound: int | None, verified: bool | None, lowest:
     """A row with the group's best bound and lowest cost."""
     row = replace(row, best_bound=best_bound, best_bound_verified=verified)
     cost = _cost(row)
-    if cost is None or best_bound is None:
+    if row.plan is None or cost is None or best_bound is None:
         return row
     return replace(
         row,
         gap=excess(cost, best_bound),
+        gap_of_extra=part_of_extra(cost, best_bound, row.plan.graph.base_cost),
         winner=cost == lowest,
         status=Status.OPTIMAL.name if meets(cost, best_bound) else row.status,
     )

@@ -1,6 +1,7 @@
 """Comparisons: shared bounds, winners, and rows for what does not work."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -69,3 +70,10 @@ def test_groups_and_json():
 def test_bad_input(arguments, text):
     with pytest.raises(HcpError, match=text):
         hcp.compare(*arguments)
+
+
+def test_different_graphs_of_one_name_are_numbered():
+    others = [replace(chain(size), name="net") for size in (3, 4, 5)]
+    found = hcp.compare(others, "100%", "keep_all")
+    assert [row.graph for row in found.rows] == ["net", "net (2)", "net (3)"]
+    assert [len(row.plan.graph.nodes) for row in found.rows] == [3, 4, 5]

@@ -56,7 +56,7 @@ def test_compare_writes_every_format(hcp, tmp_path):
     assert (code, err) == (0, "")
     assert out.count("sqrt_n") == 4
     assert len(json.loads(files["json"].read_text())["rows"]) == 8
-    assert files["csv"].read_text().startswith("graph,budget,solver")
+    assert files["csv"].read_text().startswith("graph,budget,budget [bytes],solver,status,cost,extra cost [%]")
     assert files["markdown"].read_text().startswith("| graph")
     assert r"\toprule" in files["latex"].read_text()
 

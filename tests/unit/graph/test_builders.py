@@ -251,3 +251,12 @@ def test_junk_anywhere_is_a_graph_or_a_graph_error(data):
     except GraphError:
         return
     assert graph_from_dict(graph_to_dict(graph)) == graph
+
+
+def test_a_field_that_is_there_twice_is_refused(tmp_path):
+    file = tmp_path / "g.json"
+    text = json.dumps(small())
+    file.write_text(text.replace('"cost": 3', '"cost": 3, "cost": 2', 1))
+    assert file.read_text() != text
+    with pytest.raises(GraphError, match="an object has the field 'cost' twice; write it once"):
+        load_graph(file)

@@ -9,7 +9,7 @@ from rich.console import Console
 import hcp
 from hcp.graph.instances import chain, unet
 from hcp.graph.visualize import Marks, to_dot
-from hcp.report.tables import Table, comparison_table
+from hcp.report.tables import Table, comparison_numbers, comparison_table
 from hcp.report.units import bytes_text, percent_text, seconds_text
 
 TABLE = Table(("name", "cost"), (("a_1", "5"), ('b|,"', "100 %")), (False, True), "title")
@@ -75,3 +75,36 @@ def test_dot_quotes_names():
     assert r'"a\"b" -> "c" [label="x: 1 B"];' in text
     assert "runs 3 times" in text
     assert text.count("{") == text.count("}") == 1
+
+
+def test_numbers_are_for_programs_and_have_their_units_in_the_headers():
+    rows = hcp.compare(unet(3), "80%", ["keep_all", "proof", "chen_greedy"], time_limit=20)
+    table = comparison_numbers(rows)
+    found = list(csv.DictReader(io.StringIO(table.to_csv())))
+    for text, row in zip(found, rows.rows, strict=True):
+        assert int(text["budget [bytes]"]) == row.budget_bytes
+        if row.plan is None or row.plan.cost is None:
+            assert text["cost"] == text["gap [%]"] == ""
+            continue
+        assert int(text["cost"]) == row.plan.cost
+        assert int(text["best bound"]) == row.best_bound
+        assert float(text["gap [%]"]) == pytest.approx(100 * row.gap, abs=1e-4)
+        extra = row.plan.cost - row.plan.graph.base_cost
+        assert row.gap_of_extra == (row.plan.cost - row.best_bound) / extra
+        assert float(text["gap of extra cost [%]"]) == pytest.approx(100 * row.gap_of_extra, abs=1e-4)
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "\x1b[31mred", "tab\t", "\u202eturned"])
+def test_names_break_no_line_and_move_no_cursor(text):
+    table = Table(("name", "n"), ((text, "1"), ("other", "2")), (False, True))
+    for made in (table.to_text(), table.to_csv(), table.to_markdown(), table.to_latex()):
+        assert text not in made
+        assert all(line.isprintable() for line in made.splitlines())
+    assert len(table.to_text().splitlines()) == 4
+
+
+def test_wide_tables_take_both_columns_of_an_article():
+    wide, narrow = (Table(("h",) * n, (("x",) * n,), (False,) * n).to_latex("A caption") for n in (9, 3))
+    assert wide.startswith(r"\begin{table*}")
+    assert wide.rstrip().endswith(r"\end{table*}")
+    assert narrow.startswith(r"\begin{table}")

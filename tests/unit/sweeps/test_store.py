@@ -31,7 +31,10 @@ def sweep(store=None, **options):
 
 
 def without_times(comparison):
-    return [{key: value for key, value in row.to_dict().items() if key != "seconds"} for row in comparison.rows]
+    return [
+        {key: value for key, value in row.to_dict().items() if key not in ("seconds", "trace")}
+        for row in comparison.rows
+    ]
 
 
 def content(path):

@@ -5,6 +5,7 @@ Importing this package loads no framework and no solver; planners load theirs wh
 
 from hcp.analysis.report import GraphAnalysisReport, analyze_graph
 from hcp.compare import Comparison, Row, compare
+from hcp.grading import Grade, grade
 from hcp.graph.builders import from_networkx, from_onnx, graph_from_dict, graph_to_dict, load_graph, save_graph
 from hcp.graph.engines import on_engines
 from hcp.graph.errors import GraphError, HcpError
@@ -33,6 +34,7 @@ __all__ = [
     "Control",
     "Fetch",
     "Free",
+    "Grade",
     "Graph",
     "GraphAnalysisReport",
     "GraphError",
@@ -63,6 +65,7 @@ __all__ = [
     "compare",
     "from_networkx",
     "from_onnx",
+    "grade",
     "graph_from_dict",
     "graph_to_dict",
     "keep_everything",

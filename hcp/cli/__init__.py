@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hcp.cli import commands, compare_command, fit_command, plan_commands
+from hcp.cli import commands, compare_command, fit_command, grade_command, plan_commands
 from hcp.graph.errors import HcpError
 from hcp.planning.native import left_alone
 from hcp.version import __version__
@@ -52,6 +52,7 @@ def _root(
 
 app.command("solve")(plan_commands.solve_command)
 app.command("minimize")(plan_commands.minimize)
+app.command("grade")(grade_command.grade_command)
 app.command("compare")(compare_command.compare_command)
 app.command("show")(commands.show)
 app.command("verify")(commands.verify)

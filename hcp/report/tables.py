@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from hcp.compare import Comparison, Row
+from hcp.grading import Grade
 from hcp.least_peak import LeastPeak
 from hcp.planning.plan import Plan, excess
 from hcp.planning.solution import Bound, Status
@@ -251,6 +252,28 @@ def least_peak_table(found: LeastPeak) -> Table:
         ("gap (order-free)", percent_text(found.gap)),
         ("solver", plan.planner),
         ("time", seconds_text(found.seconds)),
+    )
+    return Table(("", "value"), rows, (False, False))
+
+
+def grade_table(found: Grade) -> Table:
+    """A schedule's grade, as pairs."""
+    plan, unit = found.plan, found.graph.cost_unit
+    proof = "verified" if found.verified else "as claimed by the solver"
+    again = f"{sum(found.usage.recomputed.values())} executions again"
+    bound = _bound_text("cost", found.bound.value, found.graph.base_cost)
+    of_extra = f"{percent_text(found.over_bound_of_extra)} of the extra cost"
+    rows = (
+        ("graph", f"{found.graph.name}: {len(found.graph.nodes)} nodes, {found.graph.edge_count} edges"),
+        ("schedule", found.name),
+        ("peak", f"{bytes_text(found.usage.peak)} of {bytes_text(plan.base.peak)} for keep-everything"),
+        ("cost", f"{cost_text(found.cost, unit)}, overhead {percent_text(found.overhead)}, {again}"),
+        ("bound at this peak", f"{bound}, {found.bound.source}: {proof}"),
+        ("over the bound", f"{percent_text(found.over_bound)}, {of_extra}"),
+        ("hcp at this peak", f"{cost_text(plan.cost, unit)}, overhead {percent_text(plan.overhead)}, {_status(plan)}"),
+        ("over hcp's plan", percent_text(found.over_plan)),
+        ("hcp's gap (order-free)", percent_text(plan.gap)),
+        ("time", seconds_text(plan.seconds)),
     )
     return Table(("", "value"), rows, (False, False))
 

@@ -301,3 +301,20 @@ def test_a_truncated_file(hcp, tmp_path):
     code, _, err = hcp("solve", tmp_path / "g.json", "-b", "80%")
     assert code == 2
     assert "truncated" in err
+
+
+def test_grade_prints_the_distance_to_the_bound(hcp, tmp_path):
+    file, out = tmp_path / "plan.json", tmp_path / "ours.json"
+    assert hcp("solve", "unet:4", "-b", "70%", "-s", "sqrt_n", "--out", file)[0] == 0
+    code, text, err = hcp("grade", "unet:4", file, "-t", "10", "--out", out)
+    assert (code, err) == (0, "")
+    for said in ("over the bound", "of the extra cost", "over hcp's plan", "verified"):
+        assert said in text
+    found = json.loads(hcp("grade", "unet:4", file, "-t", "10", "--json")[1])
+    assert found["over_bound"] > 0
+    assert found["bound_verified"]
+    assert hcp("verify", out)[0] == 0
+    file.write_text('["v1"')
+    code, text, err = hcp("grade", "unet:4", file)
+    assert (code, text) == (2, "")
+    assert "is not JSON" in err

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hcp.cli import commands, compare_command, fit_command, grade_command, plan_commands
+from hcp.cli import commands, compare_command, export_command, fit_command, grade_command, plan_commands
 from hcp.graph.errors import HcpError
 from hcp.planning.native import left_alone
 from hcp.version import __version__
@@ -57,6 +57,7 @@ app.command("compare")(compare_command.compare_command)
 app.command("show")(commands.show)
 app.command("verify")(commands.verify)
 app.command("analyze")(commands.analyze)
+app.command("export")(export_command.export_command)
 app.command("planners")(commands.planners)
 app.command("compile")(commands.compile_command)
 app.command("fit")(fit_command.fit_command)

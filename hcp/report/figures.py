@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from hcp.compare import Comparison, Row
 from hcp.graph.errors import HcpError
+from hcp.planning.solution import Status
 from hcp.report.drawing import COLOURS, LINES, MARKERS, drawing, legend_below, pyplot, scaled_bytes
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
 _OFF_SCALE: Final = 4.0
 _MOST_COLUMNS: Final = 2
 _BELOW: Final = "below the bound (order-free)"
+_TOO_SMALL: Final = "no schedule fits"
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,31 @@ def cost_against_budget(axes: "Axes", rows: Sequence[Row], legend: bool = True) 
     axes.set(title=rows[0].graph, xlabel=f"budget [{unit}]", ylabel="extra cost [%]")
     axes.set_ylim(0, top)
     axes.margins(x=0.03)
+    _mark_infeasible(axes, rows, size)
     shade_below(axes, bounds, _BELOW)
     if legend:
         legend_below(axes)
     return axes
+
+
+def _mark_infeasible(axes: "Axes", rows: Sequence[Row], size: float) -> None:
+    """Crosses at budgets that are proved too small; the axis reaches from the smallest budget asked to the largest."""
+    small = sorted({row.budget_bytes / size for row in rows if row.status == Status.INFEASIBLE.name})
+    low, high = axes.get_xlim()
+    asked = [row.budget_bytes / size for row in rows]
+    room = 0.03 * (max(asked) - min(asked)) or 0.05 * max(asked)
+    axes.set_xlim(min(low, min(asked) - room), max(high, max(asked) + room))
+    if small:
+        axes.plot(
+            small,
+            [0.0] * len(small),
+            marker="x",
+            ls="none",
+            color="black",
+            clip_on=False,
+            transform=axes.get_xaxis_transform(),
+            label=_TOO_SMALL,
+        )
 
 
 def bound_steps(bounds: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

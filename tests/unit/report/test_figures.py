@@ -123,6 +123,19 @@ def test_no_schedule_lies_in_the_shade(axes):
     assert step.get_drawstyle() == "steps-pre"
 
 
+def test_budgets_that_are_proved_too_small_are_marked(axes):
+    rows = hcp.compare(unet(3), ["20%", "40%", "90%"], ["proof", "keep_all"], time_limit=20).rows
+    assert [row.status for row in rows][:2] == ["INFEASIBLE", "INFEASIBLE"]
+    cost_against_budget(axes, rows)
+    (cross,) = (line for line in axes.get_lines() if line.get_label() == "no schedule fits")
+    too_small = sorted({row.budget_bytes for row in rows if row.status == "INFEASIBLE"})
+    assert len(cross.get_xdata()) == len(too_small)
+    # The axis has all budgets that were asked for, also where one alone has a schedule.
+    low, high = axes.get_xlim()
+    assert low < min(cross.get_xdata())
+    assert high > max(line.get_xdata()[-1] for line in axes.get_lines() if line.get_label() == "proof")
+
+
 def test_bounds_hold_for_smaller_budgets_only():
     # The bound of a larger budget holds for a smaller one whose own search ended with less.
     assert bound_steps([(10, 1.0), (5, 0.5), (7, 3.0)]) == [(5, 3.0), (7, 3.0), (10, 1.0)]

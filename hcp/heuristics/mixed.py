@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcp.graph.cancellation import tick
-from hcp.heuristics.sequence import BlockSequence, BlockStep, StepKind, block_sequence, run_steps
+from hcp.heuristics.sequence import BlockSequence, BlockStep, StepKind, block_sequence, by_slots, run_steps
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
@@ -63,16 +63,12 @@ class Mixed:
     def _candidates(self, problem: Problem, sequence: BlockSequence) -> Iterator[Schedule]:
         cost = problem.graph.index.cost
         runs = Runs([int(cost[rise].sum()) for rise in sequence.rises], min(self.most_slots, len(sequence)))
-        # The peak grows with the slots: the most slots that fit, by bisection.
-        low, high = -1, runs.slots
-        while low < high:
-            middle = (low + high + 1) // 2
-            schedule = mixed_schedule(sequence, runs, middle)
-            yield schedule
-            if replay(problem.graph, schedule).peak <= problem.budget:
-                low = middle
-            else:
-                high = middle - 1
+        yield from by_slots(
+            lambda slots: mixed_schedule(sequence, runs, slots),
+            lambda schedule: replay(problem.graph, schedule).peak <= problem.budget,
+            -1,
+            runs.slots,
+        )
 
 
 class Runs:

@@ -24,9 +24,10 @@ kept where a backward reads it, which is cheaper and may hold one more state.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import comb
 
-from hcp.heuristics.sequence import BlockSequence, BlockStep, StepKind, block_sequence, run_steps
+from hcp.heuristics.sequence import BlockSequence, BlockStep, StepKind, block_sequence, by_slots, run_steps
 from hcp.planning.problem import DEFAULT_CONTROL, DEFAULT_LIMITS, Control, Limits, Problem
 from hcp.planning.select import choose
 from hcp.planning.solution import Solution
@@ -61,16 +62,12 @@ class Revolve:
             if self.slots is not None:
                 yield binomial_schedule(sequence, self.slots, reuse)
                 continue
-            # The peak grows with the slots: the most slots that fit, by bisection.
-            low, high = 0, len(sequence)
-            while low < high:
-                middle = (low + high + 1) // 2
-                schedule = binomial_schedule(sequence, middle, reuse)
-                yield schedule
-                if replay(problem.graph, schedule).peak <= problem.budget:
-                    low = middle
-                else:
-                    high = middle - 1
+            yield from by_slots(
+                partial(binomial_schedule, sequence, reuse=reuse),
+                lambda schedule: replay(problem.graph, schedule).peak <= problem.budget,
+                0,
+                len(sequence),
+            )
 
 
 def binomial_schedule(sequence: BlockSequence, slots: int, reuse: bool = False) -> Schedule:

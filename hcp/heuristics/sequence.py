@@ -7,7 +7,7 @@ are sequences of blocks; a network with long skips, such as a U-Net, is not.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -147,6 +147,24 @@ def block_sequence(graph: Graph, order: tuple[str, ...], planner: str, most_bloc
             f"{graph.name!r} in this order is none; use 'lower_sets', 'interval_tree' or 'anneal'"
         )
     return best
+
+
+def by_slots(
+    make: Callable[[int], Schedule], fits: Callable[[Schedule], bool], least: int, most: int
+) -> Iterator[Schedule]:
+    """Schedules for ever better numbers of slots, by bisection: the peak grows with them.
+
+    Args:
+        make: The schedule for a number of slots.
+        fits: Whether it keeps the budget.
+        least: A number that needs no look, or one less than the first.
+        most: The largest.
+    """
+    while least < most:
+        middle = (least + most + 1) // 2
+        schedule = make(middle)
+        yield schedule
+        least, most = (middle, most) if fits(schedule) else (least, middle - 1)
 
 
 def run_steps(sequence: BlockSequence, steps: Iterable[BlockStep]) -> Schedule:

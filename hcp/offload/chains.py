@@ -8,12 +8,13 @@ each state once: what is fetched more often, or not for its part alone, is left 
 """
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import accumulate
 from typing import Final
 
 from hcp.graph.cancellation import tick
 from hcp.heuristics.revolve import advances, binomial_steps
-from hcp.heuristics.sequence import BlockSequence, BlockStep, StepKind, block_sequence, run_steps
+from hcp.heuristics.sequence import BlockSequence, BlockStep, StepKind, block_sequence, by_slots, run_steps
 from hcp.planning.problem import NotApplicable, Problem
 from hcp.schedule.actions import Schedule
 from hcp.schedule.host import HostLink
@@ -30,16 +31,12 @@ def chain_schedules(problem: Problem, host: HostLink) -> Iterator[Schedule]:
     except NotApplicable:
         return
     for reuse in (True, False):
-        # The peak grows with the slots: the most slots that fit, by bisection.
-        low, high = 0, len(sequence)
-        while low < high:
-            middle = (low + high + 1) // 2
-            schedule = multistage_schedule(sequence, middle, host, reuse)
-            yield schedule
-            if replay(problem.graph, schedule, host).peak <= problem.budget:
-                low = middle
-            else:
-                high = middle - 1
+        yield from by_slots(
+            partial(multistage_schedule, sequence, host=host, reuse=reuse),
+            lambda schedule: replay(problem.graph, schedule, host).peak <= problem.budget,
+            0,
+            len(sequence),
+        )
 
 
 def multistage_schedule(sequence: BlockSequence, slots: int, host: HostLink, reuse: bool = False) -> Schedule:

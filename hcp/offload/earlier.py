@@ -14,7 +14,8 @@ import numpy as np
 
 from hcp.graph.cancellation import ticking
 from hcp.graph.ir import Graph, Node
-from hcp.schedule.actions import Action, Compute, Free, Schedule, ScheduleError
+from hcp.offload.overlap import if_better, in_rounds
+from hcp.schedule.actions import Action, Compute, Free, Schedule
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import Usage, replay
 
@@ -28,13 +29,9 @@ SHARES: Final = (1.0, 0.5, 0.1)
 
 def earlier(graph: Graph, schedule: Schedule, budget: int, host: HostLink | None = None) -> Schedule:
     """A schedule of the same actions, within the budget, that is done as soon or sooner."""
-    best, usage = schedule, replay(graph, schedule, host)
-    for _ in range(ROUNDS):
-        found = [*_better(graph, best, usage, budget, host)] if sum(usage.waited.values()) else []
-        if not found:
-            break
-        best, usage = min(found, key=lambda pair: pair[1].makespan)
-    return best
+    return in_rounds(
+        schedule, replay(graph, schedule, host), ROUNDS, lambda best, usage: _better(graph, best, usage, budget, host)
+    )
 
 
 def _better(
@@ -43,13 +40,9 @@ def _better(
     """What a round of moves comes to, where that is better."""
     for share in SHARES:
         moved = _Moves(graph, schedule, usage, budget).moved(share)
-        try:
-            found = replay(graph, moved, host)
-        except ScheduleError:
-            # Moves that are legal alone may not be together.
-            continue
-        if found.peak <= budget and found.makespan < usage.makespan:
-            yield moved, found
+        found = [*if_better(graph, moved, usage, budget, host)]
+        if found:
+            yield from found
             return
 
 

@@ -7,7 +7,7 @@ instead of the computation waiting for that. Both only where the profile has roo
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,6 +18,9 @@ from hcp.schedule.actions import Action, Compute, Fetch, Free, Offload, Schedule
 from hcp.schedule.host import HostLink
 from hcp.schedule.replay import Usage, replay
 
+# What a schedule and its use can become.
+Round = Callable[[Schedule, Usage], Iterable[tuple[Schedule, Usage]]]
+
 # Moving one copy makes others wait, or wait no longer.
 ROUNDS: Final = 8
 # Frees and fetches want the same room.
@@ -26,13 +29,32 @@ KINDS: Final = ((Free, Fetch), (Fetch,), (Free,))
 
 def overlapped(graph: Graph, schedule: Schedule, budget: int, host: HostLink) -> Schedule:
     """A schedule of the same steps, within the budget, that is done as soon or sooner where copies overlap."""
-    best, usage = schedule, replay(graph, schedule, host)
-    for _ in range(ROUNDS):
-        found = [*_rounds(graph, best, usage, budget, host)] if sum(usage.waited.values()) else []
+    return in_rounds(
+        schedule, replay(graph, schedule, host), ROUNDS, lambda best, usage: _rounds(graph, best, usage, budget, host)
+    )
+
+
+def in_rounds(schedule: Schedule, usage: Usage, rounds: int, moves: Round) -> Schedule:
+    """What rounds of moves make of a schedule, each from the best of the one before, while something waits."""
+    for _ in range(rounds):
+        found = [*moves(schedule, usage)] if sum(usage.waited.values()) else []
         if not found:
             break
-        best, usage = min(found, key=lambda pair: pair[1].makespan)
-    return best
+        schedule, usage = min(found, key=lambda pair: pair[1].makespan)
+    return schedule
+
+
+def if_better(
+    graph: Graph, moved: Schedule, usage: Usage, budget: int, host: HostLink | None
+) -> Iterator[tuple[Schedule, Usage]]:
+    """A schedule after moves, where it is legal, within the budget and done sooner than what it was made of."""
+    try:
+        found = replay(graph, moved, host)
+    except ScheduleError:
+        # Moves that are legal alone may not be together.
+        return
+    if found.peak <= budget and found.makespan < usage.makespan:
+        yield moved, found
 
 
 def _rounds(
@@ -41,13 +63,7 @@ def _rounds(
     """What a round of moves comes to, where that is better."""
     for kinds in KINDS:
         moved = Schedule(tuple(_Moves(graph, schedule, usage, budget, host).actions(kinds)))
-        try:
-            found = replay(graph, moved, host)
-        except ScheduleError:
-            # It moves some value in a way of its own, such as back and out again between two computations.
-            continue
-        if found.peak <= budget and found.makespan < usage.makespan:
-            yield moved, found
+        yield from if_better(graph, moved, usage, budget, host)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ capture the step (``hcp.integrations``) where that matters.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from hcp.graph.errors import GraphError
@@ -87,7 +88,7 @@ def _dropping(node: Node, moving: set[str]) -> Node:
         Value(value.name, value.bytes) if value.name in moving and value.kind == "output" else value
         for value in node.outputs
     )
-    return Node(node.name, node.op, node.inputs, outputs, node.cost, node.workspace, node.recomputable, node.source_id)
+    return replace(node, outputs=outputs)
 
 
 def _gradient(graph: Graph, name: str, maker: str) -> Value:

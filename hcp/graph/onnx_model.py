@@ -133,7 +133,8 @@ class _Tensors:
     def _remedy(self) -> str:
         """How to say how large inputs are."""
         if not self._open:
-            return "it depends on values that are known when the model runs; replace the operator that makes it"
+            said = "it depends on values that are known when the model runs"
+            return f"{said}; add it to the model's value_info, or replace the operator that makes it"
         name, dims = next(iter(self._open.items()))
         listed = ", ".join(f"{name} [{', '.join(map(str, dims))}]" for name, dims in self._open.items())
         shape = [dim if isinstance(dim, int) else 8 for dim in dims]

@@ -49,8 +49,13 @@ def with_shapes(
     found.CopyFrom(model)
     if found.functions:
         found = cast("onnx.ModelProto", package.inliner.inline_local_functions(found))
+    noted = {
+        value.name: value.type
+        for value in (*model.graph.value_info, *model.graph.output)
+        if _is_fixed(value.type.tensor_type)
+    }
     _set_inputs(found.graph, dims, input_shapes)
-    done: onnx.ModelProto = _Shapes(package, found).run()
+    done: onnx.ModelProto = _Shapes(package, found, noted=noted).run()
     return done
 
 
@@ -165,12 +170,14 @@ class _Shapes:
         model: Has the nodes as they will be read.
         constants: What is known of tensors, by name.
         stated: Results of operations that are not looked into.
+        noted: What the model says of tensors, for operators of which the inference knows nothing.
     """
 
     onnx: Any
     model: "onnx.ModelProto"
     constants: "dict[str, np.ndarray[Any, Any]]" = field(default_factory=dict)
     stated: "dict[str, onnx.TypeProto]" = field(default_factory=dict)
+    noted: "Mapping[str, onnx.TypeProto]" = field(default_factory=dict)
 
     def run(self) -> "onnx.ModelProto":
         for tensor in self.model.graph.initializer:
@@ -235,7 +242,17 @@ class _Shapes:
             return True
         # One after the other: what comes of one may decide the next.
         open_ones = (node for node in nodes if node.op_type == "If" and not any(n in self.stated for n in node.output))
-        return any(self._state(node, types) for node in open_ones)
+        return any(self._state(node, types) for node in open_ones) or any(self._recall(node, types) for node in nodes)
+
+    def _recall(self, node: "onnx.NodeProto", types: "Mapping[str, onnx.TypeProto]") -> bool:
+        """Believes the model about results whose shapes are unknown though those of what the node reads are not."""
+        made = [name for name in node.output if name]
+        known = all(_shape(types.get(name)) is not None for name in node.input if name)
+        missing = any(_shape(types.get(name)) is None for name in made)
+        if not known or not missing or not all(name in self.noted for name in made):
+            return False
+        self.stated.update((name, self.noted[name]) for name in made)
+        return True
 
     def _compute(self, node: "onnx.NodeProto", types: "Mapping[str, onnx.TypeProto]") -> None:
         shape = _shape(types.get(node.input[0])) if node.input else None

@@ -105,6 +105,17 @@ def test_computed_paddings_and_shapes_are_known():
     assert graph.values["wide"].bytes == graph.values["y"].bytes == 4 * 3 * 8
 
 
+def test_what_the_model_says_is_believed_where_nothing_is_inferred():
+    """Such as of a padding that is read from an input."""
+    nodes = [helper.make_node("Pad", ["x", "pads"], ["wide"]), helper.make_node("Relu", ["wide"], ["y"])]
+    inputs = [tensor("x", [3, 5]), tensor("pads", [4], TensorProto.INT64)]
+    found = model(nodes, inputs, [tensor("y", None)])
+    with pytest.raises(GraphError, match="'wide' has no size: it depends on values that are known when the model runs"):
+        from_onnx(found)
+    found.graph.value_info.append(tensor("wide", [3, 8]))
+    assert from_onnx(found).values["y"].bytes == 4 * 3 * 8
+
+
 def branching(condition, more=()):
     make = helper.make_node
     then = helper.make_graph([make("Squeeze", ["x", "axis"], ["a"])], "then", [], [tensor("a", None)])

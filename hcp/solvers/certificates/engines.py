@@ -10,6 +10,7 @@ Carlier 1982. It holds within every budget, and with a host. Proofs are in ``doc
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -19,7 +20,7 @@ from hcp.graph.cancellation import ticking
 from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.fields import Record, as_amount
 from hcp.graph.ir import LARGEST_TOTAL, Graph
-from hcp.planning.checks import check_size
+from hcp.planning.checks import BeyondLimit, check_size
 from hcp.planning.solution import Bound, Certificate, Quantity
 from hcp.schedule.scopes import ORDER_FREE
 from hcp.solvers.certificates.host import MOST_WEIGHT
@@ -163,7 +164,13 @@ def read_queue(record: Record, graph: Graph) -> QueueCertificate:
 
 
 def queue_bounds(graph: Graph) -> Iterator[Bound]:
-    """The bound of each engine's queue."""
+    """The bound of each engine's queue; none of a graph that is too large for its check."""
+    with suppress(BeyondLimit):
+        check_size(graph.index, 1)
+        yield from _queues(graph)
+
+
+def _queues(graph: Graph) -> Iterator[Bound]:
     for engine in ("", *graph.engines):
         value, where = queue_bound(graph, engine), f"engine {engine!r}" if engine else "the computation"
         yield Bound(value, "cost", ORDER_FREE, QueueCertificate(engine), f"what {where} has to do, and when it can")

@@ -14,7 +14,7 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.offload.earlier import earlier
 from hcp.planning.problem import Problem
 from hcp.schedule.host import PER, HostLink
-from hcp.solvers.certificates.engines import EngineWeights, queue_bound, weighted
+from hcp.solvers.certificates.engines import EngineWeights, queue_bound, queue_bounds, weighted
 from hcp.solvers.certificates.file import read_certificate
 from hcp.solvers.proof import Proof
 from tests.effort import examples, some
@@ -176,3 +176,12 @@ def test_weighted_costs_have_to_fit():
     graph = on_engines(Graph((Node("a", cost=2**58), Node("b", cost=1))), {"b": "network"})
     with pytest.raises(hcp.GraphError, match="too large to be counted 16 times"):
         weighted(graph, EngineWeights.of(graph, {"": 16, "network": 1}))
+
+
+def test_a_graph_too_large_for_the_check_has_no_bound_of_queues(monkeypatch):
+    graph = gathers(4)
+    assert list(queue_bounds(graph))
+    monkeypatch.setattr("hcp.planning.checks.MOST_CELLS", 8)
+    assert not list(queue_bounds(graph))
+    plan = hcp.solve(graph, "100%", "keep_all")
+    assert plan.cost >= plan.best_bound().value == graph.base_cost

@@ -15,7 +15,7 @@ from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.problem import DEFAULT_WORKERS, Limits, Monitor, ignore
 from hcp.sweeps.budgets import resolved
 from hcp.sweeps.engines import Engine, Local
-from hcp.sweeps.results import FAILED, Comparison, Row, judged
+from hcp.sweeps.results import FAILED, Comparison, Row, judged, medians
 from hcp.sweeps.store import Store
 from hcp.sweeps.task import Notice, Task
 
@@ -32,6 +32,7 @@ def compare(
     time_limit: float = 60.0,
     workers: int = DEFAULT_WORKERS,
     seed: int = 0,
+    seeds: int = 1,
     store: str | os.PathLike[str] | None = None,
     engine: Engine | None = None,
     monitor: Monitor = ignore,
@@ -49,6 +50,8 @@ def compare(
         time_limit: Seconds for each planner.
         workers: Threads for solvers that can use several.
         seed: Of the random numbers.
+        seeds: How many seeds each planner runs with, ``seed`` and those that follow. Its row is then that of the median
+            cost, with the lowest and the highest one; bounds are the best of all runs.
         store: A file that results are stored in as they come. What it holds for the same graph, budget, planner and
             limits is not run again, so an interrupted comparison resumes.
         engine: What runs the planners; this process by default.
@@ -71,7 +74,9 @@ def compare(
         planner_named(solver)
     if not time_limit > 0:
         raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
-    limits = Limits(time_limit, workers, seed)
+    if seeds < 1:
+        raise HcpError(f"seeds {seeds} is no number of runs; give 1 or more")
+    limits = [Limits(time_limit, workers, seed + place) for place in range(seeds)]
     runner = Local() if engine is None else engine
     with nullcontext() if store is None else Store(store) as kept:
         if kept is not None:
@@ -79,13 +84,14 @@ def compare(
         # Bad budgets are refused before hours of solving.
         cases = [(graph, *case) for graph in graph_list for case in resolved(graph, budget_list, kept)]
         tasks = [
-            Task(graph, Row(graph.name, budget, size, solver, ""), limits)
-            for (graph, budget, size), solver in product(cases, solver_list)
+            Task(graph, Row(graph.name, budget, size, solver, ""), each)
+            for (graph, budget, size), solver, each in product(cases, solver_list, limits)
         ]
         with stop_on_interrupt(stop) as asked:
             rows = dict(_rows(tasks, kept, runner, monitor=monitor, notice=notice, counter=counter, stop=asked))
-    found = Comparison(tuple(rows[i] for i in sorted(rows)))
-    return Comparison(tuple(row for group in found.groups() for row in judged(group)))
+    found = Comparison(tuple(replace(rows[i], seed=tasks[i].limits.seed) for i in sorted(rows)))
+    groups = (judged(group) for group in found.groups())
+    return Comparison(tuple(row for group in groups for row in (group if seeds == 1 else medians(group))))
 
 
 def _listed(

@@ -57,6 +57,7 @@ def compare_command(
     ] = None,
     time_limit: TimeLimit = 60.0,
     seed: Seed = 0,
+    seeds: Annotated[int, typer.Option(help="Runs of each planner, each with a seed of its own.", min=1)] = 1,
     workers: Workers = DEFAULT_WORKERS,
     config: Annotated[  # noqa: ARG001 - its callback does the work
         Path | None,
@@ -103,6 +104,7 @@ def compare_command(
             time_limit=time_limit,
             workers=workers,
             seed=seed,
+            seeds=seeds,
             store=store,
             engine=engine_named(engine, address, processes),
             monitor=monitor,

@@ -157,10 +157,10 @@ def comparison_numbers(comparison: Comparison) -> Table:
     """A comparison in numbers, for programs: units are in the headers, and what is not known is empty."""
     return Table(
         ("graph", "budget", "budget [bytes]", "solver", "status", "cost", "extra cost [%]", "peak [bytes]", "bound",
-         "best bound", "best bound verified", "gap [%]", "gap of extra cost [%]", "gap fixed order [%]", "time [s]",
-         "winner"),
+         "lowest cost", "highest cost", "best bound", "best bound verified", "gap [%]", "gap of extra cost [%]",
+         "gap fixed order [%]", "time [s]", "winner"),
         tuple(_numbers(row) for row in comparison.rows),
-        (False, False, True, False, False, *[True] * 5, False, *[True] * 4, False),
+        (False, False, True, False, False, *[True] * 7, False, *[True] * 4, False),
     )  # fmt: skip
 
 
@@ -170,11 +170,12 @@ def _numbers(row: Row) -> tuple[str, ...]:
     shares = [None if plan is None else plan.overhead, row.gap, row.gap_of_extra, fixed]
     extra, gap, of_extra, in_order = ("" if share is None else f"{100 * share:.6g}" for share in shares)
     counts = [None if plan is None else plan.cost, None if plan is None else plan.peak, row.bound, row.best_bound]
-    cost, peak, bound, best = ("" if count is None else str(count) for count in counts)
+    counts += [None, None] if row.costs is None else [*row.costs]
+    cost, peak, bound, best, low, high = ("" if count is None else str(count) for count in counts)
     verified = {None: "", True: "yes", False: "no"}[row.best_bound_verified]
     seconds = "" if plan is None else f"{plan.seconds:.3f}"
     return (row.graph, str(row.budget), str(row.budget_bytes), row.solver, _row_status(row), cost, extra, peak, bound,
-            best, verified, gap, of_extra, in_order, seconds, "yes" if row.winner else "no")  # fmt: skip
+            low, high, best, verified, gap, of_extra, in_order, seconds, "yes" if row.winner else "no")  # fmt: skip
 
 
 def plan_table(plan: Plan) -> Table:
@@ -311,7 +312,7 @@ def comparison_cells(row: Row) -> tuple[str, ...]:
         row.budget if isinstance(row.budget, str) else bytes_text(row.budget),
         row.solver,
         _row_status(row),
-        _signed(None if plan is None else plan.overhead),
+        _signed(None if plan is None else plan.overhead) + _range(row, base),
         bytes_text(None if plan is None else plan.peak),
         *map(_signed, bounds),
         {None: "-", True: "yes", False: "no"}[row.best_bound_verified],
@@ -325,6 +326,14 @@ def comparison_cells(row: Row) -> tuple[str, ...]:
 def _row_status(row: Row) -> str:
     claimed = row.status == Status.OPTIMAL.name and not row.best_bound_verified
     return "optimal (claimed)" if claimed else row.status.lower().replace("_", " ")
+
+
+def _range(row: Row, base: int | None) -> str:
+    """Of several runs, the lowest and the highest extra cost."""
+    if row.costs is None or base is None:
+        return ""
+    low, high = (percent_text(excess(cost, base)).removesuffix(" %") for cost in row.costs)
+    return f" ({low} to {high})"
 
 
 def _signed(fraction: float | None) -> str:

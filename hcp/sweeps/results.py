@@ -33,6 +33,9 @@ class Row:
         gap_of_extra: The part of the extra cost that ``best_bound`` leaves; see ``Plan.gap_of_extra``.
         winner: Whether no planner of the group found a lower cost.
         message: What to know: a proof of infeasibility, why a planner does not apply, or its note.
+        seed: Of the run's random numbers.
+        runs: How many runs, which differ in the seed alone, the row stands for; it is the one of the median cost.
+        costs: Where it stands for several, their lowest and their highest cost.
     """
 
     graph: str
@@ -47,6 +50,9 @@ class Row:
     gap_of_extra: float | None = None
     winner: bool = False
     message: str = ""
+    seed: int = 0
+    runs: int = 1
+    costs: tuple[int, int] | None = None
 
     @property
     def bound(self) -> int | None:
@@ -84,6 +90,9 @@ class Row:
             "trace": [] if plan is None else [[each.seconds, each.incumbent, each.bound] for each in plan.trace],
             "winner": self.winner,
             "message": self.message,
+            "seed": self.seed,
+            "runs": self.runs,
+            "cost_range": None if self.costs is None else list(self.costs),
         }
 
 
@@ -122,6 +131,21 @@ def judged(group: Sequence[Row]) -> list[Row]:
         )
     verified = any(row.verified for row in holders) if holders else None
     return [_with_group(row, best_bound, verified, lowest) for row in group]
+
+
+def medians(group: Sequence[Row]) -> list[Row]:
+    """Of judged rows that differ in the seed alone, the one of the median cost, the lower of two, with the range."""
+    found = []
+    for solver in dict.fromkeys(row.solver for row in group):
+        runs = [row for row in group if row.solver == solver]
+        solved = sorted((cost, place) for place, row in enumerate(runs) if (cost := _cost(row)) is not None)
+        if not solved:
+            found.append(replace(runs[0], runs=len(runs)))
+            continue
+        middle = runs[solved[(len(solved) - 1) // 2][1]]
+        found.append(replace(middle, runs=len(runs), costs=(solved[0][0], solved[-1][0])))
+    lowest = min((cost for row in found if (cost := _cost(row)) is not None), default=None)
+    return [replace(row, winner=lowest is not None and _cost(row) == lowest) for row in found]
 
 
 def _cost(row: Row) -> int | None:

@@ -9,6 +9,7 @@ import hcp
 from hcp.compare import Comparison
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import chain, training_chain, unet
+from hcp.sweeps.results import medians
 
 
 def test_gaps_use_the_best_bound_of_all_planners():
@@ -77,3 +78,34 @@ def test_different_graphs_of_one_name_are_numbered():
     found = hcp.compare(others, "100%", "keep_all")
     assert [row.graph for row in found.rows] == ["net", "net (2)", "net (3)"]
     assert [len(row.plan.graph.nodes) for row in found.rows] == [3, 4, 5]
+
+
+def test_several_seeds_give_the_median_and_the_range():
+    graph = unet(4)
+    options = {"time_limit": 20, "workers": 1}
+    found = hcp.compare(graph, "60%", ["anneal", "sqrt_n", "proof"], seeds=3, **options)
+    assert [(row.solver, row.runs) for row in found.rows] == [("anneal", 3), ("sqrt_n", 3), ("proof", 3)]
+    best = max(row.best_bound for row in found.rows)
+    for row in found.rows:
+        low, high = row.costs
+        assert low <= row.plan.cost <= high
+        assert best == row.best_bound <= low
+        assert row.to_dict()["cost_range"] == [low, high]
+    assert found.rows[1].costs[0] == found.rows[1].costs[1]
+    lowest = min(row.plan.cost for row in found.rows)
+    assert {row.solver for row in found.rows if row.winner} == {r.solver for r in found.rows if r.plan.cost == lowest}
+    with pytest.raises(HcpError, match="seeds 0 is no number of runs"):
+        hcp.compare(graph, "60%", "anneal", seeds=0)
+
+
+def test_the_median_of_rows():
+    graph = chain(6)
+    plans = [hcp.solve(graph, "100%", "keep_all")] * 3
+    rows = [
+        replace(row, plan=plan)
+        for row, plan in zip(hcp.compare(graph, "100%", "keep_all").rows * 3, plans, strict=True)
+    ]
+    (row,) = medians([*rows, replace(rows[0], plan=None)])
+    assert (row.runs, row.costs) == (4, (6, 6))
+    (none,) = medians([replace(rows[0], plan=None)] * 2)
+    assert (none.runs, none.costs) == (2, None)

@@ -470,9 +470,13 @@ def _left_open(aval: Any) -> bool:  # noqa: ANN401
     return bool(kind is not None and (kind.unreduced or kind.reduced))
 
 
+# What JAX calls the host's memory that a device can reach.
+HOST_MEMORY: Final = "pinned_host"
+
+
 def lists_host_memory(device: jax.Device) -> bool:
     """Whether a device lists a memory of the host's that it can reach."""
-    return any(memory.kind == "pinned_host" for memory in device.addressable_memories())
+    return any(memory.kind == HOST_MEMORY for memory in device.addressable_memories())
 
 
 # Part of what JAX keeps traces and compiled programs by.

@@ -15,7 +15,7 @@ import jax
 from hcp.integrations.jax.capture import Arguments, Captured, capture
 from hcp.integrations.jax.errors import JaxError, UnreachableBudget
 from hcp.integrations.jax.host import check_host_memory
-from hcp.integrations.jax.internals import equations_in, name_given
+from hcp.integrations.jax.internals import HOST_MEMORY, equations_in, name_given
 from hcp.integrations.jax.moves import bytes_on_host, with_moves
 from hcp.integrations.jax.plan import JaxPlan
 from hcp.integrations.jax.prepare import Way
@@ -196,7 +196,7 @@ def _policy(saved: Sequence[str], offloaded: Sequence[str]) -> Callable[..., Any
         names_which_can_be_saved=[*saved],
         names_which_can_be_offloaded=[*offloaded],
         offload_src="device",
-        offload_dst="pinned_host",
+        offload_dst=HOST_MEMORY,
     )
 
 

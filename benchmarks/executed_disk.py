@@ -23,7 +23,7 @@ import argparse
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -32,12 +32,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import publish
+from benchmarks.harness import in_turn, publish
 from hcp.graph.ir import Graph, Node, Value
 from hcp.planners import solve
-from hcp.planning.plan import Plan, judge
-from hcp.planning.problem import Problem
-from hcp.planning.solution import Solution
 from hcp.report.tables import Table
 from hcp.report.units import bytes_text
 from hcp.runtime import CheckpointStorage, ExecutionCallbacks, HeightCompressedExecutor
@@ -134,14 +131,6 @@ def measured_link(net: Net, graph: Graph, tier: TierName, folder: Path) -> HostL
     busy.join()
     out, back = (max(1, value.nbytes * PER // int(median(each))) for each in times.values())
     return HostLink(out, back, overlap=True)
-
-
-def in_turn(plan: Plan) -> Plan:
-    """The same actions over a link without overlap."""
-    problem = plan.problem
-    assert problem.host is not None
-    other = Problem(plan.graph, problem.budget, host=replace(problem.host, overlap=False))
-    return judge(other, Solution(plan.schedule, plan.status))
 
 
 def rows_of(net: Net, tier: TierName, folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:

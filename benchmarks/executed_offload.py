@@ -14,7 +14,7 @@ themselves than in a step, which every way has alike.
 """
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -24,13 +24,11 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from benchmarks.harness import alone, milliseconds, publish
+from benchmarks.harness import alone, in_turn, milliseconds, publish
 from hcp.integrations.torch import checkpoint, measure_peak, plan_for
 from hcp.integrations.torch.calibration import host_link
 from hcp.integrations.torch.demo.models import GPT
-from hcp.planning.plan import Plan, judge
-from hcp.planning.problem import Problem
-from hcp.planning.solution import Solution
+from hcp.planning.plan import Plan
 from hcp.report.tables import Table
 
 HEADERS: Final = ("way", "peak", "planned peak", "step ms", "x keep", "planned x keep", "moved MB")
@@ -67,21 +65,13 @@ def planned(sizes: Sizes, budget: str, cache: str, time_limit: float) -> Ways:
         "again": plan_for(net, inputs, budget=budget, **options),
     }
     plans = {way: each.plan for way, each in made.items()}
-    plans["the same in turn"] = _in_turn(plans["beside"])
+    plans["the same in turn"] = in_turn(plans["beside"])
     models = {}
     for way, plan in plans.items():
         models[way] = copy = GPT(layers=sizes.layers, width=sizes.width, context=sizes.length, dropout=0.0)
         copy.load_state_dict(net.state_dict())
         checkpoint(copy, plan=plan, **options)
     return Ways(models, plans)
-
-
-def _in_turn(plan: Plan) -> Plan:
-    """The same actions over a link without overlap."""
-    problem = plan.problem
-    assert problem.host is not None
-    link = replace(problem.host, overlap=False)
-    return judge(Problem(plan.graph, problem.budget, host=link), Solution(plan.schedule, plan.status))
 
 
 def _inputs(sizes: Sizes) -> tuple[torch.Tensor, torch.Tensor]:

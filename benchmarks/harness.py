@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from multiprocessing import get_context
@@ -20,6 +20,9 @@ from hcp.graph.builders import load_graph
 from hcp.graph.errors import HcpError
 from hcp.graph.files import write_atomically
 from hcp.graph.ir import Graph
+from hcp.planning.plan import Plan, judge
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Solution
 from hcp.report.tables import Table
 
 T = TypeVar("T")
@@ -75,6 +78,14 @@ def paired(
     ratios = [mine / theirs for mine, theirs in zip(times[True], times[False], strict=True)]
     low, middle, high = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
     return Pace(median(times[True]), middle, (low, high))
+
+
+def in_turn(plan: Plan) -> Plan:
+    """The same actions as a plan's over a link without overlap."""
+    problem = plan.problem
+    assert problem.host is not None
+    link = replace(problem.host, overlap=False)
+    return judge(Problem(plan.graph, problem.budget, host=link), Solution(plan.schedule, plan.status))
 
 
 def alone(task: Callable[[], T], seconds: float | None = None) -> T:

@@ -119,8 +119,8 @@ def compare_command(
         tell(STILL_COMPILING)
     texts: dict[Path | None, Callable[[], str]] = {
         json_file: lambda: json.dumps(_data(comparison, pareto), indent=2) + "\n",
-        csv_file: comparison_numbers(comparison).to_csv,
-        markdown: comparison_numbers(comparison).to_markdown,
+        csv_file: lambda: comparison_numbers(comparison).to_csv(),
+        markdown: lambda: comparison_numbers(comparison).to_markdown(),
         latex: lambda: latex_comparison(comparison, caption, label),
         html: lambda: _page(comparison),
     }

@@ -192,7 +192,6 @@ class GraphIndex:
         """Per node: bytes of the resident values that its ancestors make."""
         makers = np.flatnonzero(self.kept)
         place = {int(node): i for i, node in enumerate(makers)}
-        width = (len(makers) + 7) // 8
         above = [0] * self.n
         found = np.zeros(self.n, np.int64)
         for node in self.order.tolist():
@@ -200,9 +199,7 @@ class GraphIndex:
             for before in self.predecessors[node]:
                 above[node] |= above[before] | (1 << place[before] if before in place else 0)
             if above[node]:
-                bits = np.frombuffer(above[node].to_bytes(width, "little"), np.uint8)
-                among = np.unpackbits(bits, count=len(makers), bitorder="little").astype(np.bool_)
-                found[node] = self.kept[makers[among]].sum()
+                found[node] = self.kept[makers[members(above[node], len(makers))]].sum()
         return found
 
     @cached_property
@@ -230,11 +227,27 @@ class GraphIndex:
     @cached_property
     def ancestors(self) -> list[int]:
         """Per node: its proper ancestors as the bits of one Python integer."""
-        found = [0] * self.n
-        for node in self.order.tolist():
-            tick()
-            mask = 0
-            for before in self.predecessors[node]:
-                mask |= found[before] | (1 << before)
-            found[node] = mask
-        return found
+        return _reached(self.order.tolist(), self.predecessors)
+
+    @cached_property
+    def descendants(self) -> list[int]:
+        """Per node: the nodes of which it is a proper ancestor, as the bits of one Python integer."""
+        return _reached(self.order.tolist()[::-1], self.successors)
+
+
+def members(mask: int, count: int) -> BoolArray:
+    """Which of so many things are in a set, which is given as the bits of an integer."""
+    octets = np.frombuffer(mask.to_bytes(-(-count // 8), "little"), np.uint8)
+    return np.unpackbits(octets, count=count, bitorder="little").astype(np.bool_)
+
+
+def _reached(order: list[int], neighbours: list[list[int]]) -> list[int]:
+    """Per node: all that is reached by way of neighbours, which come before it in the order, as bits."""
+    found = [0] * len(order)
+    for node in order:
+        tick()
+        mask = 0
+        for other in neighbours[node]:
+            mask |= found[other] | (1 << other)
+        found[node] = mask
+    return found

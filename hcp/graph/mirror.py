@@ -8,14 +8,10 @@ capture the step (``hcp.integrations``) where that matters.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final
 
 from hcp.graph.errors import GraphError
 from hcp.graph.fields import shown
 from hcp.graph.ir import Graph, Node, Value
-
-# What a backward costs for each thing of which it makes a gradient, in its operation's cost.
-FACTOR: Final = 1
 
 
 def trained(graph: Graph, training: str | None, constant: Iterable[str] = ()) -> Graph:
@@ -66,7 +62,8 @@ def _backward(graph: Graph, node: Node, moving: set[str], parts: dict[str, list[
         return
     reads = (*given, *node.inputs, *(value.name for value in node.outputs))
     outputs = tuple(_gradient(graph, name, node.name) for name in wanted)
-    cost = FACTOR * len(wanted) * node.cost
+    # As much as the operation for each thing of which it makes a gradient.
+    cost = len(wanted) * node.cost
     for name in wanted:
         parts.setdefault(name, []).append(_named(name, node.name))
     yield Node(f"{node.name}:backward", f"{node.op}_backward", reads, outputs, cost, node.workspace)

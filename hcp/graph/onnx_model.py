@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 from hcp.graph.errors import GraphError
 from hcp.graph.ir import Graph, Node, Value
 from hcp.graph.mirror import trained
-from hcp.graph.onnx_shapes import onnx_package, open_inputs, reads, with_shapes
+from hcp.graph.onnx_shapes import dims_of, onnx_package, open_inputs, reads, with_shapes
 
 if TYPE_CHECKING:
     import onnx
@@ -103,9 +103,7 @@ class _Tensors:
         for value in (*graph.input, *graph.value_info, *graph.output):
             tensor = value.type.tensor_type
             if tensor.elem_type and tensor.HasField("shape"):
-                self._shape[value.name] = [
-                    dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim
-                ]
+                self._shape[value.name] = dims_of(tensor)
                 self._type[value.name] = tensor.elem_type
         for constant in (*graph.initializer, *_constants(graph)):
             self._shape[constant.name] = list(constant.dims)

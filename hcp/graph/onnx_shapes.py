@@ -71,15 +71,17 @@ def onnx_package() -> ModuleType:
     return onnx
 
 
+def dims_of(kind: "onnx.TypeProto.Tensor") -> list[int | str]:
+    """Sizes of dimensions; where one is not known its name, or a question mark."""
+    return [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in kind.shape.dim]
+
+
 def open_inputs(graph: "onnx.GraphProto") -> dict[str, list[int | str]]:
     """The shapes of inputs that have dimensions of unknown size, by name."""
     weights = {tensor.name for tensor in graph.initializer}
     found = {}
     for value in graph.input:
-        dims = [
-            dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
-            for dim in value.type.tensor_type.shape.dim
-        ]
+        dims = dims_of(value.type.tensor_type)
         if value.name not in weights and any(isinstance(dim, str) for dim in dims):
             found[value.name] = dims
     return found

@@ -19,6 +19,7 @@ out.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -31,7 +32,6 @@ from hcp.planning.select import choose
 from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
-from hcp.schedule.replay import replay
 
 # More than any chain costs; sums of a few fit.
 _IMPOSSIBLE: Final = 2**61
@@ -63,12 +63,7 @@ class Mixed:
     def _candidates(self, problem: Problem, sequence: BlockSequence) -> Iterator[Schedule]:
         cost = problem.graph.index.cost
         runs = Runs([int(cost[rise].sum()) for rise in sequence.rises], min(self.most_slots, len(sequence)))
-        yield from by_slots(
-            lambda slots: mixed_schedule(sequence, runs, slots),
-            lambda schedule: replay(problem.graph, schedule).peak <= problem.budget,
-            -1,
-            runs.slots,
-        )
+        yield from by_slots(problem, partial(mixed_schedule, sequence, runs), -1, runs.slots)
 
 
 class Runs:

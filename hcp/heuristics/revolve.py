@@ -33,7 +33,6 @@ from hcp.planning.select import choose
 from hcp.planning.solution import Solution
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule
-from hcp.schedule.replay import replay
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,7 @@ class Revolve:
             if self.slots is not None:
                 yield binomial_schedule(sequence, self.slots, reuse)
                 continue
-            yield from by_slots(
-                partial(binomial_schedule, sequence, reuse=reuse),
-                lambda schedule: replay(problem.graph, schedule).peak <= problem.budget,
-                0,
-                len(sequence),
-            )
+            yield from by_slots(problem, partial(binomial_schedule, sequence, reuse=reuse), 0, len(sequence))
 
 
 def binomial_schedule(sequence: BlockSequence, slots: int, reuse: bool = False) -> Schedule:

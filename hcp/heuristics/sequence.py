@@ -18,9 +18,11 @@ from hcp.graph.cancellation import tick
 from hcp.graph.index import GraphIndex
 from hcp.graph.ir import Graph
 from hcp.heuristics.segments import Walk
-from hcp.planning.problem import NotApplicable
+from hcp.planning.problem import NotApplicable, Problem
 from hcp.schedule.actions import Compute, Fetch, Offload, Schedule, Step
+from hcp.schedule.host import HostLink
 from hcp.schedule.rematerialize import lasting, makers
+from hcp.schedule.replay import replay
 
 # Run-once nodes that may be the end of the forward pass.
 _BOUNDARIES: Final = 4
@@ -150,21 +152,23 @@ def block_sequence(graph: Graph, order: tuple[str, ...], planner: str, most_bloc
 
 
 def by_slots(
-    make: Callable[[int], Schedule], fits: Callable[[Schedule], bool], least: int, most: int
+    problem: Problem, make: Callable[[int], Schedule], least: int, most: int, *, host: HostLink | None = None
 ) -> Iterator[Schedule]:
     """Schedules for ever better numbers of slots, by bisection: the peak grows with them.
 
     Args:
+        problem: Has the budget.
         make: The schedule for a number of slots.
-        fits: Whether it keeps the budget.
         least: A number that needs no look, or one less than the first.
         most: The largest.
+        host: Over which it moves values, if at all.
     """
     while least < most:
         middle = (least + most + 1) // 2
         schedule = make(middle)
         yield schedule
-        least, most = (middle, most) if fits(schedule) else (least, middle - 1)
+        fits = replay(problem.graph, schedule, host).peak <= problem.budget
+        least, most = (middle, most) if fits else (least, middle - 1)
 
 
 def run_steps(sequence: BlockSequence, steps: Iterable[BlockStep]) -> Schedule:

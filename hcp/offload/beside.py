@@ -5,6 +5,7 @@ with most to do save counts more. Their bounds hold here, divided by the weights
 and their schedules are judged with engines.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from hcp.graph.ir import LARGEST_TOTAL, Graph
@@ -16,8 +17,7 @@ from hcp.planning.solution import Bound, Solution, Status
 from hcp.planning.tracker import Tracker
 from hcp.schedule.actions import Schedule, ScheduleError
 from hcp.schedule.host import HostLink
-from hcp.schedule.replay import replay
-from hcp.solvers.certificates.engines import EnginesCertificate, EngineWeights, carried, queue_bounds, weighted
+from hcp.solvers.certificates.engines import EnginesCertificate, EngineWeights, carried, fits, queue_bounds, weighted
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class _Search:
         counts = dict.fromkeys(("", *self.graph.engines), 1)
         rounds = self.params.rounds
         for place in range(rounds):
-            if self.tracker.over or not self._fits(counts):
+            if self.tracker.over or not fits(self.graph, counts):
                 return
             try:
                 found = self._ask(EngineWeights.of(self.graph, counts), self.tracker.deadline.left / (rounds - place))
@@ -99,10 +99,6 @@ class _Search:
             if found.schedule is None:
                 return
             counts[self._busiest(found.schedule)] *= self.params.factor
-
-    def _fits(self, counts: dict[str, int]) -> bool:
-        """Whether sums of weighted costs are small enough for graphs."""
-        return sum(node.cost for node in self.graph.nodes) * max(counts.values()) <= LARGEST_TOTAL // 2
 
     def _ask(self, weights: EngineWeights, amount: float) -> Solution:
         """Has the weighted graph planned; takes what comes of it."""
@@ -139,9 +135,8 @@ class _Search:
 
     def _busiest(self, schedule: Schedule) -> str:
         """The engine with most to do in a schedule."""
-        names = schedule.computes
         work = dict.fromkeys(("", *self.graph.engines), 0)
-        for name in names:
+        for name in schedule.computes:
             node = self.graph.node[name]
             work[node.engine] += node.cost
         return max(work, key=lambda engine: work[engine])
@@ -150,12 +145,9 @@ class _Search:
         """Offers a schedule, and the same with more beside the computation."""
         self.tracker.offer(schedule)
         problem = self.tracker.problem
-        try:
-            if replay(self.graph, schedule, problem.host).peak <= problem.budget:
-                self.tracker.offer(earlier(self.graph, schedule, problem.budget, problem.host))
-        except ScheduleError:
-            # A user's incumbent.
-            return
+        # A user's incumbent may be illegal.
+        with suppress(ScheduleError):
+            self.tracker.offer(earlier(self.graph, schedule, problem.budget, problem.host))
 
 
 def _weighted_link(host: HostLink, count: int) -> HostLink:

@@ -18,7 +18,6 @@ from hcp.heuristics.sequence import BlockSequence, BlockStep, StepKind, block_se
 from hcp.planning.problem import NotApplicable, Problem
 from hcp.schedule.actions import Schedule
 from hcp.schedule.host import HostLink
-from hcp.schedule.replay import replay
 
 # The programme looks at all pairs of blocks; longer chains are divided into fewer.
 MOST_BLOCKS: Final = 400
@@ -31,12 +30,8 @@ def chain_schedules(problem: Problem, host: HostLink) -> Iterator[Schedule]:
     except NotApplicable:
         return
     for reuse in (True, False):
-        yield from by_slots(
-            partial(multistage_schedule, sequence, host=host, reuse=reuse),
-            lambda schedule: replay(problem.graph, schedule, host).peak <= problem.budget,
-            0,
-            len(sequence),
-        )
+        make = partial(multistage_schedule, sequence, host=host, reuse=reuse)
+        yield from by_slots(problem, make, 0, len(sequence), host=host)
 
 
 def multistage_schedule(sequence: BlockSequence, slots: int, host: HostLink, reuse: bool = False) -> Schedule:

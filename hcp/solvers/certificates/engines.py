@@ -19,6 +19,7 @@ import numpy as np
 from hcp.graph.cancellation import ticking
 from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.fields import Record, as_amount
+from hcp.graph.index import members
 from hcp.graph.ir import LARGEST_TOTAL, Graph
 from hcp.planning.checks import BeyondLimit, check_size
 from hcp.planning.solution import Bound, Certificate, Quantity
@@ -65,6 +66,11 @@ class EngineWeights:
         return sum(amount for _, amount in self.amounts)
 
 
+def fits(graph: Graph, counts: Mapping[str, int]) -> bool:
+    """Whether sums of costs that are counted so often, by engine, are small enough for a graph."""
+    return sum(node.cost for node in graph.nodes) * max(counts.values()) <= LARGEST_TOTAL // 2
+
+
 def weighted(graph: Graph, weights: EngineWeights) -> Graph:
     """The graph without engines in which a node costs as often as much as its engine's weight says.
 
@@ -72,7 +78,7 @@ def weighted(graph: Graph, weights: EngineWeights) -> Graph:
         GraphError: If the costs are too large for the weights.
     """
     counts = dict(weights.amounts)
-    if sum(node.cost for node in graph.nodes) * max(counts.values()) > LARGEST_TOTAL // 2:
+    if not fits(graph, counts):
         raise GraphError(f"the costs of graph {graph.name!r} are too large to be counted {max(counts.values())} times")
     nodes = tuple(replace(node, cost=counts[node.engine] * node.cost, engine="") for node in graph.nodes)
     return replace(graph, nodes=nodes)
@@ -186,7 +192,7 @@ def queue_bound(graph: Graph, engine: str) -> int:
         BeyondLimit: If the graph is too large.
     """
     check_size(graph.index, 1)
-    heads, tails = _around(graph, engine, forward=True), _around(graph, engine, forward=False)
+    heads, tails = (_busiest(graph, engine, each) for each in (graph.index.ancestors, graph.index.descendants))
     queue = sorted((node for node in graph.nodes if node.engine == engine), key=lambda node: -tails[node.name])
     head = np.array([heads[node.name] for node in queue], np.int64)
     tail = np.array([tails[node.name] for node in queue], np.int64)
@@ -199,27 +205,13 @@ def queue_bound(graph: Graph, engine: str) -> int:
     return best
 
 
-def _around(graph: Graph, engine: str, *, forward: bool) -> dict[str, int]:
-    """For each node of an engine, the most that one engine has to do for all nodes before it, or after it."""
-    index = graph.index
-    names, on = index.node_names, [graph.node[name].engine for name in index.node_names]
-    own = np.array([[other == mine for mine in on] for other in ("", *graph.engines)]) * index.cost
-    neighbours = index.predecessors if forward else _successors(index.predecessors)
-    reached = [0] * index.n
-    found = {}
-    for v in ticking(index.order.tolist()[:: 1 if forward else -1]):
-        for u in neighbours[v]:
-            reached[v] |= reached[u] | 1 << u
-        if on[v] == engine:
-            octets = np.frombuffer(reached[v].to_bytes(-(-index.n // 8), "little"), np.uint8)
-            members = np.unpackbits(octets, count=index.n, bitorder="little").astype(bool)
-            found[names[v]] = int(own[:, members].sum(axis=1).max())
-    return found
-
-
-def _successors(predecessors: list[list[int]]) -> list[list[int]]:
-    found: list[list[int]] = [[] for _ in predecessors]
-    for v, before in enumerate(predecessors):
-        for u in before:
-            found[u].append(v)
-    return found
+def _busiest(graph: Graph, engine: str, around: list[int]) -> dict[str, int]:
+    """For each node of an engine, the most that one engine has to do for the nodes around it, given as bits by node."""
+    names = graph.index.node_names
+    on = [graph.node[name].engine for name in names]
+    own = np.array([[other == mine for mine in on] for other in ("", *graph.engines)]) * graph.index.cost
+    return {
+        names[v]: int(own[:, members(around[v], len(names))].sum(axis=1).max())
+        for v in ticking(range(len(names)))
+        if on[v] == engine
+    }

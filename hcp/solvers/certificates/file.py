@@ -76,12 +76,16 @@ def _name(record: Record) -> str:
     return record.text("kind").partition("/")[0]
 
 
-def _read_host(record: Record, graph: Graph) -> HostCertificate:
-    """A certificate around another one, about the graph that it relaxes to."""
-    inner = Record(record.get("proof"), f"the proof in {record.owner}").text("kind").partition("/")[0]
-    # A limit would be about the cost of the other graph's schedules.
+def _check_proof(record: Record) -> None:
+    """Refuses a proof that is about no other graph; a limit would be about the cost of the other graph's schedules."""
+    inner = _name(Record(record.get("proof"), f"the proof in {record.owner}"))
     if inner in _OTHERS:
         raise GraphError(f"{record.owner} has a proof of kind {inner!r}; expected one of rows, conflicts or a tree")
+
+
+def _read_host(record: Record, graph: Graph) -> HostCertificate:
+    """A certificate around another one, about the graph that it relaxes to."""
+    _check_proof(record)
     host, relaxed, weights, other = read_link(record, graph)
     proof = read_certificate(record.get("proof"), f"the proof in {record.owner}", other)
     certificate = HostCertificate(host, relaxed, proof, weights)
@@ -92,9 +96,7 @@ def _read_host(record: Record, graph: Graph) -> HostCertificate:
 
 def _read_engines(record: Record, graph: Graph) -> EnginesCertificate:
     """A certificate around another one, about the graph without engines."""
-    inner = Record(record.get("proof"), f"the proof in {record.owner}").text("kind").partition("/")[0]
-    if inner in _OTHERS:
-        raise GraphError(f"{record.owner} has a proof of kind {inner!r}; expected one of rows, conflicts or a tree")
+    _check_proof(record)
     weights = read_weights(record, graph)
     proof = read_certificate(record.get("proof"), f"the proof in {record.owner}", weighted(graph, weights))
     return EnginesCertificate(weights, proof)

@@ -18,6 +18,7 @@ from hcp.graph.ir import Graph
 from hcp.planning.problem import Problem
 from hcp.solvers.checkmate import checkmate_program
 from hcp.solvers.cut_relaxation.chains import candidate_chains
+from hcp.solvers.cut_relaxation.grid import ColumnKey
 from hcp.solvers.cut_relaxation.model import build_cut_model
 from hcp.solvers.fixed_order.stages import StageGrid, build_stage_grid, build_stage_model
 from hcp.solvers.models.rows import Model
@@ -26,9 +27,6 @@ SUFFIXES: Final = (".mps", ".lp")
 # Doubles hold whole numbers up to here.
 LARGEST: Final = 2**53
 
-# What a column stands for: its kind, the node or the value, and the stage.
-Meaning = tuple[str, str, int]
-
 
 @dataclass(frozen=True)
 class Exported:
@@ -36,12 +34,12 @@ class Exported:
 
     Attributes:
         model: Rows and columns.
-        meaning: By column, where it is a variable of the formulation; others only help.
+        keys: What columns are called that are variables of the formulation; others only help.
         stages: What each stage ends with, by name.
     """
 
     model: Model
-    meaning: Mapping[int, Meaning]
+    keys: Mapping[int, ColumnKey]
     stages: tuple[str, ...]
 
 
@@ -49,16 +47,15 @@ def cuts(graph: Graph, budget: int) -> Exported:
     """The order-free cut relaxation, for the longest chain that is tried, without cuts."""
     index = graph.index
     form = build_cut_model(index, budget, candidate_chains(graph)[-1])
-    meaning = {column: _meaning(index, *key) for column, key in enumerate(form.grid.keys)}
-    return Exported(form.model, meaning, tuple(index.node_names[node] for node in form.chain))
+    return Exported(form.model, dict(enumerate(form.grid.keys)), tuple(index.node_names[node] for node in form.chain))
 
 
 def staged(graph: Graph, budget: int) -> Exported:
     """The staged model of the graph's order, with the inside of every stage."""
     order = tuple(graph.index.order.tolist())
     form = build_stage_model(build_stage_grid(graph.index, budget, order), budget, range(len(order)))
-    names = {column: ("N", graph.index.value_names[x], stage) for column, (stage, x, _) in form.needs.items()}
-    return Exported(form.model, {**_of_grid(form.grid), **names}, graph.order)
+    needs = {column: ColumnKey("N", x, stage) for column, (stage, x, _) in form.needs.items()}
+    return Exported(form.model, _of_grid(form.grid) | needs, graph.order)
 
 
 def checkmate(graph: Graph, budget: int) -> Exported:
@@ -94,10 +91,10 @@ def export_model(graph: Graph, budget: int, model: str, path: Path) -> Path:
     if graph.engines:
         raise HcpError(f"graph {graph.name!r} has nodes on engines, of which models know nothing; give graph.serial")
     found = MODELS[model](graph, budget)
-    names = [_name(found.meaning.get(column), column, graph.index) for column in range(len(found.model.cost))]
+    names = [_name(found.keys.get(column), column) for column in range(len(found.model.cost))]
     beside = path.with_suffix(".columns.json")
     write_atomically(path, _text(found.model, names, path.suffix, f"{graph.name}, {model}, {budget} bytes"))
-    columns = {names[column]: list(meaning) for column, meaning in found.meaning.items()}
+    columns = {names[column]: [key.kind, _item(graph.index, key), key.stage] for column, key in found.keys.items()}
     write_atomically(beside, json.dumps({"model": model, "columns": columns, "stages": found.stages}) + "\n")
     return beside
 
@@ -132,22 +129,22 @@ def _text(model: Model, names: list[str], suffix: str, title: str) -> str:
         return file.read_text()
 
 
-def _of_grid(grid: StageGrid) -> dict[int, Meaning]:
+def _of_grid(grid: StageGrid) -> dict[int, ColumnKey]:
     found = {}
     for kind, columns in (("R", grid.runs), ("S", grid.saves)):
         for item, stage in np.argwhere(columns >= 0).tolist():
-            found[int(columns[item, stage])] = _meaning(grid.index, kind, item, stage)
+            found[int(columns[item, stage])] = ColumnKey(kind, item, stage)
     return found
 
 
-def _meaning(index: GraphIndex, kind: str, item: int, stage: int) -> Meaning:
-    return kind, (index.value_names if kind == "S" else index.node_names)[item], stage
+def _item(index: GraphIndex, key: ColumnKey) -> str:
+    """The node or the value that a column is about."""
+    return (index.node_names if key.kind in {"C", "R"} else index.value_names)[key.item]
 
 
-def _name(meaning: Meaning | None, column: int, index: GraphIndex) -> str:
+def _name(key: ColumnKey | None, column: int) -> str:
     """A name that all readers take: the numbers of nodes and values, since names of graphs may be anything."""
-    if meaning is None:
+    if key is None:
         return f"help_{column}"
-    kind, name, stage = meaning
-    number = index.node_of[name] if kind in {"C", "R"} else index.value_of[name]
-    return f"{kind}_{number}_{stage}" + (f"_{column}" if kind == "N" else "")
+    # Several readers in a stage have an N each.
+    return "_".join(map(str, (*key, column) if key.kind == "N" else key))

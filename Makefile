@@ -8,7 +8,7 @@ PIP_FLAGS := --quiet --no-compile -c constraints.txt
 # of the tests import them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-slow lint types layers theory docs bench published check clean
+.PHONY: setup demo test test-slow lint types layers theory docs bench published instances check clean
 
 setup: $(STAMP)
 
@@ -57,6 +57,10 @@ bench: setup
 # make published DATA=folder-of-published-graphs: the published comparison as tables (Markdown, LaTeX) and a figure
 published: setup
 	$(BIN)/python -m benchmarks.published --data $(DATA) --out results/published
+
+# Every schedule and certificate of the library of instances, by hcp and by the standalone checker: half an hour.
+instances: setup
+	$(BIN)/hcp instances check
 
 check: lint types layers docs test
 

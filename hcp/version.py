@@ -1,4 +1,4 @@
 """The version of hcp, which stored plans and results carry."""
 
 # The build reads this line.
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -16,7 +16,9 @@ import typer
 
 import hcp
 from hcp.cli import app
+from hcp.instances import summaries
 from hcp.planners import PLANNERS
+from hcp.report.instances import leaderboard as boards
 from hcp.report.tables import Table
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +36,10 @@ def command_line() -> str:
     main: Any = typer.main.get_command(app)
     context = main.make_context("hcp", [], resilient_parsing=True)
     parts = [_help(main, None, "hcp")]
-    parts += [_help(command, context, name) for name, command in main.commands.items()]
+    for name, command in main.commands.items():
+        parts.append(_help(command, context, name))
+        for inner, part in getattr(command, "commands", {}).items():
+            parts.append(_help(part, context, f"{name} {inner}"))
     return "\n\n".join(parts)
 
 
@@ -81,12 +86,18 @@ def published() -> str:
     return text.partition("\n")[2].strip()
 
 
+def leaderboard() -> str:
+    """The best that is known of every instance."""
+    return boards(summaries())
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "command-line": command_line,
     "public-names": public_names,
     "planners": planners,
     "measured-planners": measured_planners,
     "published": published,
+    "leaderboard": leaderboard,
 }
 
 

@@ -6,7 +6,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hcp.cli import commands, compare_command, export_command, fit_command, grade_command, plan_commands
+from hcp.cli import (
+    commands,
+    compare_command,
+    export_command,
+    fit_command,
+    grade_command,
+    instances_command,
+    plan_commands,
+)
 from hcp.graph.errors import HcpError
 from hcp.planning.native import left_alone
 from hcp.version import __version__
@@ -58,6 +66,7 @@ app.command("show")(commands.show)
 app.command("verify")(commands.verify)
 app.command("analyze")(commands.analyze)
 app.command("export")(export_command.export_command)
+app.add_typer(instances_command.app, name="instances")
 app.command("planners")(commands.planners)
 app.command("compile")(commands.compile_command)
 app.command("fit")(fit_command.fit_command)

@@ -18,6 +18,7 @@ from hcp.graph.files import read_json
 from hcp.graph.instances import INSTANCES, instance
 from hcp.graph.ir import Graph
 from hcp.graph.mirror import trained
+from hcp.instances.library import load
 from hcp.planners import PLANNERS, planner_named
 from hcp.planning.deadline import Deadline
 from hcp.planning.planner import AnyPlanner
@@ -25,7 +26,9 @@ from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.host import HostLink
 
-GRAPH_HELP = f"A graph file, or a generator and its size ({', '.join(INSTANCES)})."
+# What names of the library of instances begin with, as in instances:llama3-8b-8l.
+LIBRARY = "instances"
+GRAPH_HELP = f"A graph file, {LIBRARY}:NAME, or a generator and its size ({', '.join(INSTANCES)})."
 BUDGET_HELP = "Bytes, a size such as 8GiB, or a percentage such as 80%."
 
 
@@ -162,7 +165,7 @@ def order_from(text: str, graph: Graph) -> tuple[str, ...] | None:
 
 
 def graph_from(text: str, shapes: Sequence[str] | None = None, training: str | None = None) -> Graph:
-    """The graph of a file or a generator.
+    """The graph of a file, a generator or the library of instances.
 
     Args:
         text: Of the command line.
@@ -171,10 +174,10 @@ def graph_from(text: str, shapes: Sequence[str] | None = None, training: str | N
     """
     name = text.partition(":")[0]
     given = dict(map(_input_shape, shapes or ()))
-    if ":" in text and name in INSTANCES and not Path(text).exists():
+    if ":" in text and name in (LIBRARY, *INSTANCES) and not Path(text).exists():
         if given:
-            raise HcpError(f"{text!r} is a generator, and --input-shape is for ONNX models; leave it out")
-        return trained(instance(text), training)
+            raise HcpError(f"{text!r} is no ONNX model, and --input-shape is for these; leave it out")
+        return trained(load(text[len(LIBRARY) + 1 :]).graph if name == LIBRARY else instance(text), training)
     return load_graph(text, input_shapes=given, training=training)
 
 

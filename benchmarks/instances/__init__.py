@@ -1,0 +1,1 @@
+"""How the library of instances is made: ``python -m benchmarks.instances make | solve``."""

@@ -1,0 +1,111 @@
+"""A plan that is handed in for an instance: what of it is better than what is known."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from hcp.graph.errors import HcpError
+from hcp.instances.record import Best, Instance, Origin, is_order_free_proof
+from hcp.planning.plan import EveryNodeOnce, Plan, replayed, with_shown_status
+from hcp.planning.problem import Problem
+from hcp.planning.solution import Bound, Solution, Status
+from hcp.schedule.budget import is_share, parse_budget
+from hcp.schedule.replay import keep_everything_usage
+
+# Of certificates, for all of a plan's together.
+SECONDS: Final = 600.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a submission makes better.
+
+    Attributes:
+        instance: With it.
+        budget: Which budget it is for.
+        cost: Of its schedule where that is cheaper than what was known, else None.
+        bound: Its bound where that is larger than what was known, else None.
+    """
+
+    instance: Instance
+    budget: str
+    cost: int | None
+    bound: int | None
+
+    @property
+    def any(self) -> bool:
+        """Whether it makes anything better."""
+        return self.cost is not None or self.bound is not None
+
+
+def submitted(instance: Instance, plan: Plan, by: str, date: str, budget: str | None = None) -> Change:
+    """An instance with what of a plan is better than what was known: its schedule, its certified bound, or both.
+
+    Only what is checked here counts: the schedule by replay, the bound by its certificate. A schedule is taken for
+    the budget that the plan names. Its bound holds there as well, as the budget is the same.
+
+    Args:
+        instance: Of the library.
+        plan: For its graph.
+        by: Whose it is, for people.
+        date: As in 2026-11-30.
+        budget: The share that the plan's budget is, where it is new; by default one that the instance has.
+
+    Raises:
+        HcpError: If the plan is for another graph or a budget that the instance has not, or moves values to a host.
+    """
+    _check(instance, plan)
+    share = _share(instance, plan.problem.budget, budget)
+    plan.check_within(SECONDS)
+    proofs = (bound for bound in plan.bounds if is_order_free_proof(bound) and plan.verified(bound))
+    proof = max(proofs, key=lambda bound: bound.value)
+    old = next((best for best in instance.best if best.budget == share), None)
+    if old is None and plan.schedule is None:
+        raise HcpError(f"the plan is the first for {share} and has no schedule; give one that has")
+    origin = Origin(by, date, plan.seconds)
+    if old is None:
+        first = Best(share, _joined(plan, proof), origin, origin)
+        return Change(_with(instance, first), share, plan.cost, proof.value)
+    best = old
+    if plan.cost is not None and plan.cost < best.cost:
+        best = replace(best, plan=_joined(plan, best.certified), schedule=origin)
+    if proof.value > old.certified.value:
+        best = replace(best, plan=_joined(best.plan, proof), bound=origin)
+    cost = best.cost if best.cost < old.cost else None
+    bound = proof.value if best.bound is origin else None
+    return Change(instance if best is old else _with(instance, best), share, cost, bound)
+
+
+def _check(instance: Instance, plan: Plan) -> None:
+    if plan.graph.fingerprint != instance.graph.fingerprint:
+        raise HcpError(
+            f"the plan is for another graph, {plan.graph.name!r}; expected that of instance {instance.name!r}, as "
+            f"`hcp instances get {instance.name}` writes it"
+        )
+    if plan.problem.host is not None or plan.problem.order is not None:
+        raise HcpError("the plan has a host or an order to keep; instances are planned without either")
+
+
+def _share(instance: Instance, budget: int, given: str | None) -> str:
+    if given is not None:
+        peak = keep_everything_usage(instance.graph).peak
+        if not is_share(given) or parse_budget(given, instance.graph) != budget:
+            raise HcpError(f"budget {given!r} is not the plan's, which is {budget} of {peak} bytes; give its share")
+        return given
+    found = next((best.budget for best in instance.best if best.plan.problem.budget == budget), None)
+    if found is None:
+        known = ", ".join(f"{best.budget} ({best.plan.problem.budget})" for best in instance.best) or "none"
+        raise HcpError(f"instance {instance.name!r} has no budget of {budget} bytes; there are {known}")
+    return found
+
+
+def _joined(plan: Plan, bound: Bound) -> Plan:
+    """The schedule of a plan with one bound, judged anew."""
+    kept = () if isinstance(bound.certificate, EveryNodeOnce) else (bound,)
+    solution = Solution(plan.schedule, Status.FEASIBLE, kept, plan.planner, round(plan.seconds, 1))
+    return with_shown_status(replayed(Problem(plan.graph, plan.problem.budget), solution))
+
+
+def _with(instance: Instance, best: Best) -> Instance:
+    others = [other for other in instance.best if other.budget != best.budget]
+    ordered = sorted([*others, best], key=lambda each: -each.plan.problem.budget)
+    return replace(instance, best=tuple(ordered))

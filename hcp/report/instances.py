@@ -1,0 +1,97 @@
+"""The library of instances as tables."""
+
+from collections.abc import Iterable
+
+from hcp.instances.library import Summary
+from hcp.instances.record import Instance
+from hcp.report.tables import Table
+from hcp.report.units import bytes_text, cost_text, percent_text
+
+
+def instances_table(summaries: Iterable[Summary]) -> Table:
+    """Instances, and the certified gap of each budget."""
+    rows = tuple(
+        (
+            each.name,
+            each.level,
+            "training" if each.training else "forward",
+            str(each.nodes),
+            bytes_text(each.base_peak),
+            ", ".join(f"{best['budget']}: {_gap(best)}" for best in each.best),
+        )
+        for each in summaries
+    )
+    columns = ("instance", "level", "kind", "nodes", "keep-everything peak", "certified gap by budget")
+    return Table(columns, rows, (False, False, False, True, True, False))
+
+
+def provenance_table(instance: Instance) -> Table:
+    """Where an instance comes from, as pairs."""
+    rows = (("title", instance.title), ("family", instance.family), ("level", instance.level))
+    return Table(("", "value"), (*rows, *instance.provenance.items()), (False, False))
+
+
+def best_table(instance: Instance) -> Table:
+    """The best that is known of an instance."""
+    unit = instance.graph.cost_unit
+    rows = []
+    for given, best in zip(Summary.of(instance).best, instance.best, strict=True):
+        rows.append(
+            (
+                best.budget,
+                cost_text(given["cost"], unit),
+                percent_text(given["overhead"]),
+                f"{given['peak']} of {given['budget_bytes']}",
+                cost_text(given["bound"], unit),
+                _gap(given),
+                f"{best.schedule.by}, {best.schedule.date}",
+                f"{best.bound.by}, {best.bound.date}",
+            )
+        )
+    columns = (
+        "budget",
+        "cost",
+        "overhead",
+        "peak, bytes",
+        "certified bound",
+        "gap",
+        "schedule by",
+        "bound by",
+    )
+    return Table(columns, tuple(rows), (False, True, True, True, True, True, False, False))
+
+
+def leaderboard(summaries: Iterable[Summary]) -> str:
+    """The best known of every instance and budget, a section for each family, in Markdown."""
+    by_family: dict[str, list[Summary]] = {}
+    for each in summaries:
+        by_family.setdefault(each.family, []).append(each)
+    return "\n\n".join(f"### {family}\n\n{_family(rows)}" for family, rows in sorted(by_family.items()))
+
+
+def _family(summaries: Iterable[Summary]) -> str:
+    rows = []
+    for each in summaries:
+        for best in each.best:
+            first = best is each.best[0]
+            rows.append(
+                (
+                    f"`{each.name}`" if first else "",
+                    str(each.nodes) if first else "",
+                    best["budget"],
+                    f"{best['cost']:,}",
+                    percent_text(best["overhead"]),
+                    f"{best['bound']:,}",
+                    _gap(best),
+                    f"{best['schedule']['by']}, {best['schedule']['seconds']:g} s",
+                    f"{best['bound_from']['by']}, {best['bound_from']['seconds']:g} s",
+                )
+            )
+    columns = ("instance", "nodes", "budget", "cost", "overhead", "certified bound", "gap", "schedule", "bound")
+    return Table(columns, tuple(rows), (False, True, True, True, True, True, True, False, False)).to_markdown()
+
+
+def _gap(best: dict[str, object]) -> str:
+    gap = best["gap"]
+    assert isinstance(gap, float)
+    return "optimal" if best["optimal"] else percent_text(gap)

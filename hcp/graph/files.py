@@ -71,7 +71,7 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no JSON number")
 
 
-def write_atomically(path: str | os.PathLike[str], text: str) -> None:
+def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
     """Writes a whole file or none of it: a temporary file beside it takes its place at the end.
 
     Raises:
@@ -80,7 +80,7 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> None:
     file = Path(path)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(file)
     except (OSError, ValueError) as error:
         raise HcpError(f"cannot write {str(file)!r} ({error}); give a file in an existing, writable folder") from None

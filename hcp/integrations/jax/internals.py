@@ -18,7 +18,7 @@ from jax._src.source_info_util import Scope, user_frames
 from jax.extend import core
 from jax.sharding import AxisType
 
-from hcp.integrations.sources import source_text
+from hcp.graph.source import source_text
 
 _OWN_FILES: Final = str(Path(__file__).parents[2]) + os.sep
 

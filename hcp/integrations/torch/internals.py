@@ -39,7 +39,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils import _pytree
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
-from hcp.integrations.sources import source_text
+from hcp.graph.source import source_text
 
 # Imported from here by the other files.
 __all__ = [

@@ -226,7 +226,8 @@ function draw() {
     shapes: shapes(), annotations: levels.map((each) => each.note),
   };
   const traces = [...groups.held.map(area), total, ...dots(x, low, high, wide, at)];
-  return Plotly.react("plot", traces, layout, { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]] })
+  return Plotly.react("plot", traces, layout, { responsive: true, displaylogo: false, doubleClick: "autosize",
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]] })
     .then(() => tellResolution());
 }
 

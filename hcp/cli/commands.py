@@ -1,5 +1,6 @@
 """``hcp show``, ``verify``, ``analyze``, ``planners`` and ``demo``."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from hcp.cli.options import (
     Quiet,
     Seed,
     TrainingText,
+    check_page,
     check_plot,
     check_target,
     graph_from,
@@ -32,11 +34,14 @@ from hcp.graph.visualize import to_dot, to_svg
 from hcp.planners import PLANNERS
 from hcp.planning.checks import CHECK_SECONDS
 from hcp.planning.compilation import compile_parts
+from hcp.planning.plan import Plan
 from hcp.planning.problem import LEAST_PART, Limits
 from hcp.plans.file import SCHEMA, load_plan
 from hcp.plans.verify import check_plan
 from hcp.report.show import graph_table, plan_marks, planners_table
+from hcp.report.snapshot import save_snapshot
 from hcp.report.tables import Table, plan_table, verification_table
+from hcp.report.trace import save_trace
 from hcp.schedule.actions import keep_everything
 
 
@@ -48,6 +53,11 @@ def show(
     figure: Annotated[
         list[str] | None, typer.Option(help="What to draw: memory, schedule, graph, search; repeat for several.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a plan as a page to explore it in the browser.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="Write a plan as a trace for ui.perfetto.dev (JSON).")] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Write a plan as a snapshot for pytorch.org/memory_viz (pickle).")
+    ] = None,
     input_shapes: InputShapes = None,
     training: TrainingText = None,
 ) -> None:
@@ -56,10 +66,15 @@ def show(
     \b
       hcp show unet:4
       hcp show plan.json --plot plan.pdf --figure memory
+      hcp show plan.json --html plan.html
     """
-    check_target(dot, svg)
+    check_target(dot, svg, trace, snapshot)
     check_plot(plot)
+    check_page(html)
     data = json_of(target) or {}
+    views = {"--html": html, "--trace": trace, "--snapshot": snapshot}
+    if data.get("schema") != SCHEMA:
+        _refuse_views(target, views)
     if "benchmark" in data:
         _show_runs(data, plot)
         return
@@ -71,6 +86,7 @@ def show(
             from hcp.report.plan_figures import plot_plan
 
             plot_plan(plan, plot, figure or ())
+        _write_views(plan, html, trace, snapshot)
     else:
         if plot is not None or figure:
             raise HcpError(f"{target!r} is a graph, and only plans can be plotted; give a plan file, or use --svg")
@@ -80,6 +96,25 @@ def show(
     for file, draw in ((dot, to_dot), (svg, to_svg)):
         if file is not None:
             write_atomically(file, draw(graph, marks))
+
+
+def _refuse_views(target: str, views: Mapping[str, Path | None]) -> None:
+    for option, path in views.items():
+        if path is not None:
+            raise HcpError(
+                f"{target!r} is no plan, and {option} writes plans; give a plan file, as hcp solve --out does"
+            )
+
+
+def _write_views(plan: Plan, html: Path | None, trace: Path | None, snapshot: Path | None) -> None:
+    if html is not None:
+        from hcp.report.explorer import save_page
+
+        save_page(plan, html)
+    if trace is not None:
+        save_trace(plan, trace)
+    if snapshot is not None:
+        save_snapshot(plan, snapshot)
 
 
 def _show_runs(data: dict[str, object], plot: Path | None) -> None:

@@ -213,3 +213,13 @@ def check_plot(path: Path | None) -> None:
     from hcp.report.drawing import check_format
 
     check_format(path)
+
+
+def check_page(path: Path | None) -> None:
+    """Refuses a page that cannot be written, before the work that it is for."""
+    check_target(path)
+    if path is None:
+        return
+    from hcp.report.explorer import plotly_library
+
+    plotly_library()

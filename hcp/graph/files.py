@@ -72,7 +72,7 @@ def _no_number(text: str) -> float:
 
 
 def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Writes a whole file or none of it: a temporary file beside it takes its place at the end. Text is UTF-8.
+    """Writes a whole file or none of it: a temporary file beside it takes its place at the end.
 
     Raises:
         HcpError: If the file cannot be written there.

@@ -67,6 +67,8 @@ def _node_to_dict(node: Node) -> dict[str, object]:
     }
     if node.engine:
         data["engine"] = node.engine
+    if node.source:
+        data["source"] = node.source
     if node.source_id is not None:
         data["source_id"] = node.source_id
     return data
@@ -103,4 +105,5 @@ def _node_from_dict(item: object, position: int, values: dict[str, Value]) -> No
         recomputable=record.flag("recomputable", True),
         source_id=source_id,
         engine=record.text("engine", ""),
+        source=record.text("source", ""),
     )

@@ -64,6 +64,8 @@ class Node:
         engine: What it runs on beside the computation, such as ``"network"`` for collectives; empty for the computation
             itself. One with an engine has no workspace: that would have to be held until the node is done.
         source_id: What the file it came from calls it, where that is not ``name`` (an integer in most networkx files).
+        source: Where it comes from in the user's program, for people: a path of modules, a file and a line, such as
+            ``layers.3.attn: model.py:120``. Nodes that differ in it alone are equal.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Node:
     recomputable: bool = True
     source_id: int | str | None = field(default=None, compare=False)
     engine: str = ""
+    source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         _check_name("node", self.name)
@@ -82,6 +85,8 @@ class Node:
         _check_amount(f"node {self.name!r}", "workspace", self.workspace)
         if not isinstance(self.engine, str):
             raise GraphError(f"node {self.name!r} has engine {self.engine!r}; expected a string, empty for none")
+        if not isinstance(self.source, str):
+            raise GraphError(f"node {self.name!r} has source {self.source!r}; expected a string, empty for none")
         if self.engine and self.workspace:
             raise GraphError(
                 f"node {self.name!r} on engine {self.engine!r} has a workspace of {self.workspace} bytes, which is "

@@ -66,7 +66,7 @@ def _backward(graph: Graph, node: Node, moving: set[str], parts: dict[str, list[
     cost = len(wanted) * node.cost
     for name in wanted:
         parts.setdefault(name, []).append(_named(name, node.name))
-    yield Node(f"{node.name}:backward", f"{node.op}_backward", reads, outputs, cost, node.workspace)
+    yield Node(f"{node.name}:backward", f"{node.op}_backward", reads, outputs, cost, node.workspace, source=node.source)
 
 
 def _moving(graph: Graph, fixed: set[str]) -> set[str]:

@@ -12,6 +12,7 @@ from hcp.graph.ir import Graph
 from hcp.planning.plan import Plan
 from hcp.report.drawing import BLUE, GREEN, ORANGE, PINK, SKY, VERMILION, drawing, legend_below, scaled_bytes
 from hcp.report.show import plan_marks
+from hcp.report.steps import judged
 from hcp.schedule.actions import Compute, Fetch, Schedule, Step
 from hcp.schedule.states import Origin, states
 
@@ -76,7 +77,7 @@ def memory_over_schedule(axes: "Axes", plan: Plan) -> "Axes":
     axes.plot(np.flatnonzero(again) + 0.5, np.zeros(int(again.sum())), "|", color=VERMILION, ms=5, label="runs again")
     axes.axhline(plan.problem.budget / size, color="black", ls="--", lw=0.9, label="budget")
     axes.axhline(base / size, color="0.4", ls=":", lw=0.9, label="keep-everything")
-    steps_are = "execution or transfer" if _schedule(plan).transfers else "execution"
+    steps_are = "execution or transfer" if judged(plan)[0].transfers else "execution"
     axes.set(xlabel=steps_are, ylabel=f"held [{unit}]", title=f"{plan.graph.name}: memory over the schedule")
     axes.set_xlim(0, held.shape[1])
     # Room for the ticks; a budget far above what is held stays outside.
@@ -95,7 +96,7 @@ def stage_by_node(axes: "Axes", plan: Plan) -> "Axes":
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
-    schedule = _schedule(plan)
+    schedule, _ = judged(plan)
     cells, block = _cells(plan.graph, schedule)
     colours = ["white", "0.85", BLUE, VERMILION, GREEN]
     n = len(plan.graph.nodes)
@@ -125,7 +126,7 @@ def graph_with_checkpoints(axes: "Axes", plan: Plan) -> "Axes":
     from matplotlib.collections import LineCollection
 
     graph = plan.graph
-    schedule = _schedule(plan)
+    schedule, _ = judged(plan)
     marks = plan_marks(graph, schedule, plan.problem.host)
     place = {name: i for i, name in enumerate(dict.fromkeys(schedule.computes))}
     live = {(graph.producer[v], reader) for v in marks.frontier if v in graph.producer for reader in graph.readers[v]}
@@ -205,7 +206,7 @@ def live_composition(plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """
     columns: list[tuple[int, ...]] = []
     flags: list[bool] = []
-    for state in states(plan.graph, _schedule(plan)):
+    for state in states(plan.graph, judged(plan)[0]):
         columns.append((*(state.bytes[origin] for origin in Origin), _own_bytes(plan.graph, state.step)))
         flags.append(state.again)
     return np.array(columns, dtype=np.int64).T, np.array(flags, dtype=np.bool_)
@@ -217,12 +218,6 @@ def _own_bytes(graph: Graph, step: Step) -> int:
         node = graph.node[step.node]
         return node.workspace + sum(value.bytes for value in node.outputs)
     return graph.values[step.value].bytes if isinstance(step, Fetch) else 0
-
-
-def _schedule(plan: Plan) -> Schedule:
-    if plan.schedule is None:
-        raise HcpError(f"planner {plan.planner!r} found no schedule, so there is nothing to draw; {plan.status.remedy}")
-    return plan.schedule
 
 
 def _cells(graph: Graph, schedule: Schedule) -> tuple[NDArray[np.uint8], int]:

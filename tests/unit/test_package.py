@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hcp"
 MOST_BRANCHES, MOST_LINES = 15, 50
 EXCUSE = "# Long on purpose: "
-HEAVY = ["torch", "jax", "ortools", "pulp", "highspy", "matplotlib", "numba", "scipy", "networkx", "onnx"]
+HEAVY = ["torch", "jax", "ortools", "pulp", "highspy", "matplotlib", "plotly", "numba", "scipy", "networkx", "onnx"]
 
 
 def loaded_by(code):

@@ -5,15 +5,22 @@ all of them are here, each behind a word of hcp's own. The attributes by which j
 ``outvars``, ``aval``), as ``jax.extend.core`` describes them, are taken to stay.
 """
 
+import os
 import re
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import jax
+from jax._src.source_info_util import Scope, user_frames
 from jax.extend import core
 from jax.sharding import AxisType
+
+from hcp.graph.source import source_text
+
+_OWN_FILES: Final = str(Path(__file__).parents[2]) + os.sep
 
 Atom = Any  # core.Var | core.Literal; JAX leaves the types of jaxprs open
 Equation = Any
@@ -151,6 +158,22 @@ def constants_of(closed: ClosedJaxpr) -> list[tuple[Any, Any]]:
 def operation_name(equation: Equation) -> str:
     """JAX's name of what an equation does."""
     return str(equation.primitive.name)
+
+
+def source_of(*equations: Equation) -> str:
+    """Where the first of some equations of which it is known comes from, as ``source_text`` writes it.
+
+    Equations of the backward pass have the named scopes of the forward one that they belong to.
+    """
+    return next(filter(None, map(_source_of, equations)), "")
+
+
+def _source_of(equation: Equation) -> str:
+    info = equation.source_info
+    path = "/".join(part.name for part in info.name_stack.stack if isinstance(part, Scope))
+    # What hcp adds to a program is traced in its own files.
+    frame = next((frame for frame in user_frames(info.traceback) if not frame.file_name.startswith(_OWN_FILES)), None)
+    return source_text(path, "", 0) if frame is None else source_text(path, frame.file_name, frame.start_line)
 
 
 def operation_key(equation: Equation) -> Hashable | None:

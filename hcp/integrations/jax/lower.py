@@ -12,7 +12,7 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.integrations.devices import Device
 from hcp.integrations.jax.cost import group_cost
 from hcp.integrations.jax.fusion import Group, group
-from hcp.integrations.jax.internals import ClosedJaxpr, is_variable, operation_name, without_addresses
+from hcp.integrations.jax.internals import ClosedJaxpr, is_variable, operation_name, source_of, without_addresses
 from hcp.integrations.jax.jaxpr import flatten
 from hcp.integrations.jax.placement import Placement
 from hcp.integrations.jax.program import Program, size
@@ -150,7 +150,8 @@ class _Lowering:
             cost = group_cost(each.equations, each.inputs, each.outputs, self.platform)
             cost = round(cost * self.placement.copied(each.outputs) * self.share(each))
             op = "+".join(dict.fromkeys(map(operation_name, each.equations)))
-            yield Node(name, op, tuple(reads), tuple(outputs), cost, workspace, recomputable=not once)
+            source = source_of(each.main, *each.equations)
+            yield Node(name, op, tuple(reads), tuple(outputs), cost, workspace, recomputable=not once, source=source)
 
     def reads(self, each: Group) -> list[str]:
         """Values that a group reads; of an array written in place, its storage as well."""

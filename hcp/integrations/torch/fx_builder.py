@@ -23,6 +23,7 @@ from hcp.integrations.torch.internals import (
     aten_graph,
     content_version,
     is_operation,
+    source_of,
     storage_id,
     tree_flatten,
     tree_leaves,
@@ -279,7 +280,13 @@ class _Builder:
                 before = f"{node.name}:done"
                 outputs.append(Value(before, 0))
             yield Node(
-                node.name, _op_name(node), tuple(inputs), tuple(outputs), self.costs[node], recomputable=not once
+                node.name,
+                _op_name(node),
+                tuple(inputs),
+                tuple(outputs),
+                self.costs[node],
+                recomputable=not once,
+                source=source_of(node),
             )
 
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeGuard
 
 import torch
@@ -37,6 +38,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import ProfilerActivity, profile
 from torch.utils import _pytree
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
+
+from hcp.graph.source import source_text
 
 # Imported from here by the other files.
 __all__ = [
@@ -79,6 +82,11 @@ SAME_FLOPS: Final[dict[Any, Any]] = {
 
 # How Dynamo writes where it found a parameter or buffer.
 _MEMBER: Final = re.compile(r"\._(?:modules|parameters|buffers)\['([^']+)'\]")
+
+# What stands before the user's own names where Dynamo writes how it came to a module, and where lines of code are told.
+_ROOT: Final = re.compile(r"^[LG]\['[^']*'\](?:\.__self__|\.__closure__\[\d+\]\.cell_contents)*\.?")
+_OWN_FILES: Final = str(Path(torch.__file__).parent) + os.sep
+_LINE: Final = re.compile(r'File "([^"]+)", line (\d+)')
 
 _ALLOCATION: Final = "[memory]"
 
@@ -180,6 +188,25 @@ def given_name(placeholder: fx.Node) -> str:
     """
     given = str(placeholder.meta["grapharg"].source.name) if "grapharg" in placeholder.meta else placeholder.name
     return ".".join(_MEMBER.findall(given)) or given
+
+
+def source_of(*nodes: fx.Node) -> str:
+    """Where the first of some captured nodes of which it is known comes from, as ``source_text`` writes it.
+
+    Capture notes it on each node; nodes of the backward pass have the modules of the forward node that they belong to.
+    Sums of gradients belong to none.
+    """
+    return next(filter(None, map(_source_of, nodes)), "")
+
+
+def _source_of(node: fx.Node) -> str:
+    stack = node.meta.get("nn_module_stack") or node.meta.get("fwd_nn_module_stack") or {}
+    path = str(next(reversed(stack.values()))[0]) if stack else ""
+    lines = [] if "is_gradient_acc" in node.meta else _LINE.findall(node.stack_trace or "")
+    # Captures for export go on into PyTorch's own modules.
+    own = [(file, line) for file, line in lines if not file.startswith(_OWN_FILES)]
+    file, line = own[-1] if own else ("", 0)
+    return source_text(_ROOT.sub("", _MEMBER.sub(r".\1", path)), file, int(line))
 
 
 def input_place(primal: fx.Node) -> int | None:

@@ -11,7 +11,7 @@ from hcp.graph.ir import Graph, Node, Value
 from hcp.integrations.torch import rng
 from hcp.integrations.torch.boundary import Boundary
 from hcp.integrations.torch.errors import CaptureError
-from hcp.integrations.torch.internals import is_operation
+from hcp.integrations.torch.internals import is_operation, source_of
 from hcp.integrations.torch.probe import Footprint, Layout
 from hcp.integrations.torch.program import Program, is_random, tensor_bytes, writes_input
 
@@ -204,6 +204,7 @@ class _Lowering:
             self.cost[node],
             footprint.workspace,
             recomputable=node not in self.program.once,
+            source=source_of(node),
         )
 
 

@@ -164,6 +164,28 @@ def test_plans_are_drawn(hcp, tmp_path):
     assert "only plans can be plotted" in err
 
 
+def test_plans_are_explored_and_traced(hcp, tmp_path):
+    pytest.importorskip("plotly")
+    assert hcp("solve", "training-chain:12", "-b", "60%", "-s", "rotor", "--out", tmp_path / "p.json")[0] == 0
+    files = {"--html": "p.html", "--trace": "p.trace.json", "--snapshot": "p.pickle"}
+    options = [text for option, name in files.items() for text in (option, tmp_path / name)]
+    assert hcp("show", tmp_path / "p.json", *options)[0] == 0
+    peak = load_plan(tmp_path / "p.json").peak
+    assert f'"peak":{peak},' in (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "p.trace.json").read_text())["otherData"]["peak_bytes"] == peak
+    assert (tmp_path / "p.pickle").stat().st_size > 1000
+    (tmp_path / "r.json").write_text('{"benchmark": "executed", "rows": []}')
+    for option in files:
+        for target in ("unet:2", tmp_path / "r.json"):
+            code, _, err = hcp("show", target, option, tmp_path / "x")
+            assert code == 2
+            assert f"is no plan, and {option} writes plans" in err
+        code, _, err = hcp("show", tmp_path / "p.json", option, tmp_path / "none" / "x")
+        assert code == 2
+        assert "existing folder" in err
+    assert not (tmp_path / "x").exists()
+
+
 def test_measured_runs_are_shown_and_drawn(hcp, tmp_path):
     pytest.importorskip("matplotlib")
     rows = [("eager", 900, 10.0), ("hcp at 50%", 450, 12.0), ("hcp at 80%", 720, 10.5), ("blocks", 800, 13.0)]
@@ -210,6 +232,7 @@ def test_help_fits_a_screen_and_shows_an_example(hcp, command):
 @pytest.mark.parametrize("command", ["solve", "minimize", "compare", "show", "analyze", "planners"])
 def test_the_examples_of_the_help_run(hcp, command, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
+    pytest.importorskip("plotly")
     monkeypatch.chdir(tmp_path)
     from hcp.graph.builders import save_graph as save
 

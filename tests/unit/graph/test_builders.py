@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hcp.graph.builders import from_networkx, from_node_link, graph_from_dict, graph_to_dict, load_graph, save_graph
 from hcp.graph.errors import GraphError, HcpError
 from hcp.graph.instances import transformer
+from hcp.graph.ir import Graph, Node, Value
 from tests.strategies import graphs
 
 
@@ -141,6 +142,7 @@ def changed(data, path, value):
         (["nodes", 0, "inputs"], ["x"], ["cycle: a -> a", "remove"]),
         (["nodes", 0, "outputs"], ["q"], ["'a' creates unknown value 'q'", "add it"]),
         (["nodes", 0, "source_id"], [1], ["node 'a' has source_id [1]"]),
+        (["nodes", 0, "source"], None, ["node 'a' has source None", "a string"]),
         (["nodes", 1, "name"], "a", ["'a' appears twice", "unique"]),
         (["nodes", 1, "outputs"], ["x"], ["produced twice"]),
         (["values", 1, "bytes"], ..., ["value 'x'", "no attribute 'bytes'"]),
@@ -260,3 +262,11 @@ def test_a_field_that_is_there_twice_is_refused(tmp_path):
     assert file.read_text() != text
     with pytest.raises(GraphError, match="an object has the field 'cost' twice; write it once"):
         load_graph(file)
+
+
+def test_files_keep_where_nodes_come_from(tmp_path):
+    graph = Graph((Node("a", outputs=(Value("x", 1),), source="layers.0: model.py:3"), Node("b", inputs=("x",))))
+    save_graph(graph, tmp_path / "graph.json")
+    assert [node.source for node in load_graph(tmp_path / "graph.json").nodes] == ["layers.0: model.py:3", ""]
+    _, other = json.loads((tmp_path / "graph.json").read_text())["nodes"]
+    assert "source" not in other

@@ -27,6 +27,7 @@ def test_inputs_and_parameters_are_resident():
         (lambda: Value("a", 1, "tensor"), "'tensor'", "activation"),
         (lambda: Node("n", cost=-2), "'n' has cost -2", "zero or more"),
         (lambda: Node("n", workspace="3"), "'n' has workspace '3'", "whole number"),
+        (lambda: Node("n", source=3), "'n' has source 3", "a string"),
         (lambda: Graph(()), "no nodes", "at least one"),
         (lambda: Graph((node("a"), node("a"))), "'a' appears twice", "unique"),
         (lambda: Graph((node("a", ("b",)),)), "unknown value 'b'", "add the node"),
@@ -76,3 +77,11 @@ def test_fingerprint_depends_on_what_schedules_depend_on():
     assert graph.fingerprint == Graph((node("a"), node("b", ("a",))), name="two").fingerprint
     assert graph.fingerprint != Graph((node("a"), node("b", ("a",), cost=1))).fingerprint
     assert graph.fingerprint != Graph((node("a"), node("b", ("a",), workspace=1))).fingerprint
+
+
+def test_where_a_node_comes_from_is_for_people_alone():
+    known = Graph((node("a", source="layers.0: model.py:3"), node("b", ("a",))))
+    unknown = Graph((node("a"), node("b", ("a",))))
+    assert known == unknown
+    assert hash(known) == hash(unknown)
+    assert known.fingerprint == unknown.fingerprint

@@ -18,6 +18,17 @@ def net():
     return found
 
 
+def test_backward_nodes_come_from_where_forward_ones_do():
+    first = hcp.Node("a", inputs=("p",), outputs=(hcp.Value("x", 1),), source="layers.0: model.py:3")
+    second = hcp.Node("b", inputs=("x",), outputs=(hcp.Value("y", 1),))
+    graph = hcp.Graph((first, second), (hcp.Value("p", 1, "parameter"),))
+    sources = {node.name: node.source for node in mirrored(graph).nodes}
+    assert sources == {
+        **dict.fromkeys(["b", "loss", "b:backward"], ""),
+        **dict.fromkeys(["a", "a:backward"], first.source),
+    }
+
+
 def test_every_value_has_a_gradient_from_each_reader():
     graph = hcp.from_networkx(net(), training="mirror")
     assert [node.name for node in graph.nodes] == [

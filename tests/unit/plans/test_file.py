@@ -8,6 +8,7 @@ import hcp
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import training_chain
 from hcp.plans.file import PlanFileError, load_plan, save_plan
+from theory_checks.checkers import standalone
 
 
 @pytest.fixture
@@ -23,6 +24,17 @@ def test_round_trip(file):
     assert json.loads(again.read_text()) == json.loads(file.read_text())
     assert (plan.cost, plan.peak, plan.gap, plan.status.name) == (16, 5, 0.0, "OPTIMAL")
     assert plan.graph == training_chain(5)
+
+
+def test_where_nodes_come_from_changes_no_claim(file):
+    data = json.loads(file.read_text())
+    for place, node in enumerate(data["graph"]["nodes"]):
+        node["source"] = f"layers.{place}: model.py:7"
+    told = file.with_name("told.json")
+    told.write_text(json.dumps(data))
+    assert load_plan(told).graph.nodes[2].source == "layers.2: model.py:7"
+    assert load_plan(told).graph.fingerprint == load_plan(file).graph.fingerprint
+    assert standalone().main([str(told)]) == standalone().main([str(file)]) == 0
 
 
 @pytest.mark.parametrize(

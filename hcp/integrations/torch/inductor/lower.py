@@ -17,7 +17,7 @@ from hcp.integrations.torch.inductor.internals import relaid_bytes
 from hcp.integrations.torch.inductor.kernels import Kernel, Kernels, kernels_of
 from hcp.integrations.torch.inductor.program import program_of
 from hcp.integrations.torch.inductor.timing import kernel_times
-from hcp.integrations.torch.internals import is_operation
+from hcp.integrations.torch.internals import is_operation, source_of
 from hcp.integrations.torch.lower import BOUNDARY, Lowered, op_name, token
 from hcp.integrations.torch.probe import Footprint, probe_calls
 from hcp.integrations.torch.program import Program, tensor_bytes
@@ -133,6 +133,7 @@ class _Lowering:
             self.cost[kernel],
             max(self.workspace.get(node, 0) for node in kernel.operations),
             recomputable=self.program.once.isdisjoint(kernel.operations),
+            source=source_of(kernel.main, *kernel.operations),
         )
 
     def _made(self, kernel: Kernel) -> list[fx.Node]:

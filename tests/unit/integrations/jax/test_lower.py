@@ -38,3 +38,27 @@ def test_effects_run_once_and_in_order():
 def test_an_empty_program_is_refused():
     with pytest.raises(GraphError, match="has no nodes"):
         from_jaxpr(jax.make_jaxpr(lambda x: x)(X))
+
+
+def test_nodes_say_where_they_come_from():
+    def loss(w, x):
+        with jax.named_scope("first"), jax.named_scope("inner"):
+            x = x @ w
+        return (x @ w).sum()
+
+    graph = from_jaxpr(jax.make_jaxpr(jax.grad(loss))(W, X), calibrate=False)
+    place = f"test_lower.py:{loss.__code__.co_firstlineno}"
+    file, _, first = place.partition(":")
+    inner, last = f"first/inner: {file}:{int(first) + 2}", f"{file}:{int(first) + 3}"
+    products = [node.source for node in graph.nodes if "dot_general" in node.op]
+    # Its own, and those of its backward: the gradient of the second product's weight and input, and that of the weight.
+    assert products.count(inner) == 2
+    assert set(products) == {inner, last}
+
+
+def test_what_hcp_adds_does_not_come_from_its_own_files():
+    def loss(x):
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (2, 2), (2, 2), "VALID").sum()
+
+    graph = from_jaxpr(jax.make_jaxpr(jax.grad(loss))(X), calibrate=False)
+    assert {node.source.partition(":")[0] for node in graph.nodes} <= {"test_lower.py", ""}

@@ -35,3 +35,13 @@ def test_shapes_have_to_be_there():
 def test_a_module_without_operations():
     with pytest.raises(GraphError, match="no nodes"):
         from_pytorch_fx(make_fx(lambda x: x)(X))
+
+
+@pytest.mark.parametrize(
+    "capture",
+    [fx.symbolic_trace, lambda module: torch.export.export(module, (X,)).module()],
+    ids=["symbolic_trace", "export"],
+)
+def test_nodes_say_which_module_they_come_from_and_not_where_pytorch_defines_it(capture):
+    graph = from_pytorch_fx(capture(nn.Sequential(nn.Linear(8, 8), nn.Sequential(nn.Tanh()))), (X,))
+    assert [node.source for node in graph.nodes] == ["0", "1.0"]

@@ -1,5 +1,7 @@
 """Joint graphs as hcp's graphs: storages are values, views vanish, and a boundary parts forward and backward."""
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch")
@@ -70,3 +72,22 @@ def test_random_draws_are_ordered_by_tokens_of_no_bytes():
     assert token.bytes == 0
     # It is a part of the forward, whatever happens to its result.
     assert token.name in graph.node[BOUNDARY].inputs
+
+
+def line_of(text):
+    return 1 + next(i for i, line in enumerate(Path(__file__).read_text().splitlines()) if line.strip() == text)
+
+
+def test_nodes_say_where_they_come_from(graph):
+    line = line_of("return self.inner(x).t().tanh().sum()")
+    of_layer, of_net = f"inner: test_lower.py:{line}", f"test_lower.py:{line}"
+    assert {node.op: node.source for node in graph.nodes} == {
+        "aten.addmm.default": of_layer,
+        "aten.tanh.default": of_net,
+        "aten.sum.default": of_net,
+        "boundary": "",
+        # Nodes of the backward pass belong to forward ones.
+        "aten.tanh_backward.default": of_net,
+        "aten.mm.default": of_layer,
+        "aten.sum.dim_IntList": of_layer,
+    }

@@ -8,7 +8,7 @@ PIP_FLAGS := --quiet --no-compile -c constraints.txt
 # of the tests import them.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-slow lint types layers theory docs bench published instances check clean
+.PHONY: setup demo test test-slow lint types layers theory docs bench published instances package check clean
 
 setup: $(STAMP)
 
@@ -62,7 +62,11 @@ published: setup
 instances: setup
 	$(BIN)/hcp instances check
 
-check: lint types layers docs test
+# The wheel and the sdist, built, installed into a clean environment, and tried there.
+package: setup
+	.ci/package $(BIN)/python results/package
+
+check: lint types layers docs package test
 
 clean:
 	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache .hypothesis

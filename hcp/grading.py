@@ -26,11 +26,13 @@ class Grade:
 
     Attributes:
         name: Whose schedule it is.
+        schedule: It.
         usage: What it uses, by replay.
         plan: hcp's, within the same peak; the search began with the schedule, so that it costs no more.
     """
 
     name: str
+    schedule: Schedule
     usage: Usage
     plan: Plan
 
@@ -146,7 +148,7 @@ def grade(
         raise HcpError(
             f"solver {plan.planner!r} returned no schedule to compare with; take one that plans, such as 'auto'"
         )
-    return Grade(name, usage, plan)
+    return Grade(name, theirs, usage, plan)
 
 
 def read_schedule(path: str | os.PathLike[str], graph: Graph) -> Schedule:

@@ -279,6 +279,31 @@ def grade_table(found: Grade) -> Table:
     return Table(("", "value"), rows, (False, False))
 
 
+def grades_table(grades: Sequence[Grade]) -> Table:
+    """Grades of several schedules, a row each; bounds and hcp's plans are at each schedule's own peak."""
+    return Table(
+        ("schedule", "overhead", "again", "peak", "bound at this peak", "verified", "over the bound", "of extra cost",
+         "hcp at this peak", "over hcp"),
+        tuple(map(_graded, grades)),
+        (False, True, True, True, True, False, True, True, True, True),
+    )  # fmt: skip
+
+
+def _graded(found: Grade) -> tuple[str, ...]:
+    return (
+        found.name,
+        _signed(found.overhead),
+        str(sum(found.usage.recomputed.values())),
+        bytes_text(found.usage.peak),
+        _signed(excess(found.bound.value, found.graph.base_cost)),
+        "yes" if found.verified else "no",
+        percent_text(found.over_bound),
+        percent_text(found.over_bound_of_extra),
+        _signed(found.plan.overhead),
+        percent_text(found.over_plan),
+    )
+
+
 def _cost(plan: Plan) -> str:
     if plan.cost is None:
         return "-"

@@ -261,7 +261,7 @@ def grade_table(found: Grade) -> Table:
     """A schedule's grade, as pairs."""
     plan, unit = found.plan, found.graph.cost_unit
     proof = "verified" if found.verified else "as claimed by the solver"
-    again = f"{sum(found.usage.recomputed.values())} executions again"
+    again = "computes again by itself" if found.recomputed is None else f"{found.recomputed} executions again"
     bound = _bound_text("cost", found.bound.value, found.graph.base_cost)
     of_extra = f"{percent_text(found.over_bound_of_extra)} of the extra cost"
     rows = (
@@ -280,7 +280,10 @@ def grade_table(found: Grade) -> Table:
 
 
 def grades_table(grades: Sequence[Grade]) -> Table:
-    """Grades of several schedules, a row each; bounds and hcp's plans are at each schedule's own peak."""
+    """Grades of several schedules, a row each; bounds and hcp's plans are at each schedule's own peak.
+
+    Where a row is no schedule of the graph that the bound is about, its *verified* says so.
+    """
     return Table(
         ("schedule", "overhead", "again", "peak", "bound at this peak", "verified", "over the bound", "of extra cost",
          "hcp at this peak", "over hcp"),
@@ -293,10 +296,10 @@ def _graded(found: Grade) -> tuple[str, ...]:
     return (
         found.name,
         _signed(found.overhead),
-        str(sum(found.usage.recomputed.values())),
+        "-" if found.recomputed is None else str(found.recomputed),
         bytes_text(found.usage.peak),
         _signed(excess(found.bound.value, found.graph.base_cost)),
-        "yes" if found.verified else "no",
+        ("yes" if found.verified else "no") + ("" if found.schedule is not None else ", of the graph alone"),
         percent_text(found.over_bound),
         percent_text(found.over_bound_of_extra),
         _signed(found.plan.overhead),

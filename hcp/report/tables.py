@@ -173,7 +173,7 @@ def _numbers(row: Row) -> tuple[str, ...]:
     counts += [None, None] if row.costs is None else [*row.costs]
     cost, peak, bound, best, low, high = ("" if count is None else str(count) for count in counts)
     verified = {None: "", True: "yes", False: "no"}[row.best_bound_verified]
-    seconds = "" if plan is None else f"{plan.seconds:.3f}"
+    seconds = "" if plan is None or row.given else f"{plan.seconds:.3f}"
     return (row.graph, str(row.budget), str(row.budget_bytes), row.solver, _row_status(row), cost, extra, peak, bound,
             low, high, best, verified, gap, of_extra, in_order, seconds, "yes" if row.winner else "no")  # fmt: skip
 
@@ -346,7 +346,7 @@ def comparison_cells(row: Row) -> tuple[str, ...]:
         {None: "-", True: "yes", False: "no"}[row.best_bound_verified],
         percent_text(row.gap),
         percent_text(row.gap_of_extra),
-        seconds_text(None if plan is None else plan.seconds),
+        seconds_text(None if plan is None or row.given else plan.seconds),
         "*" if row.winner else "",
     )
 

@@ -59,7 +59,9 @@ class Storages:
     def _told(self, item: Any) -> Any:  # noqa: ANN401 - whatever operations take
         if isinstance(item, torch.Tensor):
             origin = self.origins.get(storage_id(item))
-            return origin, item.storage_offset(), tuple(item.shape), tuple(item.stride()), str(item.dtype)
+            # Along a side of one element nothing depends on the stride, and examples may have another.
+            strides = tuple(stride for size, stride in zip(item.shape, item.stride(), strict=True) if size > 1)
+            return origin, item.storage_offset(), tuple(item.shape), strides, str(item.dtype)
         if isinstance(item, list | tuple):
             return tuple(map(self._told, item))
         # One and True are equal, and so are 1 and 1.0.

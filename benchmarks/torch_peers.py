@@ -134,6 +134,6 @@ def inductor(work: Work, model: nn.Module, *, budget: float = 1.0, backend: str 
     return run
 
 
-def planned(work: Work, model: nn.Module, *, budget: int, **options: Any) -> Call:  # noqa: ANN401, ARG001 - a wrap
+def planned(work: Work, model: nn.Module, *, budget: int | None, **options: Any) -> Call:  # noqa: ANN401, ARG001 - a wrap
     """The model with a plan of hcp's, as its users get it; options are those of ``checkpoint``."""
     return checkpoint(model, budget, quiet=True, **options)

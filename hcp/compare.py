@@ -1,7 +1,7 @@
 """Planners x graphs x budgets: judged rows whose gaps use the best bound that any of the planners proved."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import product
@@ -13,8 +13,10 @@ from hcp.planners import planner_named
 from hcp.planning.deadline import Stop, never
 from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.problem import DEFAULT_WORKERS, Limits, Monitor, ignore
+from hcp.schedule.actions import Schedule
 from hcp.sweeps.budgets import resolved
 from hcp.sweeps.engines import Engine, Local
+from hcp.sweeps.given import given_rows, peaks_of
 from hcp.sweeps.results import FAILED, Comparison, Row, judged, medians
 from hcp.sweeps.store import Store
 from hcp.sweeps.task import Notice, Task
@@ -39,13 +41,14 @@ def compare(
     notice: Notice = ignore,
     counter: Callable[[int, int], None] = ignore,
     stop: Stop = never,
+    schedules: Mapping[str, Schedule] | None = None,
 ) -> Comparison:
     """Runs every planner on every graph and budget, each by itself, and judges the schedules by replay.
 
     Args:
         graphs: One graph or several; of different ones with the same name the later ones are numbered.
         budgets: One budget or several, as ``solve`` takes them; ``"grid:8"`` stands for eight of each graph, from the
-            smallest that is known to work to keep-everything.
+            smallest that is known to work to keep-everything. With schedules, none stands for their peaks.
         solvers: One name from ``PLANNERS`` or several.
         time_limit: Seconds for each planner.
         workers: Threads for solvers that can use several.
@@ -59,24 +62,25 @@ def compare(
         notice: Called with messages for the user, such as that a worker died.
         counter: Called with the number of rows done and of rows that had to be run, whenever one is.
         stop: Called now and then; True ends the comparison with the rows so far, as Ctrl-C does.
+        schedules: Of the one graph that is compared, by name, such as those of other systems. Each has a row beside the
+            planners' at every budget that it keeps, with the same bound.
 
     Returns:
         A row for each; planners that do not apply and infeasible budgets give rows that say so.
 
     Raises:
-        HcpError: On bad budgets, unknown planners, or a graph that is given twice.
+        HcpError: On bad budgets, unknown planners, a graph that is given twice, or schedules of several graphs.
+        ScheduleError: If a schedule is not legal.
         StoreError: If the store cannot be used.
     """
     graph_list = _named(_listed("graph", graphs, Graph, key=lambda graph: (graph.name, graph.fingerprint)))
-    budget_list: list[int | str] = _listed("budget", budgets, (int, str))
     solver_list = _listed("solver", solvers, str)
+    given = schedules or {}
+    peaks = peaks_of(graph_list, given, solver_list)
+    budget_list: list[int | str] = _listed("budget", _budgets(budgets, peaks.values()), (int, str))
     for solver in solver_list:
         planner_named(solver)
-    if not time_limit > 0:
-        raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
-    if seeds < 1:
-        raise HcpError(f"seeds {seeds} is no number of runs; give 1 or more")
-    limits = [Limits(time_limit, workers, seed + place) for place in range(seeds)]
+    limits = _limits(time_limit, workers, seed, seeds)
     runner = Local() if engine is None else engine
     with nullcontext() if store is None else Store(store) as kept:
         if kept is not None:
@@ -89,7 +93,8 @@ def compare(
         ]
         with stop_on_interrupt(stop) as asked:
             rows = dict(_rows(tasks, kept, runner, monitor=monitor, notice=notice, counter=counter, stop=asked))
-    found = Comparison(tuple(replace(rows[i], seed=tasks[i].limits.seed) for i in sorted(rows)))
+    planned = [replace(rows[i], seed=tasks[i].limits.seed) for i in sorted(rows)]
+    found = Comparison((*planned, *given_rows(cases, given, peaks)))
     groups = (judged(group) for group in found.groups())
     return Comparison(tuple(row for group in groups for row in (group if seeds == 1 else medians(group))))
 
@@ -111,6 +116,20 @@ def _listed(
             raise HcpError(f"{what} {name!r} is given twice; give each once")
         seen.add(key(item))
     return items
+
+
+def _budgets(given: int | str | Iterable[int | str], peaks: Iterable[int]) -> int | str | list[int | str]:
+    """The budgets that were given, or where there are none, the peaks of schedules: a grade is at its own."""
+    return given if isinstance(given, int | str) else [*given] or [*dict.fromkeys(peaks)]
+
+
+def _limits(time_limit: float, workers: int, seed: int, seeds: int) -> list[Limits]:
+    """Of each run of a planner."""
+    if not time_limit > 0:
+        raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
+    if seeds < 1:
+        raise HcpError(f"seeds {seeds} is no number of runs; give 1 or more")
+    return [Limits(time_limit, workers, seed + place) for place in range(seeds)]
 
 
 def _named(graphs: Iterable[Graph]) -> list[Graph]:

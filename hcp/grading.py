@@ -26,11 +26,14 @@ class Grade:
 
     Attributes:
         name: Whose schedule it is.
+        schedule: It; None where a program was judged that does the same as the graph and is none of its schedules, for
+            instance since it fuses other operations. It may cost less than the bound, which is about schedules.
         usage: What it uses, by replay.
-        plan: hcp's, within the same peak; the search began with the schedule, so that it costs no more.
+        plan: hcp's, within the same peak; where the search began with the schedule, it costs no more.
     """
 
     name: str
+    schedule: Schedule | None
     usage: Usage
     plan: Plan
 
@@ -48,6 +51,11 @@ class Grade:
     def overhead(self) -> float:
         """Its cost over running every node once, minus 1."""
         return excess(self.cost, self.graph.base_cost)
+
+    @property
+    def recomputed(self) -> int | None:
+        """How many executions are not the first of their node; None of what is no schedule, and has nodes for them."""
+        return None if self.schedule is None else sum(self.usage.recomputed.values())
 
     @property
     def bound(self) -> Bound:
@@ -82,10 +90,11 @@ class Grade:
         return {
             "graph": self.graph.name,
             "schedule": self.name,
+            "of_graph": self.schedule is not None,
             "cost": self.cost,
             "peak": self.usage.peak,
             "overhead": self.overhead,
-            "recomputed": sum(self.usage.recomputed.values()),
+            "recomputed": self.recomputed,
             "bound": self.bound.value,
             "bound_source": self.bound.source,
             "bound_verified": self.verified,
@@ -128,7 +137,54 @@ def grade(
         ScheduleError: If the schedule is not legal; names the step and what is wrong.
     """
     theirs = schedule if isinstance(schedule, Schedule) else Schedule.from_computes(graph, schedule)
-    usage = replay(graph, theirs, host)
+    return grade_usage(
+        graph,
+        replay(graph, theirs, host),
+        name=name,
+        schedule=theirs,
+        solver=solver,
+        time_limit=time_limit,
+        workers=workers,
+        seed=seed,
+        host=host,
+        monitor=monitor,
+        stop=stop,
+    )
+
+
+def grade_usage(
+    graph: Graph,
+    usage: Usage,
+    *,
+    name: str,
+    schedule: Schedule | None = None,
+    solver: str | AnyPlanner = "auto",
+    time_limit: float = 60.0,
+    workers: int = DEFAULT_WORKERS,
+    seed: int = 0,
+    host: HostLink | None = None,
+    monitor: Monitor = ignore,
+    stop: Stop = never,
+) -> Grade:
+    """Plans a graph within the peak of what does the same, and bounds what that costs.
+
+    Args:
+        graph: The computation.
+        usage: What was replayed.
+        name: Whose it is.
+        schedule: Of the graph, where that is what was replayed; the search begins with it.
+        solver: As for ``hcp.solve``.
+        time_limit: Seconds for hcp's plan and the bound.
+        workers: As for ``hcp.solve``.
+        seed: As for ``hcp.solve``.
+        host: The link, where values are moved.
+        monitor: As for ``hcp.solve``.
+        stop: As for ``hcp.solve``.
+
+    Raises:
+        HcpError: If no plan is found within the peak.
+        InfeasibleBudget: If there is none.
+    """
     plan = solve(
         graph,
         usage.peak,
@@ -136,17 +192,22 @@ def grade(
         time_limit=time_limit,
         workers=workers,
         seed=seed,
-        incumbent=theirs,
+        incumbent=schedule,
         host=host,
         monitor=monitor,
         stop=stop,
     )
-    if plan.schedule is None:
+    if plan.schedule is None and schedule is not None:
         # Planners that only bound return no schedule.
         raise HcpError(
             f"solver {plan.planner!r} returned no schedule to compare with; take one that plans, such as 'auto'"
         )
-    return Grade(name, usage, plan)
+    if plan.schedule is None:
+        raise HcpError(
+            f"solver {plan.planner!r} found no schedule of {graph.name} within {usage.peak:,} bytes, the peak of "
+            f"{name!r}; raise the time limit, or take 'auto'"
+        )
+    return Grade(name, schedule, usage, plan)
 
 
 def read_schedule(path: str | os.PathLike[str], graph: Graph) -> Schedule:

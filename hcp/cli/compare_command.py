@@ -1,7 +1,7 @@
 """``hcp compare``."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -25,12 +25,16 @@ from hcp.cli.options import (
 )
 from hcp.cli.output import print_table, tell
 from hcp.compare import compare
+from hcp.grading import read_schedule
+from hcp.graph.errors import HcpError
 from hcp.graph.files import write_atomically
+from hcp.graph.ir import Graph
 from hcp.planning.compilation import STILL_COMPILING
 from hcp.planning.problem import DEFAULT_WORKERS
 from hcp.progress import sweep_progress
 from hcp.report.comparison import front_table, latex_comparison
 from hcp.report.tables import comparison_numbers, comparison_table
+from hcp.schedule.actions import Schedule
 from hcp.sweeps.engines import ENGINES, engine_named
 from hcp.sweeps.front import pareto as front_of
 from hcp.sweeps.results import Comparison
@@ -54,6 +58,10 @@ def compare_command(
     solver: Solvers,
     budget: Annotated[
         list[str] | None, typer.Option("--budget", "-b", help="A budget, or grid:8 for eight; repeat for several.")
+    ] = None,
+    schedule: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Another system's schedule, as for hcp grade; repeat for several."),
     ] = None,
     time_limit: TimeLimit = 60.0,
     seed: Seed = 0,
@@ -96,6 +104,7 @@ def compare_command(
     check_target(json_file, csv_file, markdown, latex, html)
     check_plot(plot)
     budgets = budget or ([_PARETO_BUDGETS] if pareto else [])
+    given = _schedules(schedule or [], loaded)
     with sweep_progress(time_limit, quiet, verbose) as (monitor, counter):
         comparison = compare(
             loaded,
@@ -110,6 +119,7 @@ def compare_command(
             monitor=monitor,
             notice=tell,
             counter=counter,
+            schedules=given,
         )
     table = comparison_table(comparison)
     print_table(front_table(front_of(comparison.rows)) if pareto else table)
@@ -131,6 +141,20 @@ def compare_command(
         from hcp.report.figures import plot_comparison
 
         plot_comparison(comparison, plot)
+
+
+def _schedules(given: Sequence[str], graphs: Sequence[Graph]) -> dict[str, Schedule]:
+    """The schedules of ``--schedule``, by name."""
+    found: dict[str, Schedule] = {}
+    for text in given:
+        name, _, path = text.partition("=")
+        if not name or not path or name in found:
+            twice = " a second time" if name in found else ""
+            raise HcpError(
+                f"--schedule got {text!r}{twice}; give each a name of its own and a file, as in blocks=plan.json"
+            )
+        found[name] = read_schedule(path, graphs[0])
+    return found
 
 
 def _data(comparison: Comparison, pareto: bool) -> dict[str, object]:

@@ -11,6 +11,7 @@ _KEYS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "graphs": ("graphs", (list,)),
     "budgets": ("budget", (list,)),
     "solvers": ("solver", (list,)),
+    "schedules": ("schedule", (list,)),
     "time_limit": ("time_limit", (int, float)),
     "seed": ("seed", (int,)),
     "workers": ("workers", (int,)),

@@ -173,7 +173,7 @@ def _numbers(row: Row) -> tuple[str, ...]:
     counts += [None, None] if row.costs is None else [*row.costs]
     cost, peak, bound, best, low, high = ("" if count is None else str(count) for count in counts)
     verified = {None: "", True: "yes", False: "no"}[row.best_bound_verified]
-    seconds = "" if plan is None else f"{plan.seconds:.3f}"
+    seconds = "" if plan is None or row.given else f"{plan.seconds:.3f}"
     return (row.graph, str(row.budget), str(row.budget_bytes), row.solver, _row_status(row), cost, extra, peak, bound,
             low, high, best, verified, gap, of_extra, in_order, seconds, "yes" if row.winner else "no")  # fmt: skip
 
@@ -261,7 +261,7 @@ def grade_table(found: Grade) -> Table:
     """A schedule's grade, as pairs."""
     plan, unit = found.plan, found.graph.cost_unit
     proof = "verified" if found.verified else "as claimed by the solver"
-    again = f"{sum(found.usage.recomputed.values())} executions again"
+    again = "computes again by itself" if found.recomputed is None else f"{found.recomputed} executions again"
     bound = _bound_text("cost", found.bound.value, found.graph.base_cost)
     of_extra = f"{percent_text(found.over_bound_of_extra)} of the extra cost"
     rows = (
@@ -277,6 +277,34 @@ def grade_table(found: Grade) -> Table:
         ("time", seconds_text(plan.seconds)),
     )
     return Table(("", "value"), rows, (False, False))
+
+
+def grades_table(grades: Sequence[Grade]) -> Table:
+    """Grades of several schedules, a row each; bounds and hcp's plans are at each schedule's own peak.
+
+    Where a row is no schedule of the graph that the bound is about, its *verified* says so.
+    """
+    return Table(
+        ("schedule", "overhead", "again", "peak", "bound at this peak", "verified", "over the bound", "of extra cost",
+         "hcp at this peak", "over hcp"),
+        tuple(map(_graded, grades)),
+        (False, True, True, True, True, False, True, True, True, True),
+    )  # fmt: skip
+
+
+def _graded(found: Grade) -> tuple[str, ...]:
+    return (
+        found.name,
+        _signed(found.overhead),
+        "-" if found.recomputed is None else str(found.recomputed),
+        bytes_text(found.usage.peak),
+        _signed(excess(found.bound.value, found.graph.base_cost)),
+        ("yes" if found.verified else "no") + ("" if found.schedule is not None else ", of the graph alone"),
+        percent_text(found.over_bound),
+        percent_text(found.over_bound_of_extra),
+        _signed(found.plan.overhead),
+        percent_text(found.over_plan),
+    )
 
 
 def _cost(plan: Plan) -> str:
@@ -318,7 +346,7 @@ def comparison_cells(row: Row) -> tuple[str, ...]:
         {None: "-", True: "yes", False: "no"}[row.best_bound_verified],
         percent_text(row.gap),
         percent_text(row.gap_of_extra),
-        seconds_text(None if plan is None else plan.seconds),
+        seconds_text(None if plan is None or row.given else plan.seconds),
         "*" if row.winner else "",
     )
 

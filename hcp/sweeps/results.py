@@ -36,6 +36,7 @@ class Row:
         seed: Of the run's random numbers.
         runs: How many runs, which differ in the seed alone, the row stands for; it is the one of the median cost.
         costs: Where it stands for several, their lowest and their highest cost.
+        given: Whether no planner made it: the schedule was given, of another system, say.
     """
 
     graph: str
@@ -53,6 +54,7 @@ class Row:
     seed: int = 0
     runs: int = 1
     costs: tuple[int, int] | None = None
+    given: bool = False
 
     @property
     def bound(self) -> int | None:
@@ -86,7 +88,8 @@ class Row:
             "gap_of_extra": self.gap_of_extra,
             "gap_scope": ORDER_FREE,
             "gap_fixed_order": None if plan is None else plan.gap_fixed_order,
-            "seconds": None if plan is None else plan.seconds,
+            "seconds": None if plan is None or self.given else plan.seconds,
+            "given": self.given,
             "trace": [] if plan is None else [[each.seconds, each.incumbent, each.bound] for each in plan.trace],
             "winner": self.winner,
             "message": self.message,

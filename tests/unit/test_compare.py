@@ -9,6 +9,8 @@ import hcp
 from hcp.compare import Comparison
 from hcp.graph.errors import HcpError
 from hcp.graph.instances import chain, training_chain, unet
+from hcp.report.tables import comparison_table
+from hcp.schedule.actions import ScheduleError
 from hcp.sweeps.results import medians
 
 
@@ -109,3 +111,40 @@ def test_the_median_of_rows():
     assert (row.runs, row.costs) == (4, (6, 6))
     (none,) = medians([replace(rows[0], plan=None)] * 2)
     assert (none.runs, none.costs) == (2, None)
+
+
+def test_schedules_of_others_stand_beside_planners_with_the_same_bound():
+    graph = unet(4)
+    theirs = hcp.solve(graph, "70%", "sqrt_n")
+    found = hcp.compare(graph, [], ["lower_sets", "auto"], schedules={"theirs": theirs.schedule}, time_limit=5)
+    assert [(row.solver, row.budget, row.given) for row in found.rows] == [
+        ("lower_sets", theirs.peak, False),
+        ("auto", theirs.peak, False),
+        ("theirs", theirs.peak, True),
+    ]
+    row = found.rows[-1]
+    assert (row.plan.cost, row.plan.peak) == (theirs.cost, theirs.peak)
+    assert len({row.best_bound for row in found.rows}) == 1
+    assert row.gap == theirs.cost / row.best_bound - 1
+    assert not row.winner
+    assert row.to_dict()["given"]
+    assert row.to_dict()["seconds"] is None
+    assert comparison_table(found).rows[-1][-2] == "-"
+    # At budgets of the user's, where it keeps them.
+    wide, tight = hcp.compare(graph, ["100%", "60%"], "lower_sets", schedules={"theirs": theirs.schedule}).groups()
+    assert (wide[-1].status, tight[-1].status) == ("FEASIBLE", "NOT_APPLICABLE")
+    assert tight[-1].plan is None
+    assert tight[-1].message == f"schedule 'theirs' holds {theirs.peak:,} bytes, over the budget of 1,891"
+
+
+def test_schedules_that_cannot_be_compared_are_refused():
+    graph = unet(3)
+    schedule = hcp.solve(graph, "80%", "eviction").schedule
+    with pytest.raises(HcpError, match="schedules are given beside 2 graphs; give the one graph"):
+        hcp.compare([graph, unet(4)], "80%", "eviction", schedules={"theirs": schedule})
+    with pytest.raises(HcpError, match="schedule 'eviction' has the name of a planner that is compared"):
+        hcp.compare(graph, "80%", "eviction", schedules={"eviction": schedule})
+    with pytest.raises(ScheduleError):
+        hcp.compare(unet(4), "80%", "eviction", schedules={"theirs": schedule})
+    with pytest.raises(HcpError, match="there is no budget to compare"):
+        hcp.compare(graph, [], "eviction")

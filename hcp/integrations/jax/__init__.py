@@ -11,6 +11,7 @@ check_version()
 from hcp.integrations.jax.compressed import HeightCompressedGrad, height_compressed_grad
 from hcp.integrations.jax.eager import JaxCallbacks, JaxCodec
 from hcp.integrations.jax.errors import CaptureError, ExecutionError, JaxError, JaxVersionError, UnreachableBudget
+from hcp.integrations.jax.grade import grade
 from hcp.integrations.jax.jit import PlannedJit, jit
 from hcp.integrations.jax.least import minimize
 from hcp.integrations.jax.lower import from_jaxpr
@@ -39,6 +40,7 @@ __all__ = [
     "checkpoint_plan",
     "from_jaxpr",
     "grad",
+    "grade",
     "height_compressed_grad",
     "jit",
     "minimize",

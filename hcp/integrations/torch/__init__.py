@@ -20,6 +20,8 @@ from hcp.integrations.torch.errors import CaptureError, ExecutionError, TorchErr
 from hcp.integrations.torch.fx_builder import from_pytorch_fx
 from hcp.integrations.torch.measure import Memory, measure_peak, record
 from hcp.integrations.torch.module import HCConfig, HCModule
+from hcp.integrations.torch.peers.grade import PeerSchedules, grade, peer_schedules
+from hcp.integrations.torch.peers.ways import ActivationBudget, BlockCheckpoint
 from hcp.integrations.torch.plans import TorchPlan
 from hcp.integrations.torch.probe import sample_inputs
 from hcp.integrations.torch.step_planner import TorchExecutor
@@ -28,7 +30,9 @@ from hcp.plans.cache import CacheWarning
 
 __all__ = [
     "DEVICES",
+    "ActivationBudget",
     "Backend",
+    "BlockCheckpoint",
     "CacheWarning",
     "CaptureError",
     "Device",
@@ -38,6 +42,7 @@ __all__ = [
     "HCModule",
     "MaxBatch",
     "Memory",
+    "PeerSchedules",
     "TorchError",
     "TorchExecutor",
     "TorchPlan",
@@ -47,8 +52,10 @@ __all__ = [
     "checkpoint",
     "fit",
     "from_pytorch_fx",
+    "grade",
     "max_batch",
     "measure_peak",
+    "peer_schedules",
     "plan_for",
     "plan_of",
     "record",

@@ -10,7 +10,7 @@ from hcp.integrations.request import Fallback, GivenPlan
 from hcp.integrations.torch.ahead.weightless import faked, holds_memory
 from hcp.integrations.torch.attach import attach, executor_of
 from hcp.integrations.torch.backends import backend_of, inductor
-from hcp.integrations.torch.capture import trace
+from hcp.integrations.torch.capture import Joint, trace
 from hcp.integrations.torch.cost import Cost, check_cost, device_of
 from hcp.integrations.torch.errors import TorchError
 from hcp.integrations.torch.function import FunctionStep, PlannedFunction, module_of
@@ -318,8 +318,25 @@ def _lowered(
     taken: frozenset[str] = frozenset(),
 ) -> Lowered:
     """A captured step; where a module or its inputs hold no memory, by rule."""
-    name, given = type(module).__name__, (args, dict(kwargs or {}))
-    real = holds_memory(module, given)
+    joint, real = captured_step(module, (args, dict(kwargs or {})), function, cost)
+    return lower_joint(joint, cost, type(module).__name__, cache, run=real, taken=taken)
+
+
+def captured_step(
+    module: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]], function: str, cost: Cost
+) -> tuple[Joint, bool]:
+    """The joint graph of a call, and whether the module and what it is given hold memory.
+
+    Args:
+        module: What is called.
+        given: Positional and keyword arguments.
+        function: Of hcp's, that was given them.
+        cost: As for ``checkpoint``.
+
+    Raises:
+        TorchError: If it cannot be captured, or cannot without memory.
+    """
+    name, real = type(module).__name__, holds_memory(module, given)
     if not real:
         if cost == "measured":
             raise TorchError(
@@ -331,4 +348,4 @@ def _lowered(
                 f"{function}() got function {name!r} and tensors without memory; give it a module that returns the loss"
             )
         module, given = faked(module, given)
-    return lower_joint(trace(module, *given), cost, name, cache, run=real, taken=taken)
+    return trace(module, *given), real

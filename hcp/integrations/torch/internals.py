@@ -21,7 +21,9 @@ from torch._dynamo.backends.common import aot_autograd
 
 # The errors of capture, which torch.compile raises to its users and exports nowhere else.
 from torch._dynamo.exc import BackendCompilerFailed, TorchDynamoException, Unsupported
+from torch._functorch import config as functorch_config
 from torch._functorch._aot_autograd.descriptors import InputMutationAOTOutput, PlainAOTInput
+from torch._functorch.partitioners import min_cut_rematerialization_partition
 
 # The type of an ATen operation as graphs hold it; `torch.ops` has instances alone.
 from torch._ops import OpOverload
@@ -37,7 +39,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import ProfilerActivity, profile
 from torch.utils import _pytree
-from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes, _get_current_dispatch_mode
 
 from hcp.graph.source import source_text
 
@@ -89,6 +91,15 @@ _OWN_FILES: Final = str(Path(torch.__file__).parent) + os.sep
 _LINE: Final = re.compile(r'File "([^"]+)", line (\d+)')
 
 _ALLOCATION: Final = "[memory]"
+
+# Where a joint graph notes which of its inputs outlive the step, which PyTorch's partitioner is told.
+_STATIC: Final = "hcp_static"
+
+# Operations that do what another one does, which captured graphs hold in their place.
+_CAPTURED_AS: Final[dict[Any, Any]] = {
+    torch.ops.aten.native_batch_norm.default: FUNCTIONAL_BATCH_NORM,
+    IN_PLACE_BATCH_NORM: FUNCTIONAL_BATCH_NORM,
+}
 
 # The profiler's library otherwise writes two lines to stderr for each recording.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -173,12 +184,80 @@ def compile_joint(
     """
 
     def partition_joint(
-        joint: fx.GraphModule, _inputs: object, *, num_fwd_outputs: int, **_: object
+        joint: fx.GraphModule, _inputs: object, *, num_fwd_outputs: int, **told: object
     ) -> tuple[fx.GraphModule, fx.GraphModule]:
+        joint.meta[_STATIC] = told.get("static_lifetime_input_indices")
         return partition(joint, num_fwd_outputs)
 
     forward, backward = compilers
     return aot_autograd(fw_compiler=forward, bw_compiler=backward, partition_fn=partition_joint)(module, inputs)
+
+
+def copied(joint: fx.GraphModule) -> fx.GraphModule:
+    """A joint graph that can be rewritten while the first one stays; examples are shared.
+
+    The public ``copy.deepcopy`` of a module copies its examples and constants as well.
+    """
+    graph, made = fx.Graph(), dict[fx.Node, fx.Node]()
+    for node in joint.graph.nodes:
+        made[node] = graph.node_copy(node, made.__getitem__)
+    module = fx.GraphModule(joint, graph)
+    module.meta.update(joint.meta)
+    return module
+
+
+def partitioned(joint: fx.GraphModule, outputs: int, share: float) -> tuple[list[str], list[str]]:
+    """What PyTorch's min-cut partitioner has run in the forward, and in the backward: names of nodes, in its order.
+
+    It is the partitioner that ``torch.compile`` calls, which has no public name, given what it is given there.
+
+    Args:
+        joint: The joint graph, which stays as it is.
+        outputs: How many outputs the forward has.
+        share: What ``activation_memory_budget`` is set to.
+    """
+    with functorch_config.patch(activation_memory_budget=share):
+        halves = min_cut_rematerialization_partition(
+            copied(joint), None, num_fwd_outputs=outputs, static_lifetime_input_indices=joint.meta.get(_STATIC)
+        )
+    forward, backward = ([node.name for node in half.graph.nodes if node.op == "call_function"] for half in halves)
+    return forward, backward
+
+
+def captured_as(operation: OpOverload) -> tuple[Any, bool]:
+    """The operation that a captured graph has where one was run, and whether its first argument is its result.
+
+    Captured graphs are functional: what writes in place is there under the name without the underscore.
+    """
+    schema = operation._schema
+    name = schema.name.removeprefix("aten::")
+    if operation in _CAPTURED_AS or not (schema.name.startswith("aten::") and name.endswith("_")):
+        return _CAPTURED_AS.get(operation, operation), False
+    packet = getattr(torch.ops.aten, name.rstrip("_"), None)
+    return getattr(packet, schema.overload_name or "default", operation), True
+
+
+class OperationSpy(TorchDispatchMode):
+    """While entered, tells of each operation that runs, below autograd: it, its arguments, and what it returned.
+
+    Such modes are documented, but imported from a private place.
+    """
+
+    def __init__(self, tell: Callable[[OpOverload, tuple[Any, ...], dict[str, Any], Any], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._tell = tell
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Any,  # noqa: ANN401 - as PyTorch calls it
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever the operation returns
+        """Runs the operation, and tells of it."""
+        result = func(*args, **(kwargs or {}))
+        self._tell(func, args, kwargs or {}, result)
+        return result
 
 
 def given_name(placeholder: fx.Node) -> str:

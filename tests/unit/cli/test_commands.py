@@ -341,3 +341,32 @@ def test_grade_prints_the_distance_to_the_bound(hcp, tmp_path):
     code, text, err = hcp("grade", "unet:4", file)
     assert (code, text) == (2, "")
     assert "is not JSON" in err
+
+
+def test_compare_puts_schedules_of_others_beside_planners(hcp, tmp_path):
+    theirs = tmp_path / "theirs.json"
+    assert hcp("solve", "unet:3", "-b", "80%", "-s", "sqrt_n", "--out", theirs, "-q")[0] == 0
+    peak = load_plan(theirs).peak
+    given = ("compare", "unet:3", "-s", "lower_sets", "--schedule")
+    code, out, _ = hcp(*given, f"segments={theirs}", "--json", tmp_path / "rows.json", "-q")
+    assert code == 0
+    assert "segments" in out
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [(row["solver"], row["budget_bytes"], row["given"]) for row in rows] == [
+        ("lower_sets", peak, False),
+        ("segments", peak, True),
+    ]
+    assert rows[0]["best_bound"] == rows[1]["best_bound"]
+    config = tmp_path / "sweep.toml"
+    config.write_text(f'graphs = ["unet:3"]\nsolvers = ["lower_sets"]\nschedules = ["segments={theirs}"]\n')
+    assert hcp("compare", "--config", config, "-q")[1] == out
+    for text in (str(theirs), "=x.json", "segments="):
+        code, _, err = hcp(*given, text)
+        assert code == 2
+        assert f"--schedule got {text!r}; give each a name of its own and a file" in err
+    code, _, err = hcp(*given, f"a={theirs}", "--schedule", f"a={theirs}")
+    assert code == 2
+    assert "a second time" in err
+    code, _, err = hcp(*given, f"a={tmp_path / 'nowhere.json'}")
+    assert code == 2
+    assert "nowhere.json" in err

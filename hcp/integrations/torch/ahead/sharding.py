@@ -112,7 +112,7 @@ class _Sharding:
             yield replace(node, inputs=reads, outputs=tuple(_let_go(value, made) for value in node.outputs))
             for name in made:
                 unit = unit_of_gradient[name]
-                waiting[unit].remove(name)
+                del waiting[unit][name]
                 if not waiting[unit]:
                     yield self._scatter(unit, [each for each, its in unit_of_gradient.items() if its == unit])
 
@@ -121,15 +121,15 @@ class _Sharding:
         seen = (self._seen(compute) for compute in self.lowered.computes.get(node.name, ()))
         return sorted({self.unit[primal] for primals in seen for primal in primals})
 
-    def _gradients(self) -> dict[str, set[str]]:
-        """The values that are gradients of each unit's parameters."""
+    def _gradients(self) -> dict[str, dict[str, None]]:
+        """The values that are gradients of each unit's parameters, in the parameters' order in every process."""
         joint, value_of = self.lowered.program.joint, self.lowered.value_of
-        found: dict[str, set[str]] = defaultdict(set)
+        found: dict[str, dict[str, None]] = defaultdict(dict)
         for primal, gradient in zip(joint.primals, joint.gradients, strict=True):
             if primal in self.unit and isinstance(gradient, fx.Node):
                 value = value_of.get(_stored(gradient, self.lowered.views))
                 if value is not None:
-                    found[self.unit[primal]].add(value)
+                    found[self.unit[primal]].setdefault(value)
         return found
 
     def _trained(self, primal: fx.Node) -> bool:

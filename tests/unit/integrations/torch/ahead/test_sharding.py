@@ -77,3 +77,14 @@ def test_meshes(mesh, ranks):
 def test_other_meshes_are_refused(mesh):
     with pytest.raises(TorchError, match="mesh axis"):
         ranks_of(mesh)
+
+
+def test_a_scatter_reads_gradients_in_the_order_of_their_parameters():
+    module = Blocks()
+    graph = sharded(lowered(module), frozenset(name for name, _ in module.named_parameters()), 4, DEVICE)
+    scatters = [node for node in graph.nodes if node.op == "reduce_scatter"]
+    # Weights come before biases. A set of names has another order in each process.
+    assert [[graph.values[name].bytes for name in node.inputs][:2] for node in scatters] == [
+        *[[4 * 4 * 16, 4 * 4]],
+        *[[4 * 16 * 16, 4 * 16]] * 3,
+    ]

@@ -13,6 +13,7 @@ from hcp.planners import planner_named
 from hcp.planning.deadline import Stop, never
 from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.problem import DEFAULT_WORKERS, Limits, Monitor, ignore
+from hcp.schedule.replay import Usage, keep_everything_usage
 from hcp.sweeps.budgets import resolved
 from hcp.sweeps.engines import Engine, Local
 from hcp.sweeps.results import FAILED, Comparison, Row, judged, medians
@@ -83,8 +84,9 @@ def compare(
             _say_other_versions(kept, notice)
         # Bad budgets are refused before hours of solving.
         cases = [(graph, *case) for graph in graph_list for case in resolved(graph, budget_list, kept)]
+        bases = {graph.name: keep_everything_usage(graph) for graph in graph_list}
         tasks = [
-            Task(graph, Row(graph.name, budget, size, solver, ""), each)
+            Task(graph, _asked(graph, budget, size, solver, bases[graph.name]), each)
             for (graph, budget, size), solver, each in product(cases, solver_list, limits)
         ]
         with stop_on_interrupt(stop) as asked:
@@ -92,6 +94,10 @@ def compare(
     found = Comparison(tuple(replace(rows[i], seed=tasks[i].limits.seed) for i in sorted(rows)))
     groups = (judged(group) for group in found.groups())
     return Comparison(tuple(row for group in groups for row in (group if seeds == 1 else medians(group))))
+
+
+def _asked(graph: Graph, budget: int | str, size: int, solver: str, base: Usage) -> Row:
+    return Row(graph.name, budget, size, solver, "", base_cost=graph.base_cost, base_peak=base.peak)
 
 
 def _listed(

@@ -1,7 +1,7 @@
 """``hcp compare``."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +10,7 @@ import typer
 from hcp.cli.config import read_config
 from hcp.cli.options import (
     GRAPH_HELP,
+    FigureSize,
     InputShapes,
     Quiet,
     Seed,
@@ -29,7 +30,8 @@ from hcp.graph.files import write_atomically
 from hcp.planning.compilation import STILL_COMPILING
 from hcp.planning.problem import DEFAULT_WORKERS
 from hcp.progress import sweep_progress
-from hcp.report.comparison import front_table, latex_comparison
+from hcp.report.comparison import front_table, latex_comparison, latex_front
+from hcp.report.latex import check_label
 from hcp.report.tables import comparison_numbers, comparison_table
 from hcp.sweeps.engines import ENGINES, engine_named
 from hcp.sweeps.front import pareto as front_of
@@ -79,7 +81,12 @@ def compare_command(
     input_shapes: InputShapes = None,
     training: TrainingText = None,
     html: Annotated[Path | None, _target("Write one page with tables and figures.")] = None,
-    plot: Annotated[Path | None, _target("Draw cost against budget (pdf, svg, png).")] = None,
+    plot: Annotated[Path | None, _target("Draw the comparison (pdf, svg, png).")] = None,
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(help="What to draw: cost or gap against the budget, or the front; repeat for several."),
+    ] = None,
+    figure_size: FigureSize = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -94,7 +101,8 @@ def compare_command(
         planner_from(name)
     loaded = [graph_from(text, input_shapes, training) for text in graphs]
     check_target(json_file, csv_file, markdown, latex, html)
-    check_plot(plot)
+    size = check_plot(plot, figure, figure_size)
+    _check_names(figure, label)
     budgets = budget or ([_PARETO_BUDGETS] if pareto else [])
     with sweep_progress(time_limit, quiet, verbose) as (monitor, counter):
         comparison = compare(
@@ -121,7 +129,7 @@ def compare_command(
         json_file: lambda: json.dumps(_data(comparison, pareto), indent=2) + "\n",
         csv_file: lambda: comparison_numbers(comparison).to_csv(),
         markdown: lambda: comparison_numbers(comparison).to_markdown(),
-        latex: lambda: latex_comparison(comparison, caption, label),
+        latex: lambda: _latex(comparison, pareto, caption, label),
         html: lambda: _page(comparison),
     }
     for target, render in texts.items():
@@ -130,7 +138,22 @@ def compare_command(
     if plot is not None:
         from hcp.report.figures import plot_comparison
 
-        plot_comparison(comparison, plot)
+        plot_comparison(comparison, plot, figure or (["cost", "front"] if pareto else []), size)
+
+
+def _check_names(figures: Sequence[str] | None, label: str) -> None:
+    """Refuses what nothing can be drawn or written for, before hours of solving."""
+    from hcp.report.drawing import check_figures
+    from hcp.report.figures import FIGURES
+
+    check_figures(figures or (), FIGURES, "a comparison")
+    check_label(label)
+
+
+def _latex(comparison: Comparison, pareto: bool, caption: str, label: str) -> str:
+    """The table of the rows and, where it is asked for, that of the front."""
+    front = latex_front(front_of(comparison.rows), label=f"{label}-front") if pareto else ""
+    return latex_comparison(comparison, caption, label) + front
 
 
 def _data(comparison: Comparison, pareto: bool) -> dict[str, object]:

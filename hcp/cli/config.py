@@ -13,6 +13,7 @@ _KEYS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "solvers": ("solver", (list,)),
     "time_limit": ("time_limit", (int, float)),
     "seed": ("seed", (int,)),
+    "seeds": ("seeds", (int,)),
     "workers": ("workers", (int,)),
     "store": ("store", (str,)),
     "engine": ("engine", (str,)),
@@ -27,6 +28,8 @@ _KEYS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "label": ("label", (str,)),
     "html": ("html", (str,)),
     "plot": ("plot", (str,)),
+    "figures": ("figure", (list,)),
+    "figure_size": ("figure_size", (str,)),
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -24,6 +24,9 @@ from hcp.planning.planner import AnyPlanner
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.host import HostLink
+
+if TYPE_CHECKING:
+    from hcp.report.drawing import Size
 
 GRAPH_HELP = f"A graph file, or a generator and its size ({', '.join(INSTANCES)})."
 BUDGET_HELP = "Bytes, a size such as 8GiB, or a percentage such as 80%."
@@ -96,6 +99,10 @@ InputShapes = Annotated[
 ]
 TrainingText = Annotated[
     str | None, typer.Option("--training", metavar="mirror", help="Mirror a forward graph's backward.")
+]
+FigureSize = Annotated[
+    str | None,
+    typer.Option(metavar="column|page|WxH", help="Of the picture: 3.5 or 7.2 inches wide, or inches such as 5x3."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -202,11 +209,14 @@ def check_target(*paths: Path | None) -> None:
             raise HcpError(f"cannot write {str(path)!r}; give a file in an existing folder")
 
 
-def check_plot(path: Path | None) -> None:
-    """Refuses an image file that cannot be drawn, before the work that it is for."""
+def check_plot(path: Path | None, figures: Sequence[str] | None = None, size: str | None = None) -> "Size | None":
+    """Refuses an image file that cannot be drawn, before the work that it is for; the size that is asked for."""
     check_target(path)
     if path is None:
-        return
-    from hcp.report.drawing import check_format
+        if figures or size is not None:
+            raise HcpError("--figure and --figure-size are about a picture; give its file with --plot")
+        return None
+    from hcp.report.drawing import check_format, size_from
 
     check_format(path)
+    return None if size is None else size_from(size)

@@ -73,10 +73,9 @@ def compare(
     solver_list = _listed("solver", solvers, str)
     for solver in solver_list:
         planner_named(solver)
-    if not time_limit > 0:
-        raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
     if seeds < 1:
         raise HcpError(f"seeds {seeds} is no number of runs; give 1 or more")
+    # Refuses bad limits as well.
     limits = [Limits(time_limit, workers, seed + place) for place in range(seeds)]
     runner = Local() if engine is None else engine
     with nullcontext() if store is None else Store(store) as kept:

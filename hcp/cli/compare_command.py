@@ -125,20 +125,26 @@ def compare_command(
         tell(message)
     if any(STILL_COMPILING in row.message for row in comparison.rows):
         tell(STILL_COMPILING)
-    texts: dict[Path | None, Callable[[], str]] = {
-        json_file: lambda: json.dumps(_data(comparison, pareto), indent=2) + "\n",
-        csv_file: lambda: comparison_numbers(comparison).to_csv(),
-        markdown: lambda: comparison_numbers(comparison).to_markdown(),
-        latex: lambda: _latex(comparison, pareto, caption, label),
-        html: lambda: _page(comparison),
-    }
-    for target, render in texts.items():
-        if target is not None:
-            write_atomically(target, render())
+    _write(
+        {
+            json_file: lambda: json.dumps(_data(comparison, pareto), indent=2) + "\n",
+            csv_file: lambda: comparison_numbers(comparison).to_csv(),
+            markdown: lambda: comparison_numbers(comparison).to_markdown(),
+            latex: lambda: _latex(comparison, pareto, caption, label),
+            html: lambda: _page(comparison),
+        }
+    )
     if plot is not None:
         from hcp.report.figures import plot_comparison
 
         plot_comparison(comparison, plot, figure or (["cost", "front"] if pareto else []), size)
+
+
+def _write(texts: dict[Path | None, Callable[[], str]]) -> None:
+    """Writes the files that are asked for."""
+    for target, render in texts.items():
+        if target is not None:
+            write_atomically(target, render())
 
 
 def _check_names(figures: Sequence[str] | None, label: str) -> None:

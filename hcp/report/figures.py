@@ -7,6 +7,8 @@ from itertools import cycle
 from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
+import numpy as np
+
 from hcp.compare import Comparison, Row
 from hcp.graph.errors import HcpError
 from hcp.planning.solution import Status
@@ -107,13 +109,17 @@ def plot_comparison(
         for panel in axes[len(panels) :]:
             panel.remove()
         # One legend for all panels, whose planners look alike.
-        # The first panel's, whose planners have lines.
-        handles = {label: handle for panel in axes[::-1] for handle, label in zip(*_legend(panel), strict=True)}
-        # What is no planner comes last.
-        for label in (_FRONT, _TOO_SMALL, _KEPT, _BEYOND, _CLAIMED_GAP, _BELOW, _BELOW_CLAIMED):
-            if label in handles:
-                handles[label] = handles.pop(label)
-        shared_legend(cast("Figure", axes[0].figure), handles, whole)
+        shared_legend(cast("Figure", axes[0].figure), _shared(axes), whole)
+
+
+def _shared(axes: "Sequence[Axes]") -> "dict[str, Artist]":
+    """What one legend for all panels has: planners first."""
+    # The first panel's, whose planners have lines.
+    handles = {label: handle for panel in axes[::-1] for handle, label in zip(*_legend(panel), strict=True)}
+    for label in (_FRONT, _TOO_SMALL, _KEPT, _BEYOND, _CLAIMED_GAP, _BELOW, _BELOW_CLAIMED):
+        if label in handles:
+            handles[label] = handles.pop(label)
+    return handles
 
 
 def plot_runs(runs: Sequence[ExecutedRun], path: str | os.PathLike[str], title: str = "") -> None:
@@ -221,13 +227,7 @@ def _draw_lines(
     scale: float = _OFF_SCALE,
 ) -> None:
     """A line for each planner, in an axis from 0 that planners beyond all others' costs do not stretch."""
-    best: dict[float, float] = {}
-    for points in lines.values():
-        for place, amount in points:
-            best[place] = min(amount, best.get(place, amount))
-    most = scale * max([1.0, *best.values()])
-    amounts = [amount for points in lines.values() for _, amount in points]
-    top = 1.08 * max([0.5, *(amount for amount in amounts if amount <= most), *bounds])
+    top = _top([point for points in lines.values() for point in points], bounds, scale)
     look = zip(cycle(COLOURS), cycle(MARKERS), cycle([*LINES, *LINES[1:]]), strict=False)
     for (solver, points), (colour, marker, line) in zip(lines.items(), look, strict=False):
         if not points:
@@ -245,14 +245,24 @@ def _draw_lines(
     axes.set_ylim(0, top)
 
 
+def _top(points: Sequence[tuple[float, float]], bounds: Sequence[float], scale: float) -> float:
+    """The end of the axis: above all bounds, and all amounts that are not too many times the best of each place."""
+    best: dict[float, float] = {}
+    for place, amount in points:
+        best[place] = min(amount, best.get(place, amount))
+    most = scale * max([1.0, *best.values()])
+    return 1.08 * max([0.5, *(amount for _, amount in points if amount <= most), *bounds])
+
+
 def _frame(axes: "Axes", rows: Sequence[Row], size: float) -> None:
     """An axis that has all budgets asked for; crosses at those proved too small, and where keep-everything is."""
     asked = {row.budget_bytes / size for row in rows}
     small = sorted({row.budget_bytes / size for row in rows if row.status == Status.INFEASIBLE.name})
     base = next((row.base_peak / size for row in rows if row.base_peak is not None), None)
-    peaks = {row.plan.peak / size for row in rows if row.plan is not None and row.plan.peak is not None}
     kept = [] if base is None or (len(asked) - len(small) >= _ENOUGH and base > _NEAR * max(asked)) else [base]
-    places = [*asked, *kept, *peaks] if axes.get_xlabel().startswith("peak") else [*asked, *kept]
+    # Peaks are below the budgets that they kept.
+    drawn = [float(place) for line in axes.get_lines() for place in np.asarray(line.get_xdata())]
+    places = [*asked, *kept, *drawn]
     room = 0.04 * (max(places) - min(places)) or 0.05 * max(places) or 1.0
     axes.set_xlim(min(places) - room, max(places) + room)
     for found, marker, label in ((small, "x", _TOO_SMALL), (kept, "^", _KEPT)):

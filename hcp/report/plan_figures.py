@@ -103,7 +103,7 @@ def memory_over_schedule(axes: "Axes", plan: Plan) -> "Axes":
     )
     axes.set_xlim(0, held.shape[1])
     # Room for the ticks; a budget far above what is held stays outside.
-    top = 1.08 * max(base, float(total.max()), min(plan.problem.budget, 2 * base)) / size
+    top = 1.08 * max(base, float(total.max()), min(plan.problem.budget, 2 * base), 1) / size
     axes.set_ylim(-0.03 * top, top)
     legend_below(axes)
     return axes

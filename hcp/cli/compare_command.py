@@ -84,7 +84,7 @@ def compare_command(
     plot: Annotated[Path | None, _target("Draw the comparison (pdf, svg, png).")] = None,
     figure: Annotated[
         list[str] | None,
-        typer.Option(help="What to draw: cost or gap against the budget, or the front; repeat for several."),
+        typer.Option(metavar="cost|gap|front", help="What to draw; repeat for several."),
     ] = None,
     figure_size: FigureSize = None,
     quiet: Quiet = False,

@@ -102,7 +102,7 @@ TrainingText = Annotated[
 ]
 FigureSize = Annotated[
     str | None,
-    typer.Option(metavar="column|page|WxH", help="Of the picture: 3.5 or 7.2 inches wide, or inches such as 5x3."),
+    typer.Option(metavar="SIZE", help="Of the picture: column, page, or inches such as 5x3.5."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 

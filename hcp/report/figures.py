@@ -312,8 +312,9 @@ def shade_below(axes: "Axes", steps: Sequence[tuple[float, float]], label: str) 
 
 def _shade(axes: "Axes", rows: Sequence[Row], size: float) -> None:
     """Shades what certified bounds exclude, and hatches what claimed ones exclude beyond that."""
-    shade_below(axes, bound_steps(_bounds(rows, size, verified=True)), _BELOW)
     proved, claimed = bound_steps(_bounds(rows, size, verified=True)), bound_steps(_bounds(rows, size))
+    if any(bound > 0 for _, bound in proved):
+        shade_below(axes, proved, _BELOW)
     if not claimed:
         return
     low, high = axes.get_xlim()

@@ -3,6 +3,10 @@
 Importing this package loads no framework and no solver; planners load theirs when they run.
 """
 
+# isort: off
+import hcp.command  # noqa: F401 - comes first, for Ctrl-C during the other imports
+
+# isort: on
 from hcp.analysis.report import GraphAnalysisReport, analyze_graph
 from hcp.compare import Comparison, Row, compare
 from hcp.grading import Grade, grade

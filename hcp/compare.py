@@ -14,6 +14,7 @@ from hcp.planning.deadline import Stop, never
 from hcp.planning.interrupts import stop_on_interrupt
 from hcp.planning.problem import DEFAULT_WORKERS, Limits, Monitor, ignore
 from hcp.schedule.actions import Schedule
+from hcp.schedule.replay import Usage, keep_everything_usage
 from hcp.sweeps.budgets import resolved
 from hcp.sweeps.engines import Engine, Local
 from hcp.sweeps.given import given_rows, peaks_of
@@ -87,8 +88,9 @@ def compare(
             _say_other_versions(kept, notice)
         # Bad budgets are refused before hours of solving.
         cases = [(graph, *case) for graph in graph_list for case in resolved(graph, budget_list, kept)]
+        bases = {graph.name: keep_everything_usage(graph) for graph in graph_list}
         tasks = [
-            Task(graph, Row(graph.name, budget, size, solver, ""), each)
+            Task(graph, _asked(graph, budget, size, solver, bases[graph.name]), each)
             for (graph, budget, size), solver, each in product(cases, solver_list, limits)
         ]
         with stop_on_interrupt(stop) as asked:
@@ -97,6 +99,10 @@ def compare(
     found = Comparison((*planned, *given_rows(cases, given, peaks)))
     groups = (judged(group) for group in found.groups())
     return Comparison(tuple(row for group in groups for row in (group if seeds == 1 else medians(group))))
+
+
+def _asked(graph: Graph, budget: int | str, size: int, solver: str, base: Usage) -> Row:
+    return Row(graph.name, budget, size, solver, "", base_cost=graph.base_cost, base_peak=base.peak)
 
 
 def _listed(
@@ -129,6 +135,7 @@ def _limits(time_limit: float, workers: int, seed: int, seeds: int) -> list[Limi
         raise HcpError(f"time limit {time_limit} is not positive; give seconds, such as 60")
     if seeds < 1:
         raise HcpError(f"seeds {seeds} is no number of runs; give 1 or more")
+    # Refuses bad limits as well.
     return [Limits(time_limit, workers, seed + place) for place in range(seeds)]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from hcp import command
 from hcp.cli import (
     commands,
     compare_command,
@@ -31,7 +32,7 @@ HELP = """Find provably near-optimal activation-checkpointing schedules.
 A graph is a file (hcp-graph/1, networkx node-link JSON, ONNX) or a generator such as unet:4. A budget is bytes, a
 size such as 8GiB, or a percentage of the peak without recomputation.
 
-Exit codes: 0 done; 1 stopped by the user, or a defect of hcp; 2 bad input, or a budget that no schedule meets.
+Exit codes: 0 done; 1 a defect of hcp; 2 bad input, or a budget that no schedule meets; 130 stopped by Ctrl-C.
 """
 
 app = typer.Typer(
@@ -74,19 +75,28 @@ app.command("demo")(commands.demo)
 
 
 def main() -> None:
-    """The entry point: errors of hcp become one line on stderr and exit code 2."""
+    """The entry point: errors of hcp become one line on stderr and exit code 2, Ctrl-C one line and exit code 130."""
+    command.take_interrupts()
     try:
         app()
-    except HcpError as error:
-        typer.echo(f"hcp: error: {' '.join(str(error).split())}", err=True)
-        _exit(2)
-    except SystemExit as ended:
-        _exit(ended.code)
+    except BaseException as error:
+        if command.interrupted() or (isinstance(error, SystemExit) and error.code == command.EXIT_CODE):
+            typer.echo(command.STOPPED, err=True)
+            _exit(command.EXIT_CODE)
+        if isinstance(error, HcpError):
+            typer.echo(f"hcp: error: {' '.join(str(error).split())}", err=True)
+            _exit(2)
+        if isinstance(error, SystemExit):
+            _exit(error.code)
+        raise
 
 
 def _exit(code: int | str | None) -> NoReturn:
-    """Exits, without waiting for a solver that did not halt in time."""
-    if left_alone() and not isinstance(code, str):
+    """Exits, without waiting for a solver that did not halt in time.
+
+    Nor after Ctrl-C: where it fell into code that Python made from a text, Python would end as killed by the signal.
+    """
+    if (left_alone() or command.interrupted()) and not isinstance(code, str):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code or 0)

@@ -1,9 +1,9 @@
 """``hcp show``, ``verify``, ``analyze``, ``planners`` and ``demo``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from hcp.analysis.report import analyze_graph
 from hcp.bounds import solved_bounds
 from hcp.cli.options import (
     AsJson,
+    FigureSize,
     GraphText,
     InputShapes,
     Quiet,
@@ -44,6 +45,9 @@ from hcp.report.tables import Table, plan_table, verification_table
 from hcp.report.trace import save_trace
 from hcp.schedule.actions import keep_everything
 
+if TYPE_CHECKING:
+    from hcp.report.drawing import Size
+
 
 def show(
     target: Annotated[str, typer.Argument(help="A graph, a plan file, or an executed benchmark's results.")],
@@ -58,6 +62,7 @@ def show(
     snapshot: Annotated[
         Path | None, typer.Option(help="Write a plan as a snapshot for pytorch.org/memory_viz (pickle).")
     ] = None,
+    figure_size: FigureSize = None,
     input_shapes: InputShapes = None,
     training: TrainingText = None,
 ) -> None:
@@ -69,14 +74,14 @@ def show(
       hcp show plan.json --html plan.html
     """
     check_target(dot, svg, trace, snapshot)
-    check_plot(plot)
+    size = check_plot(plot, figure, figure_size)
     check_page(html)
     data = json_of(target) or {}
     views = {"--html": html, "--trace": trace, "--snapshot": snapshot}
     if data.get("schema") != SCHEMA:
         _refuse_views(target, views)
     if "benchmark" in data:
-        _show_runs(data, plot)
+        _show_runs(data, plot, figure, size)
         return
     if data.get("schema") == SCHEMA:
         plan = load_plan(target)
@@ -85,10 +90,10 @@ def show(
         if plot is not None:
             from hcp.report.plan_figures import plot_plan
 
-            plot_plan(plan, plot, figure or ())
+            plot_plan(plan, plot, figure or (), size)
         _write_views(plan, html, trace, snapshot)
     else:
-        if plot is not None or figure:
+        if plot is not None:
             raise HcpError(f"{target!r} is a graph, and only plans can be plotted; give a plan file, or use --svg")
         graph, schedule, host = graph_from(target, input_shapes, training), None, None
         print_table(graph_table(graph))
@@ -117,13 +122,15 @@ def _write_views(plan: Plan, html: Path | None, trace: Path | None, snapshot: Pa
         save_snapshot(plan, snapshot)
 
 
-def _show_runs(data: dict[str, object], plot: Path | None) -> None:
+def _show_runs(data: dict[str, object], plot: Path | None, figure: Sequence[str] | None, size: "Size | None") -> None:
+    if figure:
+        raise HcpError(f"there is no figure {figure[0]!r} of measured runs, which have one figure; leave out --figure")
     from hcp.report.runs import executed_runs, plot_executed, runs_table
 
     runs = executed_runs(data)
     print_table(runs_table(runs))
     if plot is not None:
-        plot_executed(runs, plot)
+        plot_executed(runs, plot, size)
 
 
 def verify(

@@ -10,6 +10,7 @@ import typer
 from hcp.cli.config import read_config
 from hcp.cli.options import (
     GRAPH_HELP,
+    FigureSize,
     InputShapes,
     Quiet,
     Seed,
@@ -32,7 +33,8 @@ from hcp.graph.ir import Graph
 from hcp.planning.compilation import STILL_COMPILING
 from hcp.planning.problem import DEFAULT_WORKERS
 from hcp.progress import sweep_progress
-from hcp.report.comparison import front_table, latex_comparison
+from hcp.report.comparison import front_table, latex_comparison, latex_front
+from hcp.report.latex import check_label
 from hcp.report.tables import comparison_numbers, comparison_table
 from hcp.schedule.actions import Schedule
 from hcp.sweeps.engines import ENGINES, engine_named
@@ -61,7 +63,7 @@ def compare_command(
     ] = None,
     schedule: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="Another system's schedule, as for hcp grade; repeat for several."),
+        typer.Option(metavar="NAME=FILE", help="Another system's schedule; repeat for several."),
     ] = None,
     time_limit: TimeLimit = 60.0,
     seed: Seed = 0,
@@ -71,7 +73,7 @@ def compare_command(
         Path | None,
         typer.Option(metavar="FILE", callback=_load_config, is_eager=True, help="TOML with any of these options."),
     ] = None,
-    store: Annotated[Path | None, _target("Store results in this SQLite file, and resume from it.")] = None,
+    store: Annotated[Path | None, _target("SQLite file to keep results in and resume from.")] = None,
     engine: Annotated[str, typer.Option(help=f"What runs the planners: {' or '.join(ENGINES)}.")] = "local",
     address: Annotated[
         str | None, typer.Option(help="Address of a Ray cluster; by default one starts on this machine.")
@@ -87,7 +89,12 @@ def compare_command(
     input_shapes: InputShapes = None,
     training: TrainingText = None,
     html: Annotated[Path | None, _target("Write one page with tables and figures.")] = None,
-    plot: Annotated[Path | None, _target("Draw cost against budget (pdf, svg, png).")] = None,
+    plot: Annotated[Path | None, _target("Draw the comparison (pdf, svg, png).")] = None,
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(metavar="cost|gap|front", help="What to draw; repeat for several."),
+    ] = None,
+    figure_size: FigureSize = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -102,7 +109,8 @@ def compare_command(
         planner_from(name)
     loaded = [graph_from(text, input_shapes, training) for text in graphs]
     check_target(json_file, csv_file, markdown, latex, html)
-    check_plot(plot)
+    size = check_plot(plot, figure, figure_size)
+    _check_names(figure, label)
     budgets = budget or ([_PARETO_BUDGETS] if pareto else [])
     given = _schedules(schedule or [], loaded)
     with sweep_progress(time_limit, quiet, verbose) as (monitor, counter):
@@ -127,20 +135,41 @@ def compare_command(
         tell(message)
     if any(STILL_COMPILING in row.message for row in comparison.rows):
         tell(STILL_COMPILING)
-    texts: dict[Path | None, Callable[[], str]] = {
-        json_file: lambda: json.dumps(_data(comparison, pareto), indent=2) + "\n",
-        csv_file: lambda: comparison_numbers(comparison).to_csv(),
-        markdown: lambda: comparison_numbers(comparison).to_markdown(),
-        latex: lambda: latex_comparison(comparison, caption, label),
-        html: lambda: _page(comparison),
-    }
-    for target, render in texts.items():
-        if target is not None:
-            write_atomically(target, render())
+    _write(
+        {
+            json_file: lambda: json.dumps(_data(comparison, pareto), indent=2) + "\n",
+            csv_file: lambda: comparison_numbers(comparison).to_csv(),
+            markdown: lambda: comparison_numbers(comparison).to_markdown(),
+            latex: lambda: _latex(comparison, pareto, caption, label),
+            html: lambda: _page(comparison),
+        }
+    )
     if plot is not None:
         from hcp.report.figures import plot_comparison
 
-        plot_comparison(comparison, plot)
+        plot_comparison(comparison, plot, figure or (["cost", "front"] if pareto else []), size)
+
+
+def _write(texts: dict[Path | None, Callable[[], str]]) -> None:
+    """Writes the files that are asked for."""
+    for target, render in texts.items():
+        if target is not None:
+            write_atomically(target, render())
+
+
+def _check_names(figures: Sequence[str] | None, label: str) -> None:
+    """Refuses what nothing can be drawn or written for, before hours of solving."""
+    from hcp.report.drawing import check_figures
+    from hcp.report.figures import FIGURES
+
+    check_figures(figures or (), FIGURES, "a comparison")
+    check_label(label)
+
+
+def _latex(comparison: Comparison, pareto: bool, caption: str, label: str) -> str:
+    """The table of the rows and, where it is asked for, that of the front."""
+    front = latex_front(front_of(comparison.rows), label=f"{label}-front") if pareto else ""
+    return latex_comparison(comparison, caption, label) + front
 
 
 def _schedules(given: Sequence[str], graphs: Sequence[Graph]) -> dict[str, Schedule]:

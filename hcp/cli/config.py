@@ -14,6 +14,7 @@ _KEYS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "schedules": ("schedule", (list,)),
     "time_limit": ("time_limit", (int, float)),
     "seed": ("seed", (int,)),
+    "seeds": ("seeds", (int,)),
     "workers": ("workers", (int,)),
     "store": ("store", (str,)),
     "engine": ("engine", (str,)),
@@ -28,6 +29,8 @@ _KEYS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "label": ("label", (str,)),
     "html": ("html", (str,)),
     "plot": ("plot", (str,)),
+    "figures": ("figure", (list,)),
+    "figure_size": ("figure_size", (str,)),
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -25,6 +25,9 @@ from hcp.planning.planner import AnyPlanner
 from hcp.schedule.bandwidth import parse_link
 from hcp.schedule.budget import parse_budget
 from hcp.schedule.host import HostLink
+
+if TYPE_CHECKING:
+    from hcp.report.drawing import Size
 
 # What names of the library of instances begin with, as in instances:llama3-8b-8l.
 LIBRARY = "instances"
@@ -99,6 +102,10 @@ InputShapes = Annotated[
 ]
 TrainingText = Annotated[
     str | None, typer.Option("--training", metavar="mirror", help="Mirror a forward graph's backward.")
+]
+FigureSize = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Of a picture: column, page, or inches: 5x3.5."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -205,14 +212,17 @@ def check_target(*paths: Path | None) -> None:
             raise HcpError(f"cannot write {str(path)!r}; give a file in an existing folder")
 
 
-def check_plot(path: Path | None) -> None:
-    """Refuses an image file that cannot be drawn, before the work that it is for."""
+def check_plot(path: Path | None, figures: Sequence[str] | None = None, size: str | None = None) -> "Size | None":
+    """Refuses an image file that cannot be drawn, before the work that it is for; the size that is asked for."""
     check_target(path)
     if path is None:
-        return
-    from hcp.report.drawing import check_format
+        if figures or size is not None:
+            raise HcpError("--figure and --figure-size are about a picture; give its file with --plot")
+        return None
+    from hcp.report.drawing import check_format, size_from
 
     check_format(path)
+    return None if size is None else size_from(size)
 
 
 def check_page(path: Path | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from hcp.command import raise_interrupt
 from hcp.planning.deadline import Stop, never
 
 
@@ -19,18 +20,19 @@ def stop_on_interrupt(stop: Stop = never) -> Iterator[Stop]:
     Args:
         stop: Another request to stop, which counts as well.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or handler is not signal.default_int_handler:
+    before = signal.getsignal(signal.SIGINT)
+    ours = before in (signal.default_int_handler, raise_interrupt)
+    if threading.current_thread() is not threading.main_thread() or not ours:
         yield stop
         return
     asked = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - what the signal module passes
         asked.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, ask)
     try:
         yield lambda: asked.is_set() or stop()
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, before)

@@ -91,6 +91,27 @@ class Plan(Solution):
             return None
         return "certified" if self.verified(bound) else "claimed"
 
+    @cached_property
+    def reached(self) -> Bound | None:
+        """The bound that the cost meets, of the widest scope there is: no schedule of its scope costs less.
+
+        Of a scope narrower than the problem's it makes no plan OPTIMAL. None where no bound is met; bounds for an order
+        say nothing of schedules in other orders.
+        """
+        met = [bound for bound in self.bounds if bound.of == "cost" and meets(self.cost, bound.value)]
+        wide = [bound for bound in met if bound.scope == ORDER_FREE]
+        if not wide and self.in_given_order:
+            # The shorter a scope's name, the wider it is: what narrows it is added.
+            ordered = [bound for bound in met if bound.scope.startswith(FIXED_ORDER)]
+            least = min((bound.scope for bound in ordered), key=len, default="")
+            wide = [bound for bound in ordered if bound.scope == least]
+        return next((bound for bound in wide[:-1] if self.verified(bound)), wide[-1]) if wide else None
+
+    @property
+    def reached_verified(self) -> bool | None:
+        """Whether a certificate proves the bound ``reached`` in exact arithmetic; None without one."""
+        return None if self.reached is None else self.verified(self.reached)
+
     @property
     def gap(self) -> float | None:
         """Cost over the best order-free bound, minus 1."""
@@ -113,14 +134,19 @@ class Plan(Solution):
         return ORDER_FREE
 
     @property
-    def gap_fixed_order(self) -> float | None:
-        """Cost over the best bound for the given order, minus 1; order-free bounds hold for it too.
+    def fixed_order_bound(self) -> Bound | None:
+        """The best bound for the given order, on which ``gap_fixed_order`` rests; order-free bounds hold for it too.
 
         None without such a bound, and for schedules in other orders, which may cost less than it.
         """
         if not any(bound.scope == FIXED_ORDER for bound in self.bounds) or not self.in_given_order:
             return None
-        return self._gap(self.best_bound(ORDER_FREE, FIXED_ORDER))
+        return self.best_bound(ORDER_FREE, FIXED_ORDER)
+
+    @property
+    def gap_fixed_order(self) -> float | None:
+        """Cost over ``fixed_order_bound``, minus 1."""
+        return self._gap(self.fixed_order_bound)
 
     @cached_property
     def checks(self) -> Checks:
@@ -169,6 +195,8 @@ class Plan(Solution):
             "solver": self.planner,
             "status": self.status.name,
             "optimality": self.optimality,
+            "optimal_scope": None if self.reached is None else self.reached.scope,
+            "optimal_verified": self.reached_verified,
             "cost": self.cost,
             "peak": self.peak,
             "overhead": self.overhead,
@@ -185,8 +213,10 @@ class Plan(Solution):
                 for bound in self.bounds
             ],
             "gap": self.gap,
+            "gap_verified": self._sure(self.best_bound()),
             "gap_of_extra": self.gap_of_extra,
             "gap_fixed_order": self.gap_fixed_order,
+            "gap_fixed_order_verified": self._sure(self.fixed_order_bound),
             "seconds": self.seconds,
             "computes": [self.graph.node[name].id for name in computes],
         }
@@ -217,6 +247,10 @@ class Plan(Solution):
         if not self.graph.engines or usage is None:
             return {}
         return {"engines": list(self.graph.engines), "work": usage.cost, "waited": dict(usage.waited)}
+
+    def _sure(self, bound: Bound | None) -> bool | None:
+        """Whether a gap to a bound rests on a checked certificate; None where there is no gap."""
+        return None if self.cost is None or bound is None else self.verified(bound)
 
     def _gap(self, bound: Bound | None) -> float | None:
         return None if self.cost is None or bound is None else excess(self.cost, bound.value)

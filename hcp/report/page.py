@@ -1,9 +1,8 @@
 """A comparison as one HTML page with its figures inside; needs the extra ``plot``."""
 
+import io
 import re
 from html import escape
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from hcp.report.comparison import front_table
@@ -13,6 +12,8 @@ from hcp.report.tables import Table, comparison_table
 from hcp.sweeps.front import pareto
 from hcp.sweeps.results import Comparison
 
+# Inches of a figure: legends of many planners take much.
+_HEIGHT: Final = 3.2
 _STYLE: Final = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
@@ -43,8 +44,9 @@ def to_html(comparison: Comparison, title: str = "Comparison") -> str:
             f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{escape(title)}</h1>",
             "<p>Costs are relative to running every node once; gaps are to the best order-free lower bound that any of "
-            "the planners proved for the graph and the budget. Winners have a star.</p>",
-            *(f"<figure>{_figure(comparison, graph)}</figure>" for graph in graphs),
+            "the planners found for the graph and the budget. The column <em>verified</em> says whether a certificate "
+            "of that bound was checked; other bounds are claimed by a solver. Winners have a star.</p>",
+            *(f"<figure>{_figure(comparison, graph, place)}</figure>" for place, graph in enumerate(graphs)),
             "<h2>Rows</h2>",
             _table(table, winners),
             "<h2>Front of memory and cost</h2>",
@@ -55,16 +57,14 @@ def to_html(comparison: Comparison, title: str = "Comparison") -> str:
     )
 
 
-def _figure(comparison: Comparison, graph: str) -> str:
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "figure.svg"
-        with drawing(file, 1) as (axes,):
-            cost_against_budget(axes, [row for row in comparison.rows if row.graph == graph])
-        text = file.read_text(encoding="utf-8")
+def _figure(comparison: Comparison, graph: str, place: int) -> str:
+    drawn = io.BytesIO()
+    with drawing(drawn, 1, height=_HEIGHT) as (axes,):
+        cost_against_budget(axes, [row for row in comparison.rows if row.graph == graph])
+    text = drawn.getvalue().decode("utf-8")
     # One page holds several drawings, whose names must differ.
     svg = text[text.index("<svg") :]
-    prefix = re.sub(r"\W", "-", graph)
-    return re.sub(r'((?:\bid="|url\(#|href="#))', rf"\g<1>{prefix}-", svg)
+    return re.sub(r'((?:\bid="|url\(#|href="#))', rf"\g<1>figure{place}-", svg)
 
 
 def _table(table: Table, winners: set[int] | None = None) -> str:

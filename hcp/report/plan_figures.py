@@ -10,7 +10,21 @@ from numpy.typing import NDArray
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.planning.plan import Plan
-from hcp.report.drawing import BLUE, GREEN, ORANGE, PINK, SKY, VERMILION, drawing, legend_below, scaled_bytes
+from hcp.report.drawing import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PINK,
+    SIZES,
+    SKY,
+    VERMILION,
+    Size,
+    check_figures,
+    drawing,
+    legend_below,
+    scaled_bytes,
+    shown_name,
+)
 from hcp.report.show import plan_marks
 from hcp.report.steps import judged
 from hcp.schedule.actions import Compute, Fetch, Schedule, Step
@@ -30,27 +44,32 @@ _PARTS: Final = {
 _EMPTY, _RETAINED, _FIRST, _AGAIN, _FETCHED = range(5)
 # More cells than this are drawn as blocks of cells.
 _FINEST: Final = 2000
+# Inches of a title for the graph's name.
+_NAME: Final = 1.5
 _FINE: Final = 150
 
 
-def plot_plan(plan: Plan, path: str | os.PathLike[str], figures: Sequence[str] = ()) -> None:
+def plot_plan(plan: Plan, path: str | os.PathLike[str], figures: Sequence[str] = (), size: Size | None = None) -> None:
     """Draws a plan into an image file, one panel a figure; its ending says the format.
 
     Args:
         plan: What to draw.
         path: The image file.
         figures: Names from ``FIGURES``; all that the plan has something for, where not given.
+        size: Of the whole; as wide as a column of a paper, where not given.
 
     Raises:
         HcpError: On an unknown figure, if the plan has no schedule, or matplotlib is missing or cannot write there.
     """
-    unknown = next((name for name in figures if name not in FIGURES), None)
-    if unknown is not None:
-        raise HcpError(f"there is no figure {unknown!r} of a plan; choose from {', '.join(FIGURES)}")
+    check_figures(figures, FIGURES, "a plan")
     names = list(figures) or [name for name in FIGURES if name != "search" or len(plan.trace) > 1]
-    with drawing(path, len(names)) as axes:
-        for name, panel in zip(names, axes, strict=True):
+    whole = size or SIZES["column"]
+    columns = min(2, whole.columns(len(names)))
+    with drawing(path, -(-len(names) // columns), columns, size=whole) as axes:
+        for name, panel in zip(names, axes, strict=False):
             FIGURES[name](panel, plan)
+        for panel in axes[len(names) :]:
+            panel.remove()
 
 
 def memory_over_schedule(axes: "Axes", plan: Plan) -> "Axes":
@@ -78,10 +97,14 @@ def memory_over_schedule(axes: "Axes", plan: Plan) -> "Axes":
     axes.axhline(plan.problem.budget / size, color="black", ls="--", lw=0.9, label="budget")
     axes.axhline(base / size, color="0.4", ls=":", lw=0.9, label="keep-everything")
     steps_are = "execution or transfer" if judged(plan)[0].transfers else "execution"
-    axes.set(xlabel=steps_are, ylabel=f"held [{unit}]", title=f"{plan.graph.name}: memory over the schedule")
+    axes.set(
+        xlabel=steps_are,
+        ylabel=f"held [{unit}]",
+        title=f"{shown_name(plan.graph.name, _NAME)}: memory over the schedule",
+    )
     axes.set_xlim(0, held.shape[1])
     # Room for the ticks; a budget far above what is held stays outside.
-    top = 1.08 * max(base, float(total.max()), min(plan.problem.budget, 2 * base)) / size
+    top = 1.08 * max(base, float(total.max()), min(plan.problem.budget, 2 * base), 1) / size
     axes.set_ylim(-0.03 * top, top)
     legend_below(axes)
     return axes
@@ -112,7 +135,7 @@ def stage_by_node(axes: "Axes", plan: Plan) -> "Axes":
     if not schedule.transfers:
         del kinds["fetched"]
     handles = [Patch(facecolor=colour, label=name) for name, colour in kinds.items()]
-    title = f"{plan.graph.name}: schedule" + (f" (blocks of {block})" if block > 1 else "")
+    title = f"{shown_name(plan.graph.name, _NAME)}: schedule" + (f" (blocks of {block})" if block > 1 else "")
     axes.set(xlabel="node, in order of first executions", ylabel="stage", title=title)
     axes.legend(handles=handles, loc="upper right")
     return axes
@@ -148,7 +171,9 @@ def graph_with_checkpoints(axes: "Axes", plan: Plan) -> "Axes":
         axes.scatter([place[name] for name in nodes], [0.0] * len(nodes), s=dot, color=colour, label=label, zorder=2)
     axes.plot([], [], color=PINK, lw=0.9, label="live at the peak")
     highest = max((place[b] - place[a] for a, b in graph.edges), default=1)
-    axes.set(title=f"{graph.name}: the graph", xlabel="node, in order of first executions", yticks=[])
+    axes.set(
+        title=f"{shown_name(graph.name, _NAME)}: the graph", xlabel="node, in order of first executions", yticks=[]
+    )
     axes.set_xlim(-0.02 * len(place), 1.02 * len(place))
     axes.set_ylim(-0.06 * highest, 0.53 * highest)
     axes.spines["left"].set_visible(False)
@@ -161,7 +186,10 @@ def graph_with_checkpoints(axes: "Axes", plan: Plan) -> "Axes":
 
 
 def search_over_time(axes: "Axes", plan: Plan) -> "Axes":
-    """Incumbent and order-free bound over time, as overhead over running every node once, with the gap shaded."""
+    """Incumbent and bound over time, as extra cost over running every node once, with the gap between them shaded.
+
+    The bound is what the search reported for the problem's schedules; certificates are checked at its end alone.
+    """
     points = plan.trace
     if not points:
         raise HcpError(f"planner {plan.planner!r} left no trace of its search; draw another figure of this plan")
@@ -176,14 +204,18 @@ def search_over_time(axes: "Axes", plan: Plan) -> "Axes":
     incumbent = percent([point.incumbent for point in points])
     bound = percent([point.bound for point in points])
     axes.step(times, incumbent, where="post", color=VERMILION, label="incumbent")
-    axes.step(times, bound, where="post", color=BLUE, ls="--", label="bound")
+    axes.step(times, bound, where="post", color=BLUE, ls="--", label=f"bound ({plan.problem.scopes[-1]}, as reported)")
     axes.fill_between(times, bound, incumbent, step="post", color="0.9", lw=0, label="gap")
     known = incumbent[~np.isnan(incumbent)]
     if len(known):
         # First finds may cost many times what is found soon after.
         low = float(np.nanmin([*bound, known.min()]))
         axes.set_ylim(low - 0.05 * (known.min() - low + 1), min(known.max(), 3 * known.min() + 1 - low) + 0.5)
-    axes.set(xlabel="time [s]", ylabel="extra cost [%]", title=f"{plan.graph.name}: search by {plan.planner}")
+    axes.set(
+        xlabel="time [s]",
+        ylabel="extra cost [%]",
+        title=f"{shown_name(plan.graph.name, _NAME)}: search by {shown_name(plan.planner, _NAME)}",
+    )
     legend_below(axes)
     return axes
 

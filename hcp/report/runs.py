@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from hcp.graph.errors import HcpError
 from hcp.graph.fields import Record
-from hcp.report.drawing import drawing
+from hcp.report.drawing import SIZES, Size, drawing, shown_name
 from hcp.report.figures import ExecutedRun, pareto_front, runs_pareto
 from hcp.report.tables import Table
 from hcp.report.units import bytes_text
@@ -53,12 +53,18 @@ def runs_table(of: Mapping[str, Sequence[ExecutedRun]]) -> Table:
     return Table(headers, tuple(rows), (False, False, True, True, False), bold=frozenset(bold))
 
 
-def plot_executed(of: Mapping[str, Sequence[ExecutedRun]], path: str | os.PathLike[str]) -> None:
-    """Draws step time against peak, a panel a model, into an image file.
+def plot_executed(
+    of: Mapping[str, Sequence[ExecutedRun]], path: str | os.PathLike[str], size: Size | None = None
+) -> None:
+    """Draws step time against peak, a panel a model, into an image file; as wide as a column, where no size is given.
 
     Raises:
         HcpError: If matplotlib is missing or the file cannot be written.
     """
-    with drawing(path, len(of), height=3.0) as panels:
-        for panel, (model, runs) in zip(panels, of.items(), strict=True):
-            runs_pareto(panel, runs).set_title(model)
+    whole = size or SIZES["column"]
+    columns = min(2, whole.columns(len(of)))
+    with drawing(path, -(-len(of) // columns), columns, height=3.0, size=whole) as panels:
+        for panel, (model, runs) in zip(panels, of.items(), strict=False):
+            runs_pareto(panel, runs).set_title(shown_name(model))
+        for panel in panels[len(of) :]:
+            panel.remove()

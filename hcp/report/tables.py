@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from hcp.compare import Comparison, Row
@@ -12,29 +12,12 @@ from hcp.least_peak import LeastPeak
 from hcp.planning.plan import Plan, excess
 from hcp.planning.solution import Bound, Status
 from hcp.plans.verify import Verification
-from hcp.report.units import bytes_text, cost_text, percent_text, seconds_text
+from hcp.report.latex import latex_table
+from hcp.report.units import bytes_text, cost_text, one_line, percent_text, seconds_text
+from hcp.schedule.scopes import FIXED_ORDER, ORDER_FREE
 
 if TYPE_CHECKING:
     import rich.table
-
-_LATEX: Final = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-    }
-)
-
-
-# Columns of a table that fits one of two columns of text.
-_ONE_COLUMN: Final = 4
 
 COMPARISON_HEADERS: Final = (
     "graph",
@@ -54,6 +37,34 @@ COMPARISON_HEADERS: Final = (
 COMPARISON_NUMERIC: Final = (False, True, False, False, True, True, True, True, False, True, True, True, False)
 
 
+# Columns for programs, and whether they are numbers.
+_NUMBERS: Final = {
+    "graph": False,
+    "budget": False,
+    "budget [bytes]": True,
+    "solver": False,
+    "status": False,
+    "cost": True,
+    "extra cost [%]": True,
+    "peak [bytes]": True,
+    "bound": True,
+    "bound verified": False,
+    "lowest cost": True,
+    "highest cost": True,
+    "best bound": True,
+    "best bound verified": False,
+    "gap [%]": True,
+    "gap of extra cost [%]": True,
+    "optimal scope": False,
+    "optimal verified": False,
+    "fixed order bound": True,
+    "fixed order bound verified": False,
+    "gap fixed order [%]": True,
+    "time [s]": True,
+    "winner": False,
+}
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows of text under headers.
@@ -64,6 +75,7 @@ class Table:
         numeric: Per column: whether it is aligned to the right.
         title: Above the table, where the format has a place for it.
         bold: Row and column of cells to point out, where the format has a way to.
+        marks: By row and column: signs behind a cell that are no part of its text, in LaTeX alone.
     """
 
     headers: tuple[str, ...]
@@ -71,6 +83,7 @@ class Table:
     numeric: tuple[bool, ...]
     title: str = ""
     bold: frozenset[tuple[int, int]] = frozenset()
+    marks: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(tuple(map(one_line, row)) for row in self.rows))
@@ -97,30 +110,27 @@ class Table:
         lines.insert(1, rule)
         return "\n".join(f"| {self._aligned(line, widths, ' | ')} |" for line in lines) + "\n"
 
-    def to_latex(self, caption: str = "", label: str = "") -> str:
+    def to_latex(self, caption: str = "", label: str = "", below: str = "") -> str:
         """A tabular that needs the booktabs package, with a rule between groups of the first column.
 
         Args:
             caption: Where given, a table environment with it above the tabular.
             label: Of that environment.
+            below: A sentence under the tabular of that environment.
+
+        Raises:
+            HcpError: If LaTeX cannot take the label.
         """
-        columns = "".join("r" if right else "l" for right in self.numeric)
-        lines = [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"\toprule", _latex_line(self.headers), r"\midrule"]
-        for i, row in enumerate(self.rows):
-            # An empty cell goes on with the group above.
-            if i and row[0] not in ("", self.rows[i - 1][0]):
-                lines.append(r"\midrule")
-            lines.append(_latex_line(row, [j for at, j in self.bold if at == i]))
-        lines += [r"\bottomrule", r"\end{tabular}"]
-        if caption:
-            named = [rf"\label{{{label}}}"] if label else []
-            # Small enough for the text block of LaTeX's own article class.
-            size = [r"\centering", r"\footnotesize", r"\setlength{\tabcolsep}{4pt}"]
-            # A wide one takes both columns where there are two.
-            kind = "table*" if len(self.headers) > _ONE_COLUMN else "table"
-            head = [rf"\begin{{{kind}}}", *size, rf"\caption{{{latex_text(caption)}}}", *named]
-            lines = [*head, *lines, rf"\end{{{kind}}}"]
-        return "\n".join(lines) + "\n"
+        return latex_table(
+            self.headers,
+            self.rows,
+            self.numeric,
+            bold=self.bold,
+            marks=self.marks,
+            caption=caption,
+            label=label,
+            below=below,
+        )
 
     def to_rich(self) -> "rich.table.Table":
         """For a terminal."""
@@ -155,33 +165,38 @@ def comparison_table(comparison: Comparison) -> Table:
 
 def comparison_numbers(comparison: Comparison) -> Table:
     """A comparison in numbers, for programs: units are in the headers, and what is not known is empty."""
-    return Table(
-        ("graph", "budget", "budget [bytes]", "solver", "status", "cost", "extra cost [%]", "peak [bytes]", "bound",
-         "lowest cost", "highest cost", "best bound", "best bound verified", "gap [%]", "gap of extra cost [%]",
-         "gap fixed order [%]", "time [s]", "winner"),
-        tuple(_numbers(row) for row in comparison.rows),
-        (False, False, True, False, False, *[True] * 7, False, *[True] * 4, False),
-    )  # fmt: skip
+    return Table(tuple(_NUMBERS), tuple(_numbers(row) for row in comparison.rows), tuple(_NUMBERS.values()))
 
 
 def _numbers(row: Row) -> tuple[str, ...]:
-    plan = row.plan
-    fixed = None if plan is None else plan.gap_fixed_order
-    shares = [None if plan is None else plan.overhead, row.gap, row.gap_of_extra, fixed]
-    extra, gap, of_extra, in_order = ("" if share is None else f"{100 * share:.6g}" for share in shares)
-    counts = [None if plan is None else plan.cost, None if plan is None else plan.peak, row.bound, row.best_bound]
-    counts += [None, None] if row.costs is None else [*row.costs]
-    cost, peak, bound, best, low, high = ("" if count is None else str(count) for count in counts)
-    verified = {None: "", True: "yes", False: "no"}[row.best_bound_verified]
-    seconds = "" if plan is None or row.given else f"{plan.seconds:.3f}"
-    return (row.graph, str(row.budget), str(row.budget_bytes), row.solver, _row_status(row), cost, extra, peak, bound,
-            low, high, best, verified, gap, of_extra, in_order, seconds, "yes" if row.winner else "no")  # fmt: skip
+    data = row.to_dict()
+
+    def text(key: str) -> str:
+        value = data[key]
+        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else "" if value is None else str(value)
+
+    extra, gap, of_extra, in_order = (
+        "" if share is None else f"{100 * share:.6g}"
+        for share in (data["overhead"], row.gap, row.gap_of_extra, data["gap_fixed_order"])
+        if share is None or isinstance(share, float)
+    )
+    low, high = ("", "") if row.costs is None else map(str, row.costs)
+    seconds = "" if row.plan is None or row.given else f"{row.plan.seconds:.3f}"
+    return (row.graph, str(row.budget), str(row.budget_bytes), row.solver, row_status(row), text("cost"), extra,
+            text("peak"), text("bound"), text("bound_verified"), low, high, text("best_bound"),
+            text("best_bound_verified"), gap, of_extra, text("optimal_scope"), text("optimal_verified"),
+            text("fixed_order_bound"), text("fixed_order_bound_verified"), in_order, seconds,
+            text("winner"))  # fmt: skip
 
 
 def plan_table(plan: Plan) -> Table:
     """What one plan found, as pairs."""
     base = plan.graph.base_cost
-    scopes = [("gap (order-free)", plan.gap), ("gap (fixed-order)", plan.gap_fixed_order)]
+    gaps = [
+        ("gap (order-free)", plan.gap, plan.best_bound()),
+        ("gap of the extra cost", plan.gap_of_extra or None, plan.best_bound()),
+        ("gap (fixed-order)", plan.gap_fixed_order, plan.fixed_order_bound),
+    ]
     rows = [
         ("graph", f"{plan.graph.name}: {len(plan.graph.nodes)} nodes, {plan.graph.edge_count} edges"),
         ("budget", f"{bytes_text(plan.problem.budget)} of {bytes_text(plan.base.peak)} for keep-everything"),
@@ -199,8 +214,7 @@ def plan_table(plan: Plan) -> Table:
             )
             for bound, verified in _strongest(plan)
         ),
-        *((name, percent_text(gap)) for name, gap in scopes if gap is not None),
-        *([] if not plan.gap_of_extra else [("gap of the extra cost", percent_text(plan.gap_of_extra))]),
+        *((name, _gap_text(gap, plan, bound)) for name, gap, bound in gaps if gap is not None and bound is not None),
         ("time", seconds_text(plan.seconds)),
     ]
     if plan.note:
@@ -209,13 +223,24 @@ def plan_table(plan: Plan) -> Table:
 
 
 def _status(plan: Plan) -> str:
-    if plan.status is not Status.OPTIMAL:
+    """What is shown of a plan, and for which schedules: an optimum of one order is called no other."""
+    bound = plan.reached
+    if bound is None:
         return f"{plan.status.value} ({plan.status.remedy})"
-    if plan.optimality == "certified":
-        where = "" if plan.problem.order is None else " in the order given"
-        return f"{plan.status.value} (proved: no schedule{where} costs less)"
-    bound = plan.best_bound(*plan.problem.scopes)
-    return f"{plan.status.value} as claimed by a solver ({bound.source if bound else ''}); there is no certificate"
+    where = ""
+    if bound.scope != ORDER_FREE:
+        where = " in its order" if plan.problem.order is None else " in the order given"
+        where += f" ({narrowed(bound.scope)})" if narrowed(bound.scope) else ""
+    # Without an order that is given, an optimum of one order is only feasible.
+    called = "optimal" if plan.status is Status.OPTIMAL else f"{plan.status.value}; optimal"
+    if plan.verified(bound):
+        return f"{called}{where} (proved: no schedule{where} costs less)"
+    return f"{called}{where} as claimed by a solver ({bound.source}); there is no certificate"
+
+
+def _gap_text(gap: float | None, plan: Plan, bound: Bound) -> str:
+    """A gap with whose word its bound is."""
+    return f"{percent_text(gap)} over a {'verified' if plan.verified(bound) else 'claimed'} bound"
 
 
 def _transfers(plan: Plan) -> list[tuple[str, str]]:
@@ -250,7 +275,7 @@ def least_peak_table(found: LeastPeak) -> Table:
         ("overhead", percent_text(plan.overhead)),
         ("peak", f"{bytes_text(found.peak)} of {bytes_text(plan.base.peak)} for keep-everything"),
         (f"peak bound ({found.proof.scope})", f"{bytes_text(found.bound)}, {found.source}: {proof}"),
-        ("gap (order-free)", percent_text(found.gap)),
+        ("gap (order-free)", f"{percent_text(found.gap)} over a {'verified' if found.verified else 'claimed'} bound"),
         ("solver", plan.planner),
         ("time", seconds_text(found.seconds)),
     )
@@ -259,7 +284,7 @@ def least_peak_table(found: LeastPeak) -> Table:
 
 def grade_table(found: Grade) -> Table:
     """A schedule's grade, as pairs."""
-    plan, unit = found.plan, found.graph.cost_unit
+    plan, unit, best = found.plan, found.graph.cost_unit, found.plan.best_bound()
     proof = "verified" if found.verified else "as claimed by the solver"
     again = "computes again by itself" if found.recomputed is None else f"{found.recomputed} executions again"
     bound = _bound_text("cost", found.bound.value, found.graph.base_cost)
@@ -273,7 +298,7 @@ def grade_table(found: Grade) -> Table:
         ("over the bound", f"{percent_text(found.over_bound)}, {of_extra}"),
         ("hcp at this peak", f"{cost_text(plan.cost, unit)}, overhead {percent_text(plan.overhead)}, {_status(plan)}"),
         ("over hcp's plan", percent_text(found.over_plan)),
-        ("hcp's gap (order-free)", percent_text(plan.gap)),
+        ("hcp's gap (order-free)", "-" if best is None else _gap_text(plan.gap, plan, best)),
         ("time", seconds_text(plan.seconds)),
     )
     return Table(("", "value"), rows, (False, False))
@@ -332,18 +357,19 @@ def _bound_text(of: str, value: int, base_cost: int) -> str:
 
 def comparison_cells(row: Row) -> tuple[str, ...]:
     """A row of a comparison as text, for ``COMPARISON_HEADERS``."""
-    plan = row.plan
-    base = None if plan is None else plan.graph.base_cost
-    bounds = (None if bound is None or base is None else excess(bound, base) for bound in (row.bound, row.best_bound))
+    plan, base = row.plan, row.base_cost
+    if base is None and plan is not None:
+        base = plan.graph.base_cost
+    bounds = [None if bound is None or base is None else excess(bound, base) for bound in (row.bound, row.best_bound)]
     return (
         row.graph,
         row.budget if isinstance(row.budget, str) else bytes_text(row.budget),
         row.solver,
-        _row_status(row),
+        row_status(row),
         _signed(None if plan is None else plan.overhead) + _range(row, base),
         bytes_text(None if plan is None else plan.peak),
         *map(_signed, bounds),
-        {None: "-", True: "yes", False: "no"}[row.best_bound_verified],
+        {None: "-", True: "yes", False: "no"}[None if bounds[1] is None else row.best_bound_verified],
         percent_text(row.gap),
         percent_text(row.gap_of_extra),
         seconds_text(None if plan is None or row.given else plan.seconds),
@@ -351,9 +377,20 @@ def comparison_cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _row_status(row: Row) -> str:
-    claimed = row.status == Status.OPTIMAL.name and not row.best_bound_verified
-    return "optimal (claimed)" if claimed else row.status.lower().replace("_", " ")
+def row_status(row: Row) -> str:
+    """A row's status, with whose word it is; an optimum of the graph's own order alone is called so."""
+    scope = row.optimal_scope
+    if scope is None:
+        return row.status.lower().replace("_", " ")
+    called = "optimal" if scope == ORDER_FREE else "optimal in its order"
+    restrictions = [narrowed(scope), "" if row.optimal_verified else "claimed"]
+    within = "; ".join(filter(None, restrictions))
+    return f"{called} ({within})" if within else called
+
+
+def narrowed(scope: str) -> str:
+    """What restricts schedules of a scope beyond their order; empty where nothing does."""
+    return scope.removeprefix(ORDER_FREE).removeprefix(FIXED_ORDER).removeprefix(", ")
 
 
 def _range(row: Row, base: int | None) -> str:
@@ -366,18 +403,3 @@ def _range(row: Row, base: int | None) -> str:
 
 def _signed(fraction: float | None) -> str:
     return "-" if fraction is None else f"+{percent_text(fraction)}"
-
-
-def one_line(text: str) -> str:
-    """A text in which nothing breaks a line or moves a cursor: names come from files."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def latex_text(text: str) -> str:
-    """A text with LaTeX's own characters escaped."""
-    return text.translate(_LATEX)
-
-
-def _latex_line(cells: Sequence[str], bold: Sequence[int] = ()) -> str:
-    shown = (rf"\textbf{{{latex_text(cell)}}}" if i in bold else latex_text(cell) for i, cell in enumerate(cells))
-    return " & ".join(shown) + r" \\"

@@ -2,7 +2,12 @@
 
 from hcp.graph.units import bytes_text, cost_text
 
-__all__ = ["bytes_text", "cost_text", "duration_text", "percent_text", "seconds_text"]
+__all__ = ["bytes_text", "cost_text", "duration_text", "one_line", "percent_text", "seconds_text"]
+
+
+def one_line(text: str) -> str:
+    """A text in which nothing breaks a line or moves a cursor: names come from files."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def percent_text(fraction: float | None) -> str:

@@ -70,13 +70,24 @@ def parse_budget(budget: int | str, graph: Graph | None, whole: int | None = Non
         if unit == "%":
             if whole is None:
                 assert graph is not None
-                whole = keep_everything_usage(graph).peak
+                whole = _peak(graph)
             amount = int(number * whole / 100)
         else:
             amount = int(number * UNITS[unit])
     if amount <= 0:
         raise BudgetError(f"budget {budget!r} comes to {amount} bytes; give more than zero")
     return amount
+
+
+def _peak(graph: Graph) -> int:
+    """Of keep-everything, where shares of it can be budgets."""
+    peak = keep_everything_usage(graph).peak
+    if peak == 0:
+        raise BudgetError(
+            f"graph {graph.name!r} never holds a byte, so that no share of its peak is a budget; "
+            "give its values their sizes, or a budget in bytes"
+        )
+    return peak
 
 
 def _whole_number(budget: object) -> int | None:

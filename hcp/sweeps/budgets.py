@@ -8,7 +8,6 @@ from hcp.feasibility import smallest_known
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
 from hcp.schedule.budget import parse_budget
-from hcp.schedule.replay import keep_everything_usage
 from hcp.sweeps.store import Store
 
 _GRID: Final = re.compile(r"grid:(\d+)", re.ASCII)
@@ -30,7 +29,8 @@ def budget_grid(graph: Graph, count: int) -> tuple[int, ...]:
     """
     if not _FEWEST <= count <= _MOST:
         raise HcpError(f"a grid of {count} budgets is not possible; give {_FEWEST} to {_MOST}, such as grid:8")
-    high, low = keep_everything_usage(graph).peak, smallest_known(graph)
+    # Refuses graphs that hold nothing.
+    high, low = parse_budget("100%", graph), smallest_known(graph)
     return tuple(dict.fromkeys(high - (high - low) * i // (count - 1) for i in range(count)))
 
 

@@ -1,6 +1,7 @@
 """Rows of a comparison for schedules that were given: of other systems, say, beside what planners find."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from hcp.graph.errors import HcpError
 from hcp.graph.ir import Graph
@@ -8,7 +9,7 @@ from hcp.planning.plan import judge
 from hcp.planning.problem import Problem
 from hcp.planning.solution import Solution, Status
 from hcp.schedule.actions import Schedule
-from hcp.schedule.replay import replay
+from hcp.schedule.replay import keep_everything_usage, replay
 from hcp.sweeps.results import NOT_APPLICABLE, Row
 
 
@@ -43,10 +44,20 @@ def given_rows(
         peaks: Theirs, as ``peaks_of`` says.
     """
     for graph, budget, size in cases:
+        empty = Row(
+            graph.name,
+            budget,
+            size,
+            "",
+            "",
+            base_cost=graph.base_cost,
+            base_peak=keep_everything_usage(graph).peak,
+            given=True,
+        )
         for name, schedule in schedules.items():
             if peaks[name] > size:
                 said = f"schedule {name!r} holds {peaks[name]:,} bytes, over the budget of {size:,}"
-                yield Row(graph.name, budget, size, name, NOT_APPLICABLE, message=said, given=True)
+                yield replace(empty, solver=name, status=NOT_APPLICABLE, message=said)
                 continue
             plan = judge(Problem(graph, size), Solution(schedule, Status.FEASIBLE, planner=name))
-            yield Row(graph.name, budget, size, name, plan.status.name, plan, given=True)
+            yield replace(empty, solver=name, status=plan.status.name, plan=plan)

@@ -37,6 +37,8 @@ class Row:
         runs: How many runs, which differ in the seed alone, the row stands for; it is the one of the median cost.
         costs: Where it stands for several, their lowest and their highest cost.
         given: Whether no planner made it: the schedule was given, of another system, say.
+        base_cost: Of running every node once; None where it is not known.
+        base_peak: Bytes of keeping everything in the graph's own order; None where it is not known.
     """
 
     graph: str
@@ -55,6 +57,8 @@ class Row:
     runs: int = 1
     costs: tuple[int, int] | None = None
     given: bool = False
+    base_cost: int | None = None
+    base_peak: int | None = None
 
     @property
     def bound(self) -> int | None:
@@ -68,15 +72,34 @@ class Row:
         own = None if self.plan is None else self.plan.best_bound()
         return None if own is None or self.plan is None else self.plan.verified(own)
 
+    @property
+    def optimal_scope(self) -> str | None:
+        """Of which schedules none costs less, where that is shown: all, or only some of the graph's own order."""
+        if self.status == Status.OPTIMAL.name:
+            return ORDER_FREE
+        return None if self.plan is None or self.plan.reached is None else self.plan.reached.scope
+
+    @property
+    def optimal_verified(self) -> bool | None:
+        """Whether a certificate shows it in exact arithmetic; None where nothing is shown."""
+        if self.status == Status.OPTIMAL.name:
+            return bool(self.best_bound_verified)
+        return None if self.plan is None else self.plan.reached_verified
+
     def to_dict(self) -> dict[str, object]:
         """The row, ready for JSON."""
         plan = self.plan
+        in_order = None if plan is None else plan.fixed_order_bound
         return {
             "graph": self.graph,
             "budget": self.budget,
             "budget_bytes": self.budget_bytes,
             "solver": self.solver,
             "status": self.status,
+            "optimal_scope": self.optimal_scope,
+            "optimal_verified": self.optimal_verified,
+            "base_cost": self.base_cost,
+            "base_peak": self.base_peak,
             "cost": None if plan is None else plan.cost,
             "peak": None if plan is None else plan.peak,
             "overhead": None if plan is None else plan.overhead,
@@ -87,6 +110,8 @@ class Row:
             "gap": self.gap,
             "gap_of_extra": self.gap_of_extra,
             "gap_scope": ORDER_FREE,
+            "fixed_order_bound": None if in_order is None else in_order.value,
+            "fixed_order_bound_verified": None if plan is None or in_order is None else plan.verified(in_order),
             "gap_fixed_order": None if plan is None else plan.gap_fixed_order,
             "seconds": None if plan is None or self.given else plan.seconds,
             "given": self.given,

@@ -15,7 +15,7 @@ from hcp.graph.errors import HcpError
 from hcp.graph.instances import chain, residual_net, training_chain, transformer, unet
 from hcp.planning.plan import judge
 from hcp.planning.solution import TracePoint
-from hcp.report.drawing import COLUMN, PANEL, STYLE, drawing
+from hcp.report.drawing import COLUMN, PAGE, PANEL, STYLE, drawing
 from hcp.report.figures import (
     ExecutedRun,
     bound_steps,
@@ -89,7 +89,10 @@ def test_cost_against_budget(axes, comparison):
     assert cost_against_budget(axes, rows) is axes
     labels = axes.get_legend_handles_labels()[1]
     # lp finds no schedule; the bound is its.
-    assert labels == ["sqrt_n", "chen_greedy", "treewidth", "lower_sets", "below the bound (order-free)"]
+    assert labels == [
+        *("sqrt_n", "chen_greedy", "treewidth", "lower_sets", "peak of keep-everything"),
+        "below the certified bound (order-free)",
+    ]
     assert axes.get_xlabel() == "budget [KiB]"
     assert axes.get_ylabel() == "extra cost [%]"
     (line,) = (line for line in axes.lines if line.get_label() == "lower_sets")
@@ -101,26 +104,6 @@ def test_cost_against_budget(axes, comparison):
     top = max(y for _, y in shade.get_paths()[0].vertices)
     assert top == pytest.approx(max(100 * (r.best_bound / unet(3).base_cost - 1) for r in rows))
     assert_readable(axes.figure)
-
-
-def test_no_schedule_lies_in_the_shade(axes):
-    """What is proved at a budget holds up to it; a schedule for one in between may cost less than a line shows."""
-    graph = unet(2)
-    rows = hcp.compare(graph, ["90%", "50%"], "cpsat", time_limit=20).rows
-    cost_against_budget(axes, rows)
-    between = hcp.solve(graph, "70%", "cpsat", time_limit=20)
-    (shade,) = axes.collections
-    below = shade.get_paths()[0]
-    outline = 100 * between.overhead
-    for part in (0.01, 0.5, 0.99):
-        low, high = sorted(row.budget_bytes for row in rows)
-        # Any budget from the schedule's own peak on has it.
-        at = max(between.peak, low + part * (high - low)) / 1024
-        assert not below.contains_point((at, outline + 1e-6))
-    proved = [100 * (row.best_bound / graph.base_cost - 1) for row in sorted(rows, key=lambda row: row.budget_bytes)]
-    step = next(line for line in axes.lines if line.get_color() == "black")
-    assert np.allclose(step.get_ydata(), [proved[0], *proved])
-    assert step.get_drawstyle() == "steps-pre"
 
 
 def test_budgets_that_are_proved_too_small_are_marked(axes):
@@ -228,10 +211,13 @@ def test_files_have_the_size_of_a_column(tmp_path, plan, comparison, ending):
     if ending == "png":
         height, width = plt.imread(tmp_path / "plan.png").shape[:2]
         assert (width, height) == (round(200 * COLUMN), round(200 * PANEL * 2))
-        assert plt.imread(tmp_path / "compare.png").shape[:2] == (round(200 * PANEL * 2), round(200 * COLUMN * 2))
+        height, width = plt.imread(tmp_path / "compare.png").shape[:2]
+        # Legends of many lines make it higher.
+        assert width == round(200 * PAGE)
+        assert 200 * PANEL * 2 <= height < 200 * PANEL * 3
     if ending == "svg":
         # Text stays text.
-        assert "below the bound" in (tmp_path / "compare.svg").read_text()
+        assert "below the certified bound" in (tmp_path / "compare.svg").read_text()
 
 
 def test_the_same_plan_gives_the_same_file(tmp_path, plan):

@@ -1,8 +1,9 @@
 """What the documentation takes from the code when it is built: command line, public names, planners, measured tables.
 
-A page asks for a part by a line ``<!-- hcp: NAME -->``.
+A page asks for a part by a line ``<!-- hcp: NAME -->``. Formulas become MathML here, so that pages need no script for them.
 """
 
+import html
 import inspect
 import json
 import re
@@ -13,6 +14,7 @@ from statistics import median
 from typing import Any
 
 import typer
+from math_core import LatexToMathML
 
 import hcp
 from hcp.cli import app
@@ -22,6 +24,9 @@ from hcp.report.instances import leaderboard as boards
 from hcp.report.tables import Table
 
 ROOT = Path(__file__).parents[2]
+# With what stands right before and after it.
+FORMULA = re.compile(r'([(\[]?)<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\2>([^\s<]*)', re.DOTALL)
+MATHML = LatexToMathML()
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
@@ -29,6 +34,11 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     filled = re.sub(r"^<!-- hcp: ([\w-]+) -->$", lambda match: PARTS[match[1]](), markdown, flags=re.MULTILINE)
     # Files of the repository are no pages.
     return re.sub(r"\[([^\]]+)\]\(\.\./[^)]+\)", r"\1", filled)
+
+
+def on_page_content(content: str, **_: object) -> str:
+    """Typesets the page's formulas; called by mkdocs."""
+    return FORMULA.sub(_typeset, content)
 
 
 def command_line() -> str:
@@ -99,6 +109,16 @@ PARTS: dict[str, Callable[[], str]] = {
     "published": published,
     "leaderboard": leaderboard,
 }
+
+
+def _typeset(found: re.Match[str]) -> str:
+    """A formula as MathML: one in a line stays together with its punctuation, one of its own scrolls where it is wide."""
+    before, kind, formula, after = found.groups()
+    block = kind == "div"
+    math = MATHML.convert_with_local_state(html.unescape(formula).strip(), displaystyle=block)
+    if block:
+        return f'<div class="formula">{math}</div>{after}'
+    return f'<span class="whole">{before}{math}{after}</span>' if before or after else math
 
 
 def _help(command: Any, parent: Any, name: str) -> str:  # noqa: ANN401 - typer has its own copy of click

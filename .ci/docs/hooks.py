@@ -1,6 +1,6 @@
 """What the documentation takes from the code when it is built: command line, public names, planners, measured tables.
 
-A page asks for a part by a line ``<!-- hcp: NAME -->``. Formulas become MathML here, so that pages need no script for them.
+A page asks for a part by a line ``<!-- hcp: NAME -->``. Formulas become MathML here: pages load no script for them.
 """
 
 import html
@@ -15,22 +15,28 @@ from typing import Any
 
 import typer
 from math_core import LatexToMathML
+from mkdocs.structure.pages import Page
 
 import hcp
 from hcp.cli import app
 from hcp.instances import summaries
 from hcp.planners import PLANNERS
+from hcp.report.instances import NEAR, standing
 from hcp.report.instances import leaderboard as boards
 from hcp.report.tables import Table
 
 ROOT = Path(__file__).parents[2]
+# Tables and pictures take the place of the table of contents.
+WIDE = ("index.md", "leaderboard.md", "reproduce.md")
 # With what stands right before and after it.
 FORMULA = re.compile(r'([(\[]?)<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\2>([^\s<]*)', re.DOTALL)
 MATHML = LatexToMathML()
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Fills the page's parts in; called by mkdocs."""
+    if page.file.src_uri in WIDE:
+        page.meta["hide"] = ["toc"]
     filled = re.sub(r"^<!-- hcp: ([\w-]+) -->$", lambda match: PARTS[match[1]](), markdown, flags=re.MULTILINE)
     # Files of the repository are no pages.
     return re.sub(r"\[([^\]]+)\]\(\.\./[^)]+\)", r"\1", filled)
@@ -96,6 +102,22 @@ def published() -> str:
     return text.partition("\n")[2].strip()
 
 
+def executed() -> str:
+    """The committed comparison of executed training steps, at a glance."""
+    text = (ROOT / "benchmarks" / "results" / "executed_torch_summary.md").read_text(encoding="utf-8")
+    return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+
+def counted() -> str:
+    """How much of the library is settled."""
+    found = standing(summaries())
+    return (
+        f"Within half of what keep-everything takes, the best known schedules of {found.near} of its {found.instances} "
+        f"graphs are certified to cost at most {100 * NEAR:g}\u00a0% more than any schedule; "
+        f"{found.optimal} of them are optimal."
+    )
+
+
 def leaderboard() -> str:
     """The best that is known of every instance."""
     return boards(summaries())
@@ -107,12 +129,14 @@ PARTS: dict[str, Callable[[], str]] = {
     "planners": planners,
     "measured-planners": measured_planners,
     "published": published,
+    "executed": executed,
+    "library": counted,
     "leaderboard": leaderboard,
 }
 
 
 def _typeset(found: re.Match[str]) -> str:
-    """A formula as MathML: one in a line stays together with its punctuation, one of its own scrolls where it is wide."""
+    """A formula as MathML: in a line it stays with its punctuation, on lines of its own it scrolls where it is wide."""
     before, kind, formula, after = found.groups()
     block = kind == "div"
     math = MATHML.convert_with_local_state(html.unescape(formula).strip(), displaystyle=block)
@@ -123,7 +147,7 @@ def _typeset(found: re.Match[str]) -> str:
 
 def _help(command: Any, parent: Any, name: str) -> str:  # noqa: ANN401 - typer has its own copy of click
     context = command.make_context(name, [], parent=parent, resilient_parsing=True)
-    context.max_content_width = context.terminal_width = 100
+    context.max_content_width = context.terminal_width = 88
     title = name if parent is None else f"hcp {name}"
     return f"## {title}\n\n```text\n{command.get_help(context)}\n```"
 

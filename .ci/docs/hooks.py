@@ -154,14 +154,28 @@ def _help(command: Any, parent: Any, name: str) -> str:  # noqa: ANN401 - typer 
 
 def _described(name: str, found: object) -> str:
     doc = inspect.getdoc(found) or ""
+    title = name.replace("_", r"\_")
     if not callable(found):
-        return f"## {name}\n\n`{name}`: {type(found).__name__}.\n"
+        return f"## {title}\n\n`{name}`: {type(found).__name__}.\n"
     try:
         signature = str(inspect.signature(found))
     except (TypeError, ValueError):
         signature = "(...)"
     kind = "class" if inspect.isclass(found) else "def"
-    return f"## {name}\n\n```text\n{kind} {name}{_short(signature)}\n```\n\n```text\n{doc}\n```"
+    return f"## {title}\n\n```text\n{kind} {name}{_short(signature)}\n```\n\n{_prose(doc)}"
+
+
+def _prose(doc: str) -> str:
+    """A docstring as Markdown, its sections as lists."""
+    lines = []
+    for line in doc.replace("``", "`").splitlines():
+        if section := re.fullmatch(r"(\w+):", line):
+            lines += [f"**{section[1]}**", ""]
+        elif item := re.fullmatch(r" {4}(\w+): (.*)", line):
+            lines.append(f"- `{item[1]}`: {item[2]}")
+        else:
+            lines.append(re.sub(r"^ +", "  " if line.startswith(" " * 8) else "", line))
+    return "\n".join(lines)
 
 
 def _short(signature: str) -> str:
@@ -169,7 +183,7 @@ def _short(signature: str) -> str:
     text = re.sub(r"\b(?:[a-z_]+\.)+([A-Za-z_]\w*)", r"\1", signature)
     text = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", text)
     text = re.sub(r"<factory>", "...", text)
-    if len(text) <= 90:
+    if len(text) <= 75:
         return text
     inside, _, result = text[1:].rpartition(")")
     depth, parts, begin = 0, [], 0

@@ -10,6 +10,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 import hcp
+from hcp.instances import summaries
+from hcp.report.instances import standing
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "docs").glob("*.md"))
@@ -71,6 +73,11 @@ def test_pages_say_what_the_code_says(site):
     assert "lower_sets" in (site / "which-planner" / "index.html").read_text()
     names = (site / "api" / "index.html").read_text()
     assert all(name in names for name in hcp.__all__)
+    assert "<strong>Raises</strong>" in names
+    assert "``" not in names
+    front = (site / "index.html").read_text()
+    assert f"{standing(summaries()).instances} graphs" in front
+    assert all(f"<td>{model}</td>" in front for model in ("gpt", "standin"))
 
 
 def test_pages_load_nothing_from_elsewhere(site):

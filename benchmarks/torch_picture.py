@@ -7,16 +7,16 @@ from typing import Any, Final
 
 from benchmarks.torch_peers import PLAIN
 from benchmarks.torch_report import Measured, Rows, ran
-from hcp.report.drawing import COLOURS, MARKERS, drawing
+from hcp.report.drawing import COLOURS, MARKERS, PANEL, drawing
 
 _COLUMNS: Final = 3
 
 
-def draw(rows: Rows, path: Path) -> None:
+def draw(rows: Rows, path: Path, height: float = PANEL) -> None:
     """Draws a panel for each model where plain Inductor ran, in an image file.
 
     Peaks are shares of plain Inductor's, times the medians of the paired ratios to its step. Budgets of one way are
-    joined by a line, in their order.
+    joined by a line, in their order. A panel is ``height`` inches high.
 
     Raises:
         HcpError: If matplotlib is missing or the file cannot be written.
@@ -28,7 +28,7 @@ def draw(rows: Rows, path: Path) -> None:
     labels = list(dict.fromkeys(_label(row) for row in measured))
     looks = dict(zip(labels, zip(cycle(COLOURS), cycle(MARKERS), strict=False), strict=False))
     columns = min(_COLUMNS, len(wholes))
-    with drawing(path, -(-len(wholes) // columns), columns) as panels:
+    with drawing(path, -(-len(wholes) // columns), columns, height) as panels:
         found: dict[str, Any] = {}
         for panel, (model, whole) in zip(panels, wholes.items(), strict=False):
             mine = [row for row in measured if row.model == model]

@@ -1,11 +1,31 @@
 """The library of instances as tables."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
 
 from hcp.instances.library import Summary
 from hcp.instances.record import Instance
 from hcp.report.tables import Table
 from hcp.report.units import bytes_text, cost_text, percent_text
+
+# A schedule is near its bound where it costs this share more at most.
+NEAR: Final = 0.005
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How near the library's best schedules are to their certified bounds, at one budget.
+
+    Attributes:
+        instances: All of the library, also those without a schedule at this budget.
+        near: Where the schedule costs at most ``NEAR`` more than the bound.
+        optimal: Where it costs no more than the bound.
+    """
+
+    instances: int
+    near: int
+    optimal: int
 
 
 def instances_table(summaries: Iterable[Summary]) -> Table:
@@ -61,23 +81,33 @@ def best_table(instance: Instance) -> Table:
     return Table(columns, tuple(rows), (False, True, True, True, True, True, False, False))
 
 
+def standing(summaries: Iterable[Summary], budget: str = "50%") -> Standing:
+    """How many instances have a best schedule at a budget that is near its certified bound."""
+    found = tuple(summaries)
+    best = [best for each in found for best in each.best if best["budget"] == budget]
+    return Standing(len(found), sum(each["gap"] <= NEAR for each in best), sum(each["optimal"] for each in best))
+
+
 def leaderboard(summaries: Iterable[Summary]) -> str:
     """The best known of every instance and budget, a section for each family, in Markdown."""
     by_family: dict[str, list[Summary]] = {}
     for each in summaries:
         by_family.setdefault(each.family, []).append(each)
-    return "\n\n".join(f"### {family}\n\n{_family(rows)}" for family, rows in sorted(by_family.items()))
+    ordered = sorted(by_family.items())
+    links = " \u00b7 ".join(f"[{family}](#{family})" for family, _ in ordered)
+    return "\n\n".join((links, *(f"### {family}\n\n{_family(rows)}" for family, rows in ordered)))
 
 
 def _family(summaries: Iterable[Summary]) -> str:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for each in summaries:
+        name = (f"`{each.name}`", f"{each.nodes:,}")
+        if not each.best:
+            rows.append((*name, *["-"] * 7))
         for best in each.best:
-            first = best is each.best[0]
             rows.append(
                 (
-                    f"`{each.name}`" if first else "",
-                    str(each.nodes) if first else "",
+                    *(name if best is each.best[0] else ("", "")),
                     best["budget"],
                     f"{best['cost']:,}",
                     percent_text(best["overhead"]),

@@ -1,7 +1,8 @@
-"""Instances captured in JAX: gradients, and some values alone, from their jaxprs."""
+"""Instances captured in JAX: values and gradients of losses, from their jaxprs."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 from benchmarks import jax_models
 from benchmarks.instances.specs import Spec
@@ -56,44 +57,28 @@ _GRADIENTS: Final[Mapping[str, tuple[str, str, str, Callable[[], Model]]]] = {
     ),
 }
 
-_VALUES: Final[Mapping[str, tuple[str, str, str, Callable[[], Model]]]] = {
-    "unet-4d-jax-forward": (
-        "unet",
-        "a U-Net of depth 4",
-        "images (8, 128, 128, 3), 16 channels",
-        lambda: jax_models.unet(4, 16, 128, 8),
-    ),
-}
-
 
 def specs() -> Iterator[Spec]:
     """All of them."""
-    for training, rows in ((True, _GRADIENTS), (False, _VALUES)):
-        for name, (family, title, shapes, model) in rows.items():
-            yield Spec(
-                name=name,
-                family=family,
-                level="jaxpr",
-                training=training,
-                title=f"{title}, {'value and gradient' if training else 'the value alone'}",
-                shapes=f"{shapes}, float32",
-                costs=_COSTS,
-                make=_capture(name, model, training),
-                packages=("jax", "jaxlib"),
-            )
+    for name, (family, title, shapes, model) in _GRADIENTS.items():
+        yield Spec(
+            name=name,
+            family=family,
+            level="jaxpr",
+            title=f"{title}, value and gradient",
+            shapes=f"{shapes}, float32",
+            costs=_COSTS,
+            make=partial(_capture, name, model),
+            packages=("jax", "jaxlib"),
+        )
 
 
-def _capture(name: str, model: Callable[[], Model], training: bool) -> Callable[[], Graph]:
-    def graph() -> Graph:
-        import jax
+def _capture(name: str, model: Callable[[], Model]) -> Graph:
+    import jax
 
-        from hcp.integrations.jax import from_jaxpr
+    from hcp.integrations.jax import from_jaxpr
 
-        made = model()
-        function: Any = made.loss(plain)
-        if training:
-            function = jax.value_and_grad(function, has_aux=made.has_aux)
-        # Workspace is what XLA's CPU kernels take, which differs from machine to machine: it is not counted.
-        return from_jaxpr(jax.make_jaxpr(function)(*made.args), name=name, calibrate=False)
-
-    return graph
+    made = model()
+    function = jax.value_and_grad(made.loss(plain), has_aux=made.has_aux)
+    # Workspace is what XLA's CPU kernels take, which differs from machine to machine: it is not counted.
+    return from_jaxpr(jax.make_jaxpr(function)(*made.args), name=name, calibrate=False)

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from benchmarks.instances.models import DLRM, DenseNet, DiffusionUNet, MessagePassing, Recurrent
 from benchmarks.instances.specs import Spec
 from benchmarks.torch_models import Llama, ViT
 from hcp.graph.ir import Graph
 from hcp.integrations.devices import DEVICES
-from hcp.integrations.torch import capture_graph
+from hcp.integrations.torch import capture_graph, from_pytorch_fx
 from hcp.integrations.torch.ahead.steps import Steps
-from hcp.integrations.torch.ahead.weightless import dtype_named
+from hcp.integrations.torch.ahead.weightless import dtype_named, faked, made
+from hcp.integrations.torch.cost import work_of
 from hcp.integrations.torch.demo.models import GPT, ResNet, UNet
+from hcp.integrations.torch.program import tensors_of
 
 _DEVICE: Final = "h100-80gb"
 _COSTS: Final = f"nanoseconds of {DEVICES[_DEVICE].title}'s roofline, {DEVICES[_DEVICE].source}"
@@ -67,6 +71,7 @@ def specs() -> Iterator[Spec]:
     yield from _others_of_transformers()
     yield from _own_models()
     yield from _kernels()
+    yield from _values()
 
 
 def _language_models() -> Iterator[Spec]:
@@ -457,3 +462,54 @@ def _kernels() -> Iterator[Spec]:
             make=graph,
             packages=("torch",),
         )
+
+
+def _values() -> Iterator[Spec]:
+    """Models that are used and not trained: no backward, and parameters are inputs that stay."""
+    pictures = lambda batch: torch.zeros(batch, 3, 224, 224)  # noqa: E731
+    noise = torch.zeros(16, 3, 128, 128)
+    rows: tuple[tuple[str, str, Callable[[], nn.Module], Callable[[], tuple[Any, ...]], str], ...] = (
+        (
+            "unet-ddpm-forward",
+            "unet",
+            lambda: DiffusionUNet(128, (1, 2, 2, 2), 2, (2,), 4),
+            lambda: (noise, torch.zeros(16), noise),
+            "images (16, 3, 128, 128)",
+        ),
+        (
+            "densenet-121-forward",
+            "densenet",
+            lambda: DenseNet(32, (6, 12, 24, 16)),
+            lambda: (pictures(32), torch.zeros(32, dtype=torch.long)),
+            "images (32, 3, 224, 224)",
+        ),
+    )
+    for name, family, make, inputs, shapes in rows:
+        yield Spec(
+            name=name,
+            family=family,
+            level="aten",
+            training=False,
+            title=f"{name.removesuffix('-forward')} without gradients",
+            shapes=f"{shapes}, bfloat16",
+            costs=_COSTS,
+            make=partial(_forward, name, make, inputs),
+            packages=("torch",),
+        )
+
+
+def _forward(name: str, make: Callable[[], nn.Module], inputs: Callable[[], tuple[Any, ...]]) -> Graph:
+    module, (args, _) = faked(made(make, "the model").eval(), (inputs(), {}), torch.bfloat16)
+    state = dict(module.named_parameters()) | dict(module.named_buffers())
+
+    def call(state: dict[str, Tensor], *args: Tensor) -> Any:  # noqa: ANN401 - whatever the module returns
+        return torch.func.functional_call(module, state, args)
+
+    with torch.no_grad(), args[0].fake_mode:
+        return from_pytorch_fx(make_fx(call)(state, *args), name=name, cost=_cost)
+
+
+def _cost(node: fx.Node) -> int:
+    tensors = [tensor for source in (node, *node.all_input_nodes) for tensor in tensors_of(source)]
+    item = max((tensor.element_size() for tensor in tensors if tensor.is_floating_point()), default=1)
+    return DEVICES[_DEVICE].nanoseconds(*work_of(node), item)

@@ -58,6 +58,7 @@ def test_every_piece_runs_on_a_cpu_without_solvers(tmp_path):
     assert int(ElementTree.parse(out / "tests.xml").getroot()[0].attrib["tests"]) > 0
 
 
+@slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_every_piece_says_so(tmp_path):
     done = gpu_all(tmp_path, "--only", "device", "--only", "gpu_torch", "--only", "gpu_jax")

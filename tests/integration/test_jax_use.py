@@ -22,6 +22,7 @@ from hcp.integrations.jax import (
     jit,
     value_and_grad,
 )
+from tests.effort import slow
 from tests.integration.jax_steps import mlp, user_checkpointed
 
 HOW = {"solver": "eviction", "budget": "55%"}
@@ -341,6 +342,7 @@ DEVICES = """
 """
 
 
+@slow
 def test_eight_devices():
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(DEVICES)], capture_output=True, text=True, timeout=500, check=False

@@ -316,6 +316,7 @@ def work(rank, folder):
     dist.destroy_process_group()
 
 
+@slow
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="needs gloo")
 def test_one_process_plans_for_all(tmp_path):
     multiprocessing.spawn(work, args=(str(tmp_path),), nprocs=2)

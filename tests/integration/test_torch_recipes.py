@@ -27,6 +27,7 @@ from torch.nn import functional  # noqa: E402
 import hcp.integrations.torch as integration  # noqa: E402
 from hcp.integrations.torch import checkpoint, measure_peak, plan_of  # noqa: E402
 from hcp.schedule.actions import keep_everything  # noqa: E402
+from tests.effort import slow  # noqa: E402
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
 LOOP, TRAINER, ACCELERATE, PEFT, LIGHTNING = (
@@ -189,6 +190,7 @@ def work(rank, ports, folder):
             assert plan.peak_bytes <= plan.budget_bytes, heading
 
 
+@slow
 @pytest.mark.skipif(not dist.is_gloo_available(), reason="needs gloo")
 def test_several_processes(tmp_path):
     sockets = [socket.create_server(("localhost", 0)) for _ in range(2 * len(DISTRIBUTED))]

@@ -8,7 +8,7 @@ import pytest
 import theory_checks
 from hcp.heuristics.keep_all import KeepAll
 from hcp.planning.solution import Solution, Status
-from tests.effort import some
+from tests.effort import THOROUGH, some
 from theory_checks import (
     binomial,
     certificates,
@@ -29,7 +29,8 @@ from theory_checks.claims import ClaimFailed
 from theory_checks.measures import bend
 
 
-@pytest.mark.parametrize("name", CHECKS)
+# The dearest is that both checkers agree, of which tests/unit/tools has its own test.
+@pytest.mark.parametrize("name", CHECKS if THOROUGH else [name for name in CHECKS if name != "checkers"])
 def test_claims_hold(name):
     assert CHECKS[name].check(full=False) > 0
 

@@ -51,6 +51,11 @@ def test_there_are_sixty_with_names_of_their_own_in_ten_megabytes():
     assert sum(file.stat().st_size for file in files) < 10_000_000
 
 
+def test_forty_are_certified_within_half_a_percent_at_half_of_the_memory():
+    found = [best for row in instances.summaries() for best in row.best if best["budget"] == "50%"]
+    assert sum(best["gap"] <= 0.005 for best in found) >= 40
+
+
 @pytest.mark.parametrize("name", SAMPLE)
 def test_both_checkers_confirm_a_sample(name):
     found = instances.load(name)

@@ -127,6 +127,7 @@ def run_in(path):
     return without_times(sweep(path))
 
 
+@slow
 def test_several_processes_share_a_store(tmp_path):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         found = pool.map(run_in, [tmp_path / "s.db"] * 2)

@@ -73,7 +73,7 @@ def show(
       hcp show plan.json --plot plan.pdf --figure memory
       hcp show plan.json --html plan.html
     """
-    check_target(dot, svg, trace, snapshot)
+    check_target(dot, svg, trace, snapshot, html, plot, given=(target,))
     size = check_plot(plot, figure, figure_size)
     check_page(html)
     data = json_of(target) or {}

@@ -69,7 +69,7 @@ def compare_command(
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(help="Runs of each planner, each with a seed of its own.", min=1)] = 1,
     workers: Workers = DEFAULT_WORKERS,
-    config: Annotated[  # noqa: ARG001 - its callback does the work
+    config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", callback=_load_config, is_eager=True, help="TOML with any of these options."),
     ] = None,
@@ -108,7 +108,7 @@ def compare_command(
     for name in solver:
         planner_from(name)
     loaded = [graph_from(text, input_shapes, training) for text in graphs]
-    check_target(json_file, csv_file, markdown, latex, html)
+    check_target(json_file, csv_file, markdown, latex, html, plot, given=(*graphs, *_files(schedule), store, config))
     size = check_plot(plot, figure, figure_size)
     _check_names(figure, label)
     budgets = budget or ([_PARETO_BUDGETS] if pareto else [])
@@ -184,6 +184,10 @@ def _schedules(given: Sequence[str], graphs: Sequence[Graph]) -> dict[str, Sched
             )
         found[name] = read_schedule(path, graphs[0])
     return found
+
+
+def _files(schedules: list[str] | None) -> list[str]:
+    return [text.partition("=")[2] for text in schedules or ()]
 
 
 def _data(comparison: Comparison, pareto: bool) -> dict[str, object]:

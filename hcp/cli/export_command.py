@@ -25,7 +25,7 @@ def export_command(
     # Loads solvers, which other commands do without.
     from hcp.solvers.models.export import export_model
 
-    check_target(out)
+    check_target(out, given=(graph,))
     loaded = graph_from(graph, input_shapes, training)
     columns = export_model(loaded, parse_budget(budget, loaded), model, out)
     typer.echo(f"{out} and {columns}")

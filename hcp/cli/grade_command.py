@@ -55,7 +55,7 @@ def grade_command(
     with limited(deadline, f"reading {graph}"):
         loaded = with_engines(graph_from(graph, input_shapes, training), engines)
         theirs = read_schedule(schedule, loaded)
-    check_target(out)
+    check_target(out, given=(graph, schedule))
     with live_progress(time_limit, quiet, verbose) as monitor:
         found = grade(
             loaded,

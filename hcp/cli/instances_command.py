@@ -11,7 +11,7 @@ from hcp.cli.output import print_json, print_table, tell
 from hcp.graph.builders import save_graph
 from hcp.graph.errors import HcpError
 from hcp.instances.checking import WORK, check_instance
-from hcp.instances.library import Summary, load, names, save, summaries
+from hcp.instances.library import Summary, load, misplaced, names, save, summaries, summary
 from hcp.instances.submission import submitted
 from hcp.planning.plan import Plan
 from hcp.plans.file import load_plan, save_plan
@@ -102,20 +102,29 @@ def check_command(
 ) -> None:
     """Check every schedule and certificate of instances, twice: by hcp and by the standalone checker.
 
-    Exits with 1 where anything does not hold or is not proved.
+    What the index says is compared with the files. Exits with 1 where anything does not hold or is not proved.
 
     \b
       hcp instances check vit-base-4l
     """
-    rows = []
+    rows, wrong = [], [] if chosen else misplaced()
     for name in chosen or names():
-        for row in check_instance(load(name), work):
-            rows.append(row)
-            if not as_json:
+        instance = load(name)
+        if Summary.of(instance).to_dict() != summary(name).to_dict():
+            wrong.append(f"the index says something else of {name} than its file; save it again")
+        found = list(check_instance(instance, work))
+        rows += found
+        if not as_json:
+            for row in found:
                 typer.echo(f"{'PASS' if row.passed else 'FAIL'}: {row}")
+            if not found:
+                typer.echo(f"{name}: no plans yet")
     if as_json:
-        print_json({"checks": [row.to_dict() for row in rows]})
-    if not all(row.passed for row in rows):
+        print_json({"checks": [row.to_dict() for row in rows], "wrong": wrong})
+    else:
+        for text in wrong:
+            typer.echo(f"FAIL: {text}")
+    if wrong or not all(row.passed for row in rows):
         raise typer.Exit(1)
 
 
@@ -139,6 +148,8 @@ def submit_command(
         raise HcpError("--by is empty; say whose the plan is")
     handed: Plan = load_plan(plan)
     change = submitted(load(name), handed, by, date.today().isoformat(), budget)
+    if change.unproved is not None:
+        tell(f"{plan} claims a bound of {change.unproved}, which no certificate of it proves; it was not taken")
     if not change.any:
         tell(f"{plan} is no better than what is known of {name} at {change.budget}; nothing was changed")
         raise typer.Exit(1)

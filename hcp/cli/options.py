@@ -1,5 +1,6 @@
 """Options that several commands share, and what they are given."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -181,11 +182,16 @@ def graph_from(text: str, shapes: Sequence[str] | None = None, training: str | N
     """
     name = text.partition(":")[0]
     given = dict(map(_input_shape, shapes or ()))
-    if ":" in text and name in (LIBRARY, *INSTANCES) and not Path(text).exists():
+    if ":" in text and name in (LIBRARY, *INSTANCES) and not _is_there(text):
         if given:
             raise HcpError(f"{text!r} is no ONNX model, and --input-shape is for these; leave it out")
         return trained(load(text[len(LIBRARY) + 1 :]).graph if name == LIBRARY else instance(text), training)
     return load_graph(text, input_shapes=given, training=training)
+
+
+def _is_there(text: str) -> bool:
+    """Whether there is a file of this name; ``Path.exists`` raises an error for one that is too long."""
+    return os.path.exists(text)  # noqa: PTH110
 
 
 def _input_shape(text: str) -> tuple[str, list[int]]:
@@ -199,15 +205,24 @@ def _input_shape(text: str) -> tuple[str, list[int]]:
 
 def json_of(text: str) -> dict[str, object] | None:
     """The JSON object in a file; None where it is no such file, which graph readers have more to say about."""
-    if not Path(text).is_file() or Path(text).suffix == ".onnx":
+    if not _is_there(text) or Path(text).is_dir() or Path(text).suffix == ".onnx":
         return None
     data = read_json(text, "file")
     return data if isinstance(data, dict) else None
 
 
-def check_target(*paths: Path | None) -> None:
-    """Refuses files that cannot be written, before the work that they are for."""
+def check_target(*paths: Path | None, given: Sequence[str | Path | None] = ()) -> None:
+    """Refuses files that cannot be written, before the work that they are for.
+
+    Args:
+        *paths: What is to be written; each a file of its own.
+        given: What is read, which stays as it is.
+    """
+    taken = {Path(path).absolute() for path in given if path is not None and _is_there(str(path))}
     for path in paths:
+        if path is not None and path.absolute() in taken:
+            raise HcpError(f"{str(path)!r} is read, or written twice, by one command; give each a file of its own")
+        taken.update({path.absolute()} if path is not None and str(path) != os.devnull else ())
         if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
             raise HcpError(f"cannot write {str(path)!r}; give a file in an existing folder")
 

@@ -81,7 +81,7 @@ def solve_command(
     with limited(deadline, f"reading {graph}"):
         loaded = with_engines(graph_from(graph, input_shapes, training), engines)
     host = host_from(loaded, host_bandwidth, host_latency, host_memory, host_overlap)
-    check_target(out)
+    check_target(out, given=(graph,))
     with live_progress(time_limit, quiet, verbose) as monitor:
         plan = solve(
             loaded,
@@ -131,7 +131,7 @@ def minimize(
     allowed = _fraction(overhead)
     with limited(deadline, f"reading {graph}"):
         loaded = graph_from(graph, input_shapes, training)
-    check_target(out)
+    check_target(out, given=(graph,))
     with live_progress(time_limit, quiet, verbose) as monitor:
         found = minimize_peak(
             loaded,

@@ -20,7 +20,8 @@ def read_json(path: str | os.PathLike[str], what: str = "graph file", *, strict:
         GraphError: If it is missing, a directory, unreadable or not JSON.
     """
     file = Path(path)
-    if file.is_dir():
+    # Path.is_dir() raises an error where the name is too long for one.
+    if os.path.isdir(file):  # noqa: PTH112
         raise GraphError(f"{what} {str(file)!r} is a directory; give the path of a JSON file")
     try:
         text = file.read_text(encoding="utf-8" if strict else "utf-8-sig")

@@ -11,6 +11,7 @@ from hcp.graph.ir import Graph
 from hcp.planning.plan import Plan
 from hcp.planning.solution import Bound
 from hcp.plans.file import outcome_from_record, outcome_to_dict
+from hcp.schedule.budget import BudgetError, is_share, parse_budget
 
 SCHEMA: Final = "hcp-instance/1"
 
@@ -84,12 +85,20 @@ class Best:
         Raises:
             HcpError: If replay does not confirm it.
         """
-        return cls(
+        found = cls(
             record.text("budget"),
             outcome_from_record(Record(record.get("plan"), "the plan"), graph),
             Origin.from_record(Record(record.get("schedule"), "the schedule's origin")),
             Origin.from_record(Record(record.get("bound"), "the bound's origin")),
         )
+        if share_of(found.budget) != found.budget or parse_budget(found.budget, graph) != found.plan.problem.budget:
+            raise HcpError(
+                f"the plan for {found.budget!r} has a budget of {found.plan.problem.budget} bytes, which is not that "
+                "share; the file was changed"
+            )
+        if found.plan.schedule is None:
+            raise HcpError(f"the plan for {found.budget} has no schedule; the file was changed")
+        return found
 
 
 @dataclass(frozen=True)
@@ -155,10 +164,13 @@ class Instance:
             raise HcpError(f"the instance has schema {record.get('schema')!r}; expected {SCHEMA!r}")
         graph = graph_from_dict(record.get("graph"))
         if graph.fingerprint != record.text("graph_hash"):
-            raise HcpError("the instance's graph does not match its graph_hash; the file was changed: fetch it again")
+            raise HcpError("the instance's graph does not match its graph_hash; the file was changed")
         provenance = record.get("provenance")
         if not isinstance(provenance, dict):
             raise HcpError("the instance's provenance is no object; expected texts by name")
+        best = tuple(Best.from_record(Record(item, "a budget's best"), graph) for item in record.items("best"))
+        if len({each.budget for each in best}) < len(best):
+            raise HcpError("the instance has a budget twice; the file was changed")
         return cls(
             record.text("name"),
             graph,
@@ -167,8 +179,21 @@ class Instance:
             record.get("training") is True,
             record.text("title"),
             {str(key): str(value) for key, value in provenance.items()},
-            tuple(Best.from_record(Record(item, "a budget's best"), graph) for item in record.items("best")),
+            best,
         )
+
+
+def share_of(budget: str) -> str:
+    """A share as the library writes it: ``"50%"`` for ``" 50.0 %"``.
+
+    Raises:
+        BudgetError: If it is no percentage.
+    """
+    if not is_share(budget):
+        raise BudgetError(f"budget {budget!r} is no share of the keep-everything peak; give one, such as '50%'")
+    # Checks what is before the sign.
+    parse_budget(budget, None, 100 * 2**20)
+    return f"{float(budget.replace('%', '').strip()):g}%"
 
 
 def is_order_free_proof(bound: Bound) -> bool:

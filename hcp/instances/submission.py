@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from hcp.graph.errors import HcpError
-from hcp.instances.record import Best, Instance, Origin, is_order_free_proof
+from hcp.instances.record import Best, Instance, Origin, share_of
 from hcp.planning.plan import EveryNodeOnce, Plan, replayed, with_shown_status
 from hcp.planning.problem import Problem
 from hcp.planning.solution import Bound, Solution, Status
-from hcp.schedule.budget import is_share, parse_budget
+from hcp.schedule.budget import parse_budget
 from hcp.schedule.replay import keep_everything_usage
+from hcp.schedule.scopes import ORDER_FREE
 
 # Of certificates, for all of a plan's together.
 SECONDS: Final = 600.0
@@ -24,12 +25,14 @@ class Change:
         budget: Which budget it is for.
         cost: Of its schedule where that is cheaper than what was known, else None.
         bound: Its bound where that is larger than what was known, else None.
+        unproved: The largest bound that it claims beyond what its certificates prove, else None.
     """
 
     instance: Instance
     budget: str
     cost: int | None
     bound: int | None
+    unproved: int | None = None
 
     @property
     def any(self) -> bool:
@@ -40,8 +43,8 @@ class Change:
 def submitted(instance: Instance, plan: Plan, by: str, date: str, budget: str | None = None) -> Change:
     """An instance with what of a plan is better than what was known: its schedule, its certified bound, or both.
 
-    Only what is checked here counts: the schedule by replay, the bound by its certificate. A schedule is taken for
-    the budget that the plan names. Its bound holds there as well, as the budget is the same.
+    Only what is checked here counts: the schedule by replay, the bound by its certificate. What is known of other
+    budgets counts as well: a schedule that fits a smaller one, and a bound of a larger one.
 
     Args:
         instance: Of the library.
@@ -56,23 +59,48 @@ def submitted(instance: Instance, plan: Plan, by: str, date: str, budget: str | 
     _check(instance, plan)
     share = _share(instance, plan.problem.budget, budget)
     plan.check_within(SECONDS)
-    proofs = (bound for bound in plan.bounds if is_order_free_proof(bound) and plan.verified(bound))
-    proof = max(proofs, key=lambda bound: bound.value)
-    old = next((best for best in instance.best if best.budget == share), None)
+    claims = [bound for bound in plan.bounds if bound.of == "cost" and bound.scope == ORDER_FREE]
+    proof = max((bound for bound in claims if plan.verified(bound)), key=lambda bound: bound.value)
+    unproved = max((bound.value for bound in claims if bound.value > proof.value), default=None)
+    origin = Origin(by, date, plan.seconds)
+    old = _known(instance, share, plan.problem.budget)
     if old is None and plan.schedule is None:
         raise HcpError(f"the plan is the first for {share} and has no schedule; give one that has")
-    origin = Origin(by, date, plan.seconds)
-    if old is None:
-        first = Best(share, _joined(plan, proof), origin, origin)
-        return Change(_with(instance, first), share, plan.cost, proof.value)
+    best = Best(share, _joined(plan, proof), origin, origin) if old is None else _better(old, plan, proof, origin)
+    cost = best.cost if best.schedule is origin else None
+    bound = proof.value if best.bound is origin else None
+    changed = cost is not None or bound is not None
+    return Change(_with(instance, best) if changed else instance, share, cost, bound, unproved)
+
+
+def _known(instance: Instance, share: str, budget: int) -> Best | None:
+    """The best that is known within a budget: a schedule of a smaller one fits, and a bound of a larger one holds."""
+    best = next((each for each in instance.best if each.budget == share), None)
+    for other in instance.best:
+        if other.plan.peak is not None and other.plan.peak <= budget and (best is None or other.cost < best.cost):
+            bound = _every_node_once(other.plan) if best is None else best.certified
+            plan = _joined(replace(other.plan, problem=Problem(instance.graph, budget)), bound)
+            best = Best(share, plan, other.schedule, other.schedule if best is None else best.bound)
+    for other in instance.best:
+        if best is not None and other.plan.problem.budget >= budget and other.certified.value > best.certified.value:
+            plan = _joined(best.plan, other.certified)
+            plan.check_within(SECONDS)
+            if plan.verified(other.certified):
+                best = replace(best, plan=plan, bound=other.bound)
+    return best
+
+
+def _better(old: Best, plan: Plan, proof: Bound, origin: Origin) -> Best:
     best = old
     if plan.cost is not None and plan.cost < best.cost:
         best = replace(best, plan=_joined(plan, best.certified), schedule=origin)
     if proof.value > old.certified.value:
         best = replace(best, plan=_joined(best.plan, proof), bound=origin)
-    cost = best.cost if best.cost < old.cost else None
-    bound = proof.value if best.bound is origin else None
-    return Change(instance if best is old else _with(instance, best), share, cost, bound)
+    return best
+
+
+def _every_node_once(plan: Plan) -> Bound:
+    return next(bound for bound in plan.bounds if isinstance(bound.certificate, EveryNodeOnce))
 
 
 def _check(instance: Instance, plan: Plan) -> None:
@@ -87,10 +115,10 @@ def _check(instance: Instance, plan: Plan) -> None:
 
 def _share(instance: Instance, budget: int, given: str | None) -> str:
     if given is not None:
-        peak = keep_everything_usage(instance.graph).peak
-        if not is_share(given) or parse_budget(given, instance.graph) != budget:
+        share, peak = share_of(given), keep_everything_usage(instance.graph).peak
+        if parse_budget(share, instance.graph) != budget:
             raise HcpError(f"budget {given!r} is not the plan's, which is {budget} of {peak} bytes; give its share")
-        return given
+        return share
     found = next((best.budget for best in instance.best if best.plan.problem.budget == budget), None)
     if found is None:
         known = ", ".join(f"{best.budget} ({best.plan.problem.budget})" for best in instance.best) or "none"

@@ -27,7 +27,7 @@ PANEL: Final = 2.5
 _LEGEND_LINE: Final = 0.15
 _FREE_LINES: Final = 2
 # Inches that a picture may have.
-_SMALLEST, _LARGEST = 1.0, 50.0
+_SMALLEST, _LARGEST = 2.0, 50.0
 # Letters of a title in an inch.
 _LETTERS: Final = 14
 

@@ -67,6 +67,8 @@ def grade(
     request = JaxRequest(budget=1, solver=solver, seed=seed, measure=False, cache=cache, quiet=True)
 
     def captured(function: Callable[..., Any]) -> tuple[Captured, Arguments]:
+        if not callable(function):
+            raise JaxError(f"{function!r} is no function; give what returns the same as {fun!r}")
         gradient = planned_gradient(function, argnums, has_aux, request)
         arguments = gradient.split(args, kwargs)
         return capture(gradient.differentiated, arguments, gradient.name), arguments
@@ -75,7 +77,11 @@ def grade(
     graph = _graph(plain, arguments, request)
     found = []
     for name, function in ways.items():
-        usage = _usage(name, captured(function)[0], plain, arguments, request)
+        try:
+            own = captured(function)[0]
+        except (JaxError, TypeError) as error:
+            raise JaxError(f"way {name!r} cannot be graded: {error}") from error
+        usage = _usage(name, own, plain, arguments, request)
         try:
             found.append(grade_usage(graph, usage, name=name, solver=solver, time_limit=time_limit, seed=seed))
         except InfeasibleBudget as error:

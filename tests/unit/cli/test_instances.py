@@ -1,5 +1,6 @@
 """``hcp instances``, and ``instances:NAME`` wherever a graph is asked for."""
 
+import dataclasses
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from hcp import instances
 from hcp.cli import app
 
 NAME = "unet-8d-s1"
+FOUND = instances.load(NAME)
 
 
 def run(*words, code=0):
@@ -64,3 +66,37 @@ def test_submit_takes_what_is_better(tmp_path, monkeypatch):
 def test_unknown_names(command, tmp_path):
     more = ("--out", tmp_path / "x.json") if command == "get" else ()
     assert "no instance 'nothing'" in str(run("instances", command, "nothing", *more, code=1).exception)
+
+
+def test_check_compares_the_index_with_the_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("HCP_INSTANCES", str(tmp_path))
+    instances.save(dataclasses.replace(FOUND, best=()))
+    assert f"{NAME}: no plans yet" in run("instances", "check").output
+    instances.save(FOUND)
+    index = tmp_path / "index.json"
+    index.write_text(index.read_text().replace('"nodes": 98', '"nodes": 7'))
+    instances.library._summaries.cache_clear()
+    assert "the index says something else" in run("instances", "check", code=1).output
+    index.write_text('{"schema": "hcp-instances/1", "instances": []}')
+    instances.library._summaries.cache_clear()
+    output = run("instances", "check", code=1).output
+    assert f"does not name {NAME}.json.xz" in output
+    assert "names no instance" in output
+
+
+def test_names_that_are_too_long_for_files():
+    for text in (f"instances:{'a' * 300}", f"unet:{'4' * 5000}", "a" * 5000):
+        assert run("analyze", text, code=1).exception.args
+
+
+def test_what_is_read_is_not_written_over(tmp_path):
+    plan = tmp_path / "plan.json"
+    run("instances", "get", NAME, "-b", "50%", "--out", plan)
+    before = plan.read_bytes()
+    for words in (
+        ("show", plan, "--html", plan),
+        ("show", plan, "--trace", tmp_path / "a", "--snapshot", tmp_path / "a"),
+        ("grade", f"instances:{NAME}", plan, "--out", plan),
+    ):
+        assert "give each a file of its own" in str(run(*words, code=1).exception)
+    assert plan.read_bytes() == before

@@ -169,3 +169,74 @@ def test_a_wrong_bound_fails_both_checks(place):
     (place / f"chain{SUFFIX}").write_bytes(lzma.compress(json.dumps(data).encode()))
     (row,) = check_instance(instances.load("chain"))
     assert {text.partition(":")[0] for text in row.failed} == {"hcp verify", "hcp-check"}
+
+
+def write(place, data, name="chain"):
+    (place / f"{name}{SUFFIX}").write_bytes(lzma.compress(json.dumps(data).encode()))
+
+
+def test_what_a_file_says_of_itself_has_to_hold(place):
+    submit(a_plan())
+    data = instances.load("chain").to_dict()
+    (entry,) = data["best"]
+    for label in ("50%", "60.0%", "hello", "224"):
+        write(place, data | {"best": [entry | {"budget": label}]})
+        with pytest.raises(HcpError, match=r"instance file .*chain"):
+            instances.load("chain")
+    write(place, data | {"best": [entry, entry]})
+    with pytest.raises(HcpError, match="a budget twice"):
+        instances.load("chain")
+    write(place, data | {"name": "another"})
+    with pytest.raises(HcpError, match="holds the instance 'another'"):
+        instances.load("chain")
+
+
+def test_shares_are_written_in_one_way(place):
+    plan = a_plan("90%")
+    assert submit(plan, " 90.00 %").budget == "90%"
+    assert not submit(plan, "90.0%").any
+    with pytest.raises(HcpError, match="is no share"):
+        submit(plan, "5KiB")
+
+
+def test_what_is_known_of_other_budgets_counts(place):
+    exact = a_plan("60%", "proof")
+    submit(exact)
+    # Fits a larger budget, and is cheaper there than what is handed in.
+    change = submit(a_plan("65%", "recompute_all"), "65%")
+    assert (change.cost, change.bound) == (None, None)
+    change = submit(a_plan("65%", "proof"), "65%")
+    assert change.bound is not None
+    best = instances.load("chain").best_at("65%")
+    assert best.cost <= exact.cost
+    # Its bound holds for smaller budgets.
+    submit(a_plan("62%", "sqrt_n"), "62%")
+    assert [row.passed for row in check_instance(instances.load("chain"))] == [True] * len(instances.load("chain").best)
+
+
+def test_a_bound_that_is_not_proved_is_named(place):
+    plan = a_plan()
+    change = submit(dataclasses.replace(plan, bounds=(*plan.bounds, hcp.Bound(plan.cost, "cost", hcp.ORDER_FREE))))
+    assert change.unproved == plan.cost
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda row: row.update(name=5),
+        lambda row: row.update(family=None),
+        lambda row: row.update(best="abc"),
+        lambda row: row["best"][0].pop("gap"),
+        lambda row: row["best"][0].update(gap="x"),
+        lambda row: row["best"][0].update(schedule=None),
+    ],
+)
+def test_a_damaged_index_says_so(place, damage):
+    submit(a_plan())
+    data = json.loads((place / "index.json").read_text())
+    damage(data["instances"][0])
+    for changed in (data, data | {"schema": "x"}):
+        (place / "index.json").write_text(json.dumps(changed))
+        instances.library._summaries.cache_clear()
+        with pytest.raises(HcpError, match="index of instances"):
+            instances.summaries()

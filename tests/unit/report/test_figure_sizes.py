@@ -115,7 +115,7 @@ def test_what_is_no_figure_and_no_size(tmp_path, comparison):
     with pytest.raises(HcpError, match="no rows to draw"):
         plot_comparison(Comparison(()), tmp_path / "x.png")
     for text in ("", "wide", "0x3", "5x", "5x300", "-1x2", "5x3in"):
-        with pytest.raises(HcpError, match="not understood; give column, page, or inches from 1 to 50"):
+        with pytest.raises(HcpError, match="not understood; give column, page, or inches from 2 to 50"):
             size_from(text)
     assert not list(tmp_path.iterdir())
     plot_plan(plan, tmp_path / "x.png", ["memory", "graph"], size_from("page"))

@@ -136,4 +136,7 @@ def _joined(plan: Plan, bound: Bound) -> Plan:
 def _with(instance: Instance, best: Best) -> Instance:
     others = [other for other in instance.best if other.budget != best.budget]
     ordered = sorted([*others, best], key=lambda each: -each.plan.problem.budget)
-    return replace(instance, best=tuple(ordered))
+    found = replace(instance, best=tuple(ordered))
+    # What is better for one budget may be so for others.
+    spread = (_known(found, each.budget, each.plan.problem.budget) or each for each in ordered)
+    return replace(found, best=tuple(spread))

@@ -209,8 +209,13 @@ def test_what_is_known_of_other_budgets_counts(place):
     assert change.bound is not None
     best = instances.load("chain").best_at("65%")
     assert best.cost <= exact.cost
-    # Its bound holds for smaller budgets.
-    submit(a_plan("62%", "sqrt_n"), "62%")
+    # Its bound holds for smaller budgets, and what is found for a smaller one later fits.
+    assert not submit(a_plan("62%", "sqrt_n"), "62%").any
+    submit(a_plan("62%", "proof"), "62%")
+    found = instances.load("chain").best
+    assert [each.budget for each in found] == ["65%", "62%", "60%"]
+    assert sorted(each.cost for each in found) == [each.cost for each in found]
+    assert sorted(each.certified.value for each in found) == [each.certified.value for each in found]
     assert [row.passed for row in check_instance(instances.load("chain"))] == [True] * len(instances.load("chain").best)
 
 

@@ -61,3 +61,21 @@ def test_the_production_step():
         assert f"{rows[name]['makespan'] / 1e9:.2f}" == f"{seconds:.2f}"
     # Rounded down: a bound.
     assert least <= rows["hcp"]["bound"] / 1e9
+
+
+def test_the_graded_plans():
+    least, most, low, high, points = said(
+        r"recomputes for ([\d.]+) to\s([\d.]+) %\. At the same peaks hcp needs ([\d.]+) to ([\d.]+) %, "
+        r"at most ([\d.]+) points above"
+    )
+    rows = [row for row in results("graded") if row["schedule"].startswith("activation_memory_budget")]
+    assert len(rows) == 9
+    theirs = [100 * row["overhead"] for row in rows]
+    ours = [100 * row["plan"]["overhead"] for row in rows]
+    bounds = [
+        our - 100 * (row["plan"]["cost"] - row["bound"]) * (1 + row["overhead"]) / row["cost"]
+        for our, row in zip(ours, rows, strict=True)
+    ]
+    assert (f"{min(theirs):.1f}", f"{max(theirs):.1f}") == (f"{least:.1f}", f"{most:.1f}")
+    assert (f"{min(ours):.1f}", f"{max(ours):.1f}") == (f"{low:.1f}", f"{high:.1f}")
+    assert max(our - bound for our, bound in zip(ours, bounds, strict=True)) <= points

@@ -58,7 +58,7 @@ bench: setup
 published: setup
 	$(BIN)/python -m benchmarks.published --data $(DATA) --out results/published
 
-# Every schedule and certificate of the library of instances, by hcp and by the standalone checker: half an hour.
+# Every schedule and certificate of the library of instances, by hcp and by the standalone checker: a minute.
 instances: setup
 	$(BIN)/hcp instances check
 

@@ -15,7 +15,7 @@ from hcp.instances.record import Best, Instance
 from hcp.plans.file import save_plan
 from hcp.plans.verify import check_plan
 
-# Steps that the standalone checker may take for a plan: minutes for the largest.
+# Steps that the standalone checker may take for a plan: far more than any of the library's takes.
 WORK: Final = 20_000_000_000
 # Seconds that hcp's own check may take for a plan.
 SECONDS: Final = 600.0

@@ -27,7 +27,7 @@ def an_instance(*best):
 
 
 def a_plan(budget="60%", solver="sqrt_n"):
-    return hcp.solve(GRAPH, budget, solver, time_limit=5)
+    return hcp.solve(GRAPH, budget, solver, time_limit=60)
 
 
 @pytest.fixture

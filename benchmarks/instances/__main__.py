@@ -15,10 +15,9 @@ import hcp
 from benchmarks.instances import generated
 from benchmarks.instances.specs import Spec
 from hcp.graph.errors import HcpError
-from hcp.instances.library import folder, load, names, save, summaries
+from hcp.instances.library import INDEX, folder, load, names, save, summaries
 from hcp.instances.record import Instance
 from hcp.instances.submission import submitted
-from hcp.planning.problem import InfeasibleBudget
 from hcp.report.units import percent_text
 
 _LICENCE: Final = "Apache-2.0"
@@ -35,7 +34,7 @@ def specs() -> Iterator[Spec]:
 
 def make(chosen: list[str]) -> None:
     """Captures graphs into the library."""
-    known = set(names()) if (folder() / "index.json").exists() else set()
+    known = set(names()) if (folder() / INDEX).exists() else set()
     for spec in specs():
         if chosen and spec.name not in chosen:
             continue
@@ -68,14 +67,13 @@ def solve(chosen: list[str], budgets: list[str], time_limit: float, solver: str,
                 plan = hcp.solve(instance.graph, budget, solver, time_limit=time_limit, seed=seed)
                 by = f"hcp {version('hcp-checkpointing')} {solver}"
                 change = submitted(instance, plan, by, date.today().isoformat(), budget)
-            except (InfeasibleBudget, HcpError) as error:
+            except HcpError as error:
                 print(f"{row.name} at {budget}: {error}", flush=True)
                 continue
             if change.any:
                 save(change.instance)
-            best = change.instance.best_at(budget)
-            gap = percent_text(best.cost / best.certified.value - 1)
-            print(f"{row.name} at {budget}: {'better' if change.any else 'as it was'}, gap {gap}", flush=True)
+                gap = percent_text(change.instance.best_at(change.budget).gap)
+            print(f"{row.name} at {budget}: {f'better, gap {gap}' if change.any else 'as it was'}", flush=True)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from benchmarks.instances.models import DLRM, DenseNet, DiffusionUNet, MessagePassing, Recurrent
@@ -15,11 +15,9 @@ from benchmarks.torch_models import Llama, ViT
 from hcp.graph.ir import Graph
 from hcp.integrations.devices import DEVICES
 from hcp.integrations.torch import capture_graph, from_pytorch_fx
-from hcp.integrations.torch.ahead.steps import Steps
+from hcp.integrations.torch.ahead.steps import Steps, cost_on
 from hcp.integrations.torch.ahead.weightless import dtype_named, faked, made
-from hcp.integrations.torch.cost import work_of
 from hcp.integrations.torch.demo.models import GPT, ResNet, UNet
-from hcp.integrations.torch.program import tensors_of
 
 _DEVICE: Final = "h100-80gb"
 _COSTS: Final = f"nanoseconds of {DEVICES[_DEVICE].title}'s roofline, {DEVICES[_DEVICE].source}"
@@ -506,10 +504,4 @@ def _forward(name: str, make: Callable[[], nn.Module], inputs: Callable[[], tupl
         return torch.func.functional_call(module, state, args)
 
     with torch.no_grad(), args[0].fake_mode:
-        return from_pytorch_fx(make_fx(call)(state, *args), name=name, cost=_cost)
-
-
-def _cost(node: fx.Node) -> int:
-    tensors = [tensor for source in (node, *node.all_input_nodes) for tensor in tensors_of(source)]
-    item = max((tensor.element_size() for tensor in tensors if tensor.is_floating_point()), default=1)
-    return DEVICES[_DEVICE].nanoseconds(*work_of(node), item)
+        return from_pytorch_fx(make_fx(call)(state, *args), name=name, cost=partial(cost_on, DEVICES[_DEVICE]))

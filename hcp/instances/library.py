@@ -14,7 +14,6 @@ from hcp.graph.errors import HcpError
 from hcp.graph.fields import Record
 from hcp.graph.files import read_json, write_atomically
 from hcp.instances.record import Best, Instance, Origin
-from hcp.planning.plan import excess
 from hcp.schedule.replay import keep_everything_usage
 
 INDEX: Final = "index.json"
@@ -87,7 +86,7 @@ def _best(best: Best) -> dict[str, Any]:
         "bound": bound.value,
         "bound_source": bound.source,
         "overhead": plan.overhead,
-        "gap": excess(best.cost, bound.value),
+        "gap": best.gap,
         "optimal": best.cost <= bound.value,
         "solver": plan.planner,
         "schedule": best.schedule.to_dict(),

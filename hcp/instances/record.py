@@ -8,10 +8,11 @@ from hcp.graph.errors import HcpError
 from hcp.graph.fields import Record
 from hcp.graph.format import graph_from_dict, graph_to_dict
 from hcp.graph.ir import Graph
-from hcp.planning.plan import Plan
+from hcp.planning.plan import Plan, excess
 from hcp.planning.solution import Bound
 from hcp.plans.file import outcome_from_record, outcome_to_dict
 from hcp.schedule.budget import BudgetError, is_share, parse_budget
+from hcp.schedule.scopes import ORDER_FREE
 
 SCHEMA: Final = "hcp-instance/1"
 
@@ -68,6 +69,11 @@ class Best:
         """The largest order-free bound on the cost of those that come with a certificate."""
         proved = [bound for bound in self.plan.bounds if is_order_free_proof(bound)]
         return max(proved, key=lambda bound: bound.value)
+
+    @property
+    def gap(self) -> float:
+        """The cost over the certified bound, minus 1."""
+        return excess(self.cost, self.certified.value)
 
     def to_dict(self) -> dict[str, object]:
         """What the file says of this budget."""
@@ -198,4 +204,4 @@ def share_of(budget: str) -> str:
 
 def is_order_free_proof(bound: Bound) -> bool:
     """Whether a bound speaks of the cost of every schedule and comes with a certificate, which may yet be wrong."""
-    return bound.of == "cost" and bound.scope == "order-free" and bound.certificate is not None
+    return bound.of == "cost" and bound.scope == ORDER_FREE and bound.certificate is not None

@@ -176,13 +176,18 @@ class Steps:
         return frozenset(f"module.{name}" for name, _ in self.module.named_parameters())
 
     def _cost(self, node: fx.Node) -> int:
-        tensors = [tensor for source in (node, *node.all_input_nodes) for tensor in tensors_of(source)]
-        item = max((tensor.element_size() for tensor in tensors if tensor.is_floating_point()), default=1)
-        return self.device.nanoseconds(*work_of(node), item)
+        return cost_on(self.device, node)
 
     def _placed(self, lowered: Lowered) -> Graph:
         """The graph on the device: shared with others, in the portions that its allocator gives out."""
         return _rounded(sharded(lowered, self._parameters, self.ranks, self.device))
+
+
+def cost_on(device: Device, node: fx.Node) -> int:
+    """Nanoseconds of a captured operation by a device's roofline."""
+    tensors = [tensor for source in (node, *node.all_input_nodes) for tensor in tensors_of(source)]
+    item = max((tensor.element_size() for tensor in tensors if tensor.is_floating_point()), default=1)
+    return device.nanoseconds(*work_of(node), item)
 
 
 def _shard(parameter: torch.Tensor, ranks: int) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Pictures of comparisons and of runs: each function draws into an Axes and returns it. Needs the extra ``plot``."""
 
 import os
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from math import inf
@@ -143,7 +143,7 @@ def cost_against_budget(axes: "Axes", rows: Sequence[Row], legend: bool = True) 
         legend: Whether to draw one.
     """
     size, unit = scaled_bytes([row.budget_bytes for row in rows])
-    lines = {solver: _points(rows, solver, size) for solver in dict.fromkeys(row.solver for row in rows)}
+    lines = {solver: _points(rows, solver, size) for solver in _solvers(rows)}
     _draw_lines(axes, lines, [bound for _, bound in _bounds(rows, size)])
     axes.set(title=shown_name(rows[0].graph), xlabel=f"budget [{unit}]", ylabel="extra cost [%]")
     _frame(axes, rows, size)
@@ -164,7 +164,7 @@ def gap_against_budget(axes: "Axes", rows: Sequence[Row], legend: bool = True) -
         legend: Whether to draw one.
     """
     size, unit = scaled_bytes([row.budget_bytes for row in rows])
-    found: dict[str, list[tuple[float, float]]] = {solver: [] for solver in dict.fromkeys(row.solver for row in rows)}
+    found = {solver: list[tuple[float, float]]() for solver in _solvers(rows)}
     proved = set()
     for row in rows:
         if row.gap is not None:
@@ -193,7 +193,7 @@ def cost_against_peak(axes: "Axes", rows: Sequence[Row], legend: bool = True) ->
         HcpError: If a bound contradicts a schedule.
     """
     size, unit = scaled_bytes([row.budget_bytes for row in rows])
-    found: dict[str, list[tuple[float, float]]] = {solver: [] for solver in dict.fromkeys(row.solver for row in rows)}
+    found = {solver: list[tuple[float, float]]() for solver in _solvers(rows)}
     for row in rows:
         if row.plan is not None and row.plan.peak is not None and row.plan.overhead is not None:
             found[row.solver].append((row.plan.peak / size, 100 * row.plan.overhead))
@@ -215,6 +215,11 @@ FIGURES: Final[Mapping[str, Callable[["Axes", Sequence[Row], bool], "Axes"]]] = 
     "gap": gap_against_budget,
     "front": cost_against_peak,
 }
+
+
+def _solvers(rows: Sequence[Row]) -> Iterable[str]:
+    """The planners of rows, each once, in their order."""
+    return dict.fromkeys(row.solver for row in rows)
 
 
 def _draw_lines(

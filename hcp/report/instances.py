@@ -55,17 +55,16 @@ def best_table(instance: Instance) -> Table:
     """The best that is known of an instance."""
     unit = instance.graph.cost_unit
     rows = []
-    for given, best in zip(Summary.of(instance).best, instance.best, strict=True):
+    for best in Summary.of(instance).best:
         rows.append(
             (
-                best.budget,
-                cost_text(given["cost"], unit),
-                percent_text(given["overhead"]),
-                f"{given['peak']} of {given['budget_bytes']}",
-                cost_text(given["bound"], unit),
-                _gap(given),
-                f"{best.schedule.by}, {best.schedule.date}",
-                f"{best.bound.by}, {best.bound.date}",
+                best["budget"],
+                cost_text(best["cost"], unit),
+                percent_text(best["overhead"]),
+                f"{best['peak']} of {best['budget_bytes']}",
+                cost_text(best["bound"], unit),
+                _gap(best),
+                *(f"{origin['by']}, {origin['date']}" for origin in (best["schedule"], best["bound_from"])),
             )
         )
     columns = (
